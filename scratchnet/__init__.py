@@ -1,0 +1,75 @@
+"""scratchnet: convolutional networks from scratch, in NumPy and Numba.
+
+Read it in this order; each file is a chapter and needs only the ones before it.
+
+    data/           the bytes of an IDX file, MNIST, shuffled batches
+    layers/         what a layer is (base), then convolution, pooling, dense, ReLU, dropout, batch norm
+    initializers    how weights start          losses        what is minimised
+    optimizers      how weights move           schedules     how fast
+    model           layers in a row            training      the loop;  callbacks  what happens beside it
+    team            a batch in chunks on several threads, and why the result does not depend on them
+    gradcheck       is backward really the derivative of forward?
+    saving          a model in one file        summary       its table of layers
+
+    import scratchnet as sn
+    (x, y), test = sn.load_mnist()
+    model = sn.Sequential(
+        [sn.Rescale(), sn.Conv2D(32, 3), sn.ReLU(), sn.MaxPool2D(2), sn.Flatten(), sn.Dense(10)],
+        input_shape=(28, 28, 1),
+    )
+    model.fit(x, y, epochs=1)
+    print(model.evaluate(*test))
+"""
+
+from scratchnet.callbacks import Callback, Checkpoint, CSVLogger, ModelCheckpoint, Progress
+from scratchnet.data import (
+    DataFileError,
+    digit_from_image,
+    load_idx_dataset,
+    load_mnist,
+    load_synthetic,
+    read_idx,
+    train_val_split,
+    write_idx,
+)
+from scratchnet.gradcheck import GradientError, gradcheck
+from scratchnet.layers import (
+    AvgPool2D,
+    BatchNorm,
+    Context,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2D,
+    Layer,
+    MaxPool2D,
+    ReLU,
+    Rescale,
+)
+from scratchnet.losses import SoftmaxCrossEntropy
+from scratchnet.model import Sequential, load_model
+from scratchnet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from scratchnet.saving import ModelFileError
+from scratchnet.schedules import Constant, Cosine, OneCycle, StepDecay, WarmUp
+from scratchnet.team import set_threads
+from scratchnet.training import History
+
+__version__ = "0.1.0"
+
+__all__ = [
+    # data
+    "DataFileError", "read_idx", "write_idx", "load_mnist", "load_idx_dataset", "load_synthetic",
+    "train_val_split", "digit_from_image",
+    # layers, in the order in which an image meets them
+    "Layer", "Context", "Rescale", "Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten",
+    "Dense", "Dropout", "BatchNorm",
+    # what is minimised, and how
+    "SoftmaxCrossEntropy", "Optimizer", "SGD", "RMSprop", "Adam", "AdamW",
+    "Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp",
+    # the model and its training
+    "Sequential", "load_model", "ModelFileError", "History", "set_threads",
+    "Callback", "Progress", "CSVLogger", "ModelCheckpoint", "Checkpoint",
+    # is it right?
+    "gradcheck", "GradientError",
+]  # fmt: skip

@@ -1,0 +1,157 @@
+"""Is backward the derivative of forward? Ask the definition.
+
+    ∂L/∂x_i ≈ (L(x + h e_i) - L(x - h e_i)) / 2h          error of order h²
+
+for every entry of the input and of every parameter, in float64, where L = Σ y · r for a fixed random r.
+Random on purpose: with L = Σ y, batch normalisation makes L constant, the true dx is zero, and a
+backward that returns zeros passes.
+
+The derivative does not exist at the corner of a ReLU or where two numbers of a pooling window are equal;
+an entry whose two one-sided slopes disagree stands on such a corner and is left out (and counted).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchnet.layers.base import Context
+
+
+class GradientError(AssertionError):
+    """backward does not agree with finite differences."""
+
+
+class Worst(NamedTuple):
+    """The entry with the largest error."""
+
+    name: str
+    index: tuple[int, ...]
+    backward: float
+    difference: float
+    error: float  # |backward - difference|, relative to the largest gradient of that array
+
+
+class FrozenContext(Context):
+    """The same random numbers at every evaluation, and no running averages moved."""
+
+    def __init__(self, training: bool, seed: int):
+        super().__init__(training, np.random.default_rng(seed))
+
+    def update(self, state, value):
+        """Leave the state as it is: two evaluations must see the same layer."""
+
+
+def gradcheck(
+    target: Any, x: np.ndarray, training: bool = True, h: float = 1e-5, tolerance: float = 1e-6,
+    seed: int = 0, labels: np.ndarray | None = None, loss: Any = None, verbose: bool = True,
+) -> Worst:  # fmt: skip
+    """Check a layer's or a whole model's backward; return the worst entry or raise GradientError.
+
+    target: a layer (a copy is checked, built for x's shape if need be) or a model with dtype float64.
+    x: the input, with n first. labels: if given, L is `loss` (softmax cross-entropy) of the output.
+    The error of an entry is relative to the largest gradient of its array; all must be under `tolerance`.
+
+    >>> worst = gradcheck(Dense(4), np.random.default_rng(0).normal(size=(3, 5)))
+    gradcheck Dense: worst error 1.2e-10 at W[2, 1]: backward -0.8463221, difference -0.8463221
+    """
+    x = np.array(x, np.float64)
+    function = Checked(target, x, training, seed, labels, loss)
+    analytic = function.backward()
+    worst, corners = Worst("x", (), 0.0, 0.0, 0.0), 0
+    for name, array in function.arrays.items():
+        scale = max(np.abs(analytic[name]).max(initial=0.0), 1e-3)
+        for index in np.ndindex(array.shape):
+            difference, smooth = function.difference(array, index, h)
+            error = abs(float(analytic[name][index]) - difference) / scale
+            if error > tolerance and not smooth:
+                corners += 1
+            elif not error <= worst.error:
+                worst = Worst(name, index, float(analytic[name][index]), difference, error)
+    report = describe(target, worst, corners)
+    if not worst.error <= tolerance or corners * 10 > sum(a.size for a in function.arrays.values()):
+        raise GradientError(report)
+    if verbose:
+        print(report)
+    return worst
+
+
+def describe(target, worst: Worst, corners: int) -> str:
+    """The outcome in one line."""
+    where = f"{worst.name}[{', '.join(map(str, worst.index))}]" if worst.index else worst.name
+    left_out = f" ({corners} entries on a corner left out)" if corners else ""
+    return (
+        f"gradcheck {type(target).__name__}: worst error {worst.error:.1e} at {where}: "
+        f"backward {worst.backward:.7g}, difference {worst.difference:.7g}{left_out}"
+    )
+
+
+class Checked:
+    """L as a function of the input and every parameter, all of them arrays that can be nudged."""
+
+    def __init__(self, target, x, training, seed, labels, loss):
+        self.x, self.training, self.seed = x, training, seed
+        self.rng = np.random.default_rng(seed)
+        self.is_model = hasattr(target, "parameters")
+        self.target = target if self.is_model else copy.deepcopy(target)
+        if self.is_model:
+            params = target.parameters()
+            if any(p.dtype != np.float64 for p in params.values()):
+                raise ValueError('gradcheck needs float64: build the model with dtype="float64"')
+        else:
+            params = build_in_float64(self.target, x, self.rng)
+        self.arrays = {"x": x, **params}
+        self.labels = labels
+        if labels is not None and loss is None:
+            from scratchnet.losses import SoftmaxCrossEntropy
+
+            loss = SoftmaxCrossEntropy()
+        self.loss_function = loss
+        self.weights = self.rng.standard_normal(self.output()[0].shape)  # r
+
+    def output(self):
+        """y and the cache, with the same random numbers every time."""
+        ctx = FrozenContext(self.training, self.seed)
+        if self.is_model:
+            return self.target.forward_cached(self.x, ctx)
+        return self.target.forward(self.x, ctx)
+
+    def value(self) -> float:
+        """L."""
+        y, _ = self.output()
+        if self.labels is not None:
+            return float(self.loss_function(y, self.labels)[0])
+        return float((y * self.weights).sum())
+
+    def backward(self) -> dict[str, np.ndarray]:
+        """dL with respect to every array, as the code under test has it."""
+        y, cache = self.output()
+        dy = self.weights.copy() if self.labels is None else self.loss_function(y, self.labels)[1]
+        dx, grads = self.target.backward(dy, cache)
+        return {"x": dx, **grads}
+
+    def difference(self, array, index, h) -> tuple[float, bool]:
+        """The central difference at one entry, and whether the slopes on both sides agree."""
+        start, here = array[index], self.value()
+        array[index] = start + h
+        above = self.value()
+        array[index] = start - h
+        below = self.value()
+        array[index] = start
+        right, left = (above - here) / h, (here - below) / h
+        smooth = abs(right - left) <= 1e-3 * max(abs(right), abs(left), 1e-3)
+        return (above - below) / (2 * h), smooth
+
+
+def build_in_float64(layer, x, rng) -> dict[str, np.ndarray]:
+    """Build the layer in float64 (or cast it, if it was built) and return its parameters by name."""
+    layer.dtype = np.dtype("float64")
+    if all(not hasattr(layer, name) for name in layer.params) or not layer.params:
+        layer.build(x.shape[1:], rng)
+    for name in (*layer.params, *layer.state):
+        setattr(layer, name, np.array(getattr(layer, name), np.float64))
+    for name in layer.params:  # zeros and ones hide errors: a bias of 0 never shows
+        getattr(layer, name)[...] += 0.1 * rng.standard_normal(getattr(layer, name).shape)
+    return {name: getattr(layer, name) for name in layer.params}

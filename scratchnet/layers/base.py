@@ -1,0 +1,121 @@
+"""A layer is a function with parameters, and the derivative of that function.
+
+    y = f(x; W)          forward
+    dx = dL/dx, dW = dL/dW, given dy = dL/dy          backward
+
+That is the whole protocol: `build` makes the parameters once the input's shape is known, `forward`
+computes y, and `backward` applies the chain rule. What forward must remember for backward (its input,
+say, or which entry of a window was the largest) is not kept in the layer: forward returns it as a
+*cache*, backward receives it. A layer therefore holds its parameters and nothing else; any number of
+threads may run the same layer on different examples at once, and nothing has to be reset in between.
+
+Arrays are NHWC: examples, height, width, channels. The name `d<name>` always means dL/d<name>.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, ClassVar
+
+import numpy as np
+
+Shape = tuple[int, ...]
+
+
+class Context:
+    """What a layer may know of the step it takes part in.
+
+    training: whether parameters are being trained (Dropout and BatchNorm behave differently then).
+    rng: the step's random generator; it has `random(shape)`, uniform in [0, 1), as NumPy's generators do.
+    chunk: this chunk's place among the others when a batch is cut into chunks that run side by side
+    (`scratchnet.team`); None for a batch in one piece.
+
+    >>> y, cache = Dropout(0.5).forward(x, Context(training=True, rng=np.random.default_rng(0)))
+    """
+
+    def __init__(self, training: bool = False, rng: Any = None, chunk: Any = None):
+        self.training, self.rng, self.chunk = training, rng, chunk
+
+    def sum(self, array: np.ndarray) -> np.ndarray:
+        """The sum of `array` over all chunks of the batch. A batch in one piece: the array itself."""
+        return array if self.chunk is None else self.chunk.sum(array)
+
+    def update(self, state: np.ndarray, value: np.ndarray) -> None:
+        """Set a state array in place, once per batch however many chunks ask for it."""
+        if self.chunk is None or self.chunk.index == 0:
+            state[...] = value
+
+
+class Layer:
+    """The protocol. A layer of your own is these three methods (and `params`, if it has any):
+
+    >>> class Scale(Layer):
+    ...     params = ("s",)
+    ...     def build(self, input_shape, rng):
+    ...         self.s = np.ones(input_shape[-1], self.dtype)
+    ...         return input_shape
+    ...     def forward(self, x, ctx):
+    ...         return x * self.s, x
+    ...     def backward(self, dy, x):
+    ...         return dy * self.s, {"s": (dy * x).sum(axis=tuple(range(x.ndim - 1)))}
+    >>> gradcheck(Scale(), np.random.default_rng(0).normal(size=(2, 3, 3, 4)))
+    """
+
+    params: ClassVar[tuple[str, ...]] = ()  # names of the arrays that are trained
+    state: ClassVar[tuple[str, ...]] = ()  # names of the arrays that are saved but not trained
+    dtype: np.dtype = np.dtype("float32")  # the model sets its own before it calls build
+
+    def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
+        """Make the parameters for inputs of this shape (without n); return the output's shape."""
+        return input_shape
+
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Any]:
+        """x -> y, cache."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward(x, ctx)")
+
+    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """dL/dy and forward's cache -> dL/dx and a gradient for each name in `params`."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward(dy, cache)")
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, from which an equal, unbuilt layer can be made: Layer(**config)."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
+        """Multiplications followed by an addition, for one example's forward pass."""
+        return 0
+
+    def __repr__(self) -> str:
+        arguments = inspect.signature(type(self)).parameters.values()
+        shown = [f"{a.name}={getattr(self, a.name)!r}" for a in arguments if getattr(self, a.name) != a.default]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def integer(value: Any, name: str, least: int) -> int:
+    """`value` as an int of at least `least`, or an error that names the argument."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    return int(value)
+
+
+def pair(value: Any, name: str) -> tuple[int, int]:
+    """3 -> (3, 3) and (3, 5) -> (3, 5): a size that may differ in height and width."""
+    values = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(values) != 2:
+        raise ValueError(f"{name} must be one integer or two (height, width), got {value!r}")
+    return integer(values[0], name, 1), integer(values[1], name, 1)
+
+
+def expect_images(input_shape: Shape, layer: str) -> tuple[int, int, int]:
+    """(h, w, c), or an error that says what came instead."""
+    if len(input_shape) != 3:
+        raise ValueError(
+            f"{layer}: expects images (n, height, width, channels), got {show_shape(input_shape)}. "
+            "Put it before Flatten() and Dense(), or give the model an input_shape of three numbers."
+        )
+    return input_shape[0], input_shape[1], input_shape[2]
+
+
+def show_shape(shape: Shape) -> str:
+    """A shape as the errors write it, with n for the number of examples."""
+    return "(n" + "".join(f", {size}" for size in shape) + ")"

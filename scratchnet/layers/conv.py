@@ -1,0 +1,77 @@
+"""Convolution as one matrix product.
+
+One output number is the dot product of a k_h × k_w × c window of the image with the weights of one
+filter. All windows are the rows of `cols = im2col(x)`, all filters the columns of W, so
+
+    y = cols · W + b
+
+is the whole convolution. (Strictly it is a cross-correlation: nothing is flipped. All libraries call it
+convolution.) It is linear in each factor, and the gradients are those of any matrix product:
+
+    dW = colsᵀ · dy          db = Σ dy over all positions
+    dcols = dy · Wᵀ          dx = col2im(dcols)
+
+With channels last, `cols @ W` already has the output's layout: no transpose anywhere, and Keras weights
+load as they are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scratchnet.initializers import get_initializer
+from scratchnet.layers.base import Layer, expect_images, integer, pair
+from scratchnet.layers.windows import check_padding, col2im, im2col, place_windows
+
+
+class Conv2D(Layer):
+    """2-D convolution: (n, h, w, c) -> (n, out_h, out_w, filters).
+
+    out_h = ⌊(h + padding - k_h) / stride⌋ + 1 with the padding of both sides; likewise out_w.
+    filters: number of output channels. kernel_size, stride: an integer, or (height, width).
+    padding: "valid", "same" (as Keras defines it) or pixels on every side.
+    W: (k_h, k_w, c, filters), by default from a He normal distribution; b: (filters,), zeros.
+
+    >>> conv = Conv2D(32, kernel_size=3)
+    >>> conv.build((28, 28, 1), np.random.default_rng(0))
+    (26, 26, 32)
+    """
+
+    def __init__(self, filters, kernel_size, stride=1, padding="valid", use_bias=True, initializer="he"):
+        self.filters = integer(filters, "Conv2D filters", 1)
+        self.kernel_size = pair(kernel_size, "Conv2D kernel_size")
+        self.stride = pair(stride, "Conv2D stride")
+        self.padding = check_padding(padding)
+        self.use_bias = bool(use_bias)
+        self.initializer = initializer
+        self.initialize = get_initializer(initializer)
+        self.params = ("W", "b") if self.use_bias else ("W",)
+
+    def build(self, input_shape, rng):
+        _, _, c = expect_images(input_shape, "Conv2D")
+        self.windows = place_windows(input_shape, self.kernel_size, self.stride, self.padding, "Conv2D")
+        k_h, k_w = self.kernel_size
+        fan_in, fan_out = k_h * k_w * c, k_h * k_w * self.filters
+        self.W = self.initialize(rng, (k_h, k_w, c, self.filters), fan_in, fan_out, self.dtype)
+        if self.use_bias:
+            self.b = np.zeros(self.filters, self.dtype)
+        return self.windows.out_h, self.windows.out_w, self.filters
+
+    def forward(self, x, ctx):
+        cols = im2col(x, self.windows)  # (n·out_h·out_w, k_h·k_w·c)
+        y = cols @ self.W.reshape(-1, self.filters)  # (n·out_h·out_w, filters)
+        if self.use_bias:
+            y += self.b
+        return y.reshape(len(x), self.windows.out_h, self.windows.out_w, self.filters), (cols, x.shape)
+
+    def backward(self, dy, cache):
+        cols, x_shape = cache
+        dy = dy.reshape(-1, self.filters)  # (n·out_h·out_w, filters)
+        grads = {"W": (cols.T @ dy).reshape(self.W.shape)}
+        if self.use_bias:
+            grads["b"] = dy.sum(axis=0)
+        dcols = dy @ self.W.reshape(-1, self.filters).T  # (n·out_h·out_w, k_h·k_w·c)
+        return col2im(dcols, x_shape, self.windows), grads
+
+    def multiply_adds(self, input_shape, output_shape):
+        return int(np.prod(output_shape)) * int(np.prod(self.W.shape[:3]))

@@ -1,0 +1,218 @@
+"""Sequential: layers in a row.
+
+Forward is a loop over the layers, backward the same loop from the end, each layer handed the cache that
+it returned on the way up. Everything else here is bookkeeping: shapes are worked out and checked when
+the model is built, so that a mistake is found before the training and says where it is.
+
+`engine="numpy"` runs the textbook layers as they are. `engine="numba"` runs a *plan* made of compiled
+twins of the same layers (see `scratchnet.compiled`) on chunks of a batch; the results agree to rounding.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from scratchnet import saving, training
+from scratchnet.layers import LAYERS, Context, Dense, Layer
+from scratchnet.layers.base import Shape, show_shape
+from scratchnet.losses import softmax
+from scratchnet.randomness import ExampleRandom
+from scratchnet.team import Team, cut, shared_team
+
+ENGINES = ("numba", "numpy")
+
+
+class Sequential:
+    """A model: layers, each fed by the one before.
+
+    layers: unbuilt layers. input_shape: one example's shape, (28, 28, 1) for a grey image of 28×28.
+    seed: decides the initial weights, the order of the examples and the dropout masks.
+    engine: "numba" (compiled, float32) or "numpy" (the textbook, any floating dtype).
+    class_names: what the outputs mean; kept in the model file.
+
+    >>> model = Sequential([Rescale(), Flatten(), Dense(10)], input_shape=(28, 28, 1))
+    >>> model.forward(np.zeros((5, 28, 28), np.uint8)).shape
+    (5, 10)
+    """
+
+    def __init__(
+        self, layers, input_shape, seed: int = 0, engine: str = "numba", dtype="float32", class_names=None
+    ):
+        if engine not in ENGINES:
+            raise ValueError(f'engine must be "numba" or "numpy", got {engine!r}')
+        self.layers: list[Layer] = list(layers)
+        self.input_shape: Shape = tuple(input_shape)
+        self.seed, self.dtype = int(seed), np.dtype(dtype)
+        self.class_names = None if class_names is None else [str(name) for name in class_names]
+        if self.dtype.kind != "f":
+            raise ValueError(f"dtype must be a floating type, got {self.dtype}")
+        self.names = [f"{i}.{type(layer).__name__.lower()}" for i, layer in enumerate(self.layers)]
+        self.shapes = self.build()
+        self.engine = engine if self.dtype == np.float32 else "numpy"
+        self.plan = self.make_plan()
+
+    # building
+
+    def build(self) -> list[Shape]:
+        """Build every layer for the shape that the one before it gives; return all shapes."""
+        if not self.layers:
+            raise ValueError("a model needs at least one layer")
+        shapes, kinds = [self.input_shape], {}
+        for i, layer in enumerate(self.layers):
+            kind = type(layer).__name__
+            if not isinstance(layer, Layer):
+                raise TypeError(f"layer {i} must be a Layer, got {layer!r}. Write {kind}() with parentheses?")
+            if any(layer is other for other in self.layers[:i]):
+                raise ValueError(f"layer {i} ({kind}) stands in the model twice. Make a second one.")
+            kinds[kind] = number = kinds.get(kind, 0) + 1
+            layer.dtype = self.dtype
+            # Seeded by its kind and its number among its kind: other layers may come and go.
+            rng = np.random.default_rng([self.seed, zlib.crc32(kind.encode()), number])
+            try:
+                shapes.append(layer.build(shapes[-1], rng))
+            except ValueError as error:
+                message = str(error).removeprefix(f"{kind}: ")
+                raise ValueError(f"layer {i} ({kind}): {message}") from None
+        if isinstance(self.layers[-1], Dense):  # start undecided: small logits, a loss of about ln(classes)
+            self.layers[-1].W *= 0.1
+        return shapes
+
+    def make_plan(self) -> list[tuple[Any, dict[str, str]]]:
+        """The steps of a forward pass: a layer (or a twin of some), and its parameters' full names."""
+        return [
+            (layer, {name: f"{prefix}.{name}" for name in layer.params})
+            for layer, prefix in zip(self.layers, self.names, strict=True)
+        ]
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Name -> array, in order: the arrays that are trained. They are live: change one, change the model."""
+        return self.arrays("params")
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Name -> array: what is saved but not trained, such as BatchNorm's running averages. Live too."""
+        return self.arrays("state")
+
+    def arrays(self, kind: str) -> dict[str, np.ndarray]:
+        return {
+            f"{prefix}.{name}": getattr(layer, name)
+            for layer, prefix in zip(self.layers, self.names, strict=True)
+            for name in getattr(layer, kind)
+        }
+
+    # running
+
+    def forward_cached(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
+        """x -> logits, and every step's cache for `backward`."""
+        x, caches = self.check_input(x), []
+        for step, _ in self.plan:
+            x, cache = step.forward(x, ctx)
+            caches.append(cache)
+        return x, caches
+
+    def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """dL/dlogits -> dL/dx, and dL/dp for every parameter p by name."""
+        grads = {}
+        for (step, names), cache in zip(reversed(self.plan), reversed(caches), strict=True):
+            dy, step_grads = step.backward(dy, cache)
+            grads.update({names[name]: g for name, g in step_grads.items()})
+        return dy, grads
+
+    def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """Logits, (n, classes). With training=True as in a training step: dropout on, batch statistics."""
+        x = self.check_input(x)
+        ctx = Context(training, ExampleRandom(self.seed, step=0) if training else None)
+        for step, _ in self.plan:
+            x, _ = step.forward(x, ctx)
+        return x
+
+    def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
+        """Class probabilities, (n, classes), computed `batch_size` examples at a time."""
+        x = self.check_input(x)
+        pieces = cut(len(x), batch_size)
+        if not pieces:
+            return np.zeros((0, *self.shapes[-1]), self.dtype)
+        parts = self.team().map(lambda chunk: softmax(self.forward(x[pieces[chunk.index]])), len(pieces))
+        return np.concatenate(parts)
+
+    def check_input(self, x: np.ndarray) -> np.ndarray:
+        """x as (n, *input_shape) in the model's dtype (integers are left to Rescale), or an error."""
+        x = np.asarray(x)
+        if len(self.input_shape) == 3 and self.input_shape[2] == 1 and x.ndim == 3:
+            x = x[..., None]  # grey images without a channel axis
+        if x.shape[1:] != self.input_shape:
+            raise ValueError(
+                f"the model expects input of shape {show_shape(self.input_shape)}, got {x.shape}. "
+                "The first axis counts the examples: for a single image pass image[None]."
+            )
+        if x.dtype.kind == "f":
+            return x.astype(self.dtype, copy=False)
+        return x if type(self.layers[0]).__name__ == "Rescale" else x.astype(self.dtype)
+
+    def team(self) -> Team:
+        """Who works on the chunks: the textbook runs in the caller's thread (NumPy has its own)."""
+        return Team(1) if self.engine == "numpy" else shared_team()
+
+    def chunk_size(self, n: int) -> int:
+        """How many examples of a batch of n go into a chunk. It depends on nothing but n."""
+        return n if self.engine == "numpy" else 32
+
+    # training and evaluating: see scratchnet.training
+
+    def fit(self, x, y, *, epochs: int = 1, batch_size: int = 128, optimizer=None, loss=None,
+            validation_data=None, callbacks=(), augment=None, resume=None, verbose=True):  # fmt: skip
+        """Train; return the History. See `scratchnet.training.fit`, which does it."""
+        return training.fit(
+            self, x, y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss,
+            validation_data=validation_data, callbacks=callbacks, augment=augment, resume=resume,
+            verbose=verbose,
+        )  # fmt: skip
+
+    def evaluate(self, x, y, batch_size: int = 256) -> dict[str, float]:
+        """{"loss": mean cross-entropy, "accuracy": share of right answers}."""
+        return training.evaluate(self, x, y, batch_size=batch_size)
+
+    def summary(self) -> None:
+        """Print a table of layers: output shape, parameters, multiply-adds, memory."""
+        from scratchnet.summary import print_summary
+
+        print_summary(self)
+
+    # saving
+
+    def config(self) -> dict[str, Any]:
+        """All that is needed to build this model again, as plain data."""
+        layers = [{"class": type(layer).__name__, **layer.config()} for layer in self.layers]
+        return {
+            "input_shape": list(self.input_shape), "seed": self.seed, "dtype": self.dtype.name,
+            "class_names": self.class_names, "layers": layers,
+        }  # fmt: skip
+
+    def save(self, path) -> None:
+        """Write architecture, preprocessing, class names and all arrays into one safetensors file."""
+        saving.write_file(path, {**self.parameters(), **self.state()}, {"model": self.config()})
+
+
+def from_config(config: dict[str, Any], engine: str = "numba", layers=()) -> Sequential:
+    """A freshly initialised model from what `Sequential.config` gave."""
+    known = {**LAYERS, **{cls.__name__: cls for cls in layers}}
+    made = [saving.make_layer(known, description, i) for i, description in enumerate(config["layers"])]
+    return Sequential(
+        made, config["input_shape"], config["seed"], engine, config["dtype"], config["class_names"]
+    )
+
+
+def load_model(path, engine: str = "numba", layers=()) -> Sequential:
+    """Read a model file. layers: your own layer classes, if the model has any; files name, never bring, code.
+
+    >>> model.save("digits.safetensors")
+    >>> bool((load_model("digits.safetensors").predict(x) == model.predict(x)).all())
+    True
+    """
+    arrays, meta = saving.read_file(path)
+    with saving.explaining(path):
+        model = from_config(meta["model"], engine, layers)
+        saving.fill({**model.parameters(), **model.state()}, arrays)
+    return model

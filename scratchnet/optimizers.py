@@ -1,0 +1,150 @@
+"""Optimizers: what to do with a gradient, in order of increasing complexity.
+
+Each one is its formula, one line of code per line of mathematics, for one parameter array p with
+gradient g. Parameters are changed in place. What an optimizer remembers between steps (a velocity, the
+Adam moments) it keeps per parameter *name*, so that it can be saved and restored.
+
+    SGD        v = μ v - lr g                     p += v            Polyak 1964; Nesterov 1983
+    RMSprop    s = ρ s + (1-ρ) g²                 p -= lr g / (√s + ε)       Hinton 2012, lecture 6e
+    Adam       m, s = running means of g and g²   p -= lr m̂ / (√ŝ + ε)       arXiv 1412.6980
+    AdamW      Adam, and p -= lr λ p              weight decay apart from the gradient, arXiv 1711.05101
+
+lr is a number, or a schedule: a function from the step number (0, 1, ...) to the learning rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+
+Schedule = Callable[[int], float]
+
+
+class Optimizer:
+    """The part all share: count the steps, look up the learning rate, find each parameter's memory.
+
+    >>> params = {"W": np.array([1.0])}
+    >>> SGD(lr=0.1).step(params, {"W": np.array([2.0])})
+    >>> params["W"]
+    array([0.8])
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ()  # names of the arrays remembered per parameter
+
+    def __init__(self, lr: float | Schedule):
+        if not callable(lr) and not lr > 0:
+            raise ValueError(f"lr must be a positive number or a schedule, got {lr!r}")
+        self.lr = lr
+        self.steps = 0
+        self.memory: dict[str, tuple[np.ndarray, ...]] = {}
+
+    def learning_rate(self) -> float:
+        """The learning rate of the next step."""
+        return float(self.lr(self.steps) if callable(self.lr) else self.lr)
+
+    def step(self, params: dict[str, np.ndarray], grads: dict[str, np.ndarray]) -> None:
+        """Change every parameter in place."""
+        lr = self.learning_rate()
+        self.steps += 1
+        for name, p in params.items():
+            self.update(name, p, grads[name], lr, *self.remembered(name, p))
+
+    def remembered(self, name: str, p: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The slots of this parameter; zeros at the first step."""
+        if name not in self.memory:
+            self.memory[name] = tuple(np.zeros_like(p) for _ in self.slots)
+        return self.memory[name]
+
+    def update(self, name, p, g, lr, *slots) -> None:
+        """Change p and the slots in place: the formula."""
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum μ if given: v = μ v - lr g, p += v.
+
+    nesterov: look ahead, and take the gradient's step from where the momentum will have carried p:
+    p += μ v - lr g.
+    """
+
+    slots = ("v",)
+
+    def __init__(self, lr=0.01, momentum=0.0, nesterov=False):
+        super().__init__(lr)
+        self.momentum = fraction("SGD momentum", momentum)
+        self.nesterov = bool(nesterov)
+
+    def update(self, name, p, g, lr, v):
+        v[...] = self.momentum * v - lr * g
+        p += self.momentum * v - lr * g if self.nesterov else v
+
+
+class RMSprop(Optimizer):
+    """Divide each step by the root of a running mean of g²: parameters with small gradients move too."""
+
+    slots = ("s",)
+
+    def __init__(self, lr=1e-3, rho=0.9, eps=1e-7):
+        super().__init__(lr)
+        self.rho, self.eps = fraction("RMSprop rho", rho), float(eps)
+
+    def update(self, name, p, g, lr, s):
+        s[...] = self.rho * s + (1 - self.rho) * g * g
+        p -= lr * g / (np.sqrt(s) + self.eps)
+
+
+class Adam(Optimizer):
+    """Momentum and RMSprop in one. m and s start at 0 and are too small at first; m̂ and ŝ correct that.
+
+    m = β₁ m + (1-β₁) g          m̂ = m / (1 - β₁ᵗ)
+    s = β₂ s + (1-β₂) g²         ŝ = s / (1 - β₂ᵗ)        p -= lr m̂ / (√ŝ + ε)
+    """
+
+    slots = ("m", "s")
+
+    def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8):
+        super().__init__(lr)
+        self.beta1, self.beta2 = fraction("Adam beta1", beta1), fraction("Adam beta2", beta2)
+        self.eps = float(eps)
+
+    def update(self, name, p, g, lr, m, s):
+        t = self.steps
+        m[...] = self.beta1 * m + (1 - self.beta1) * g
+        s[...] = self.beta2 * s + (1 - self.beta2) * g * g
+        m_hat = m / (1 - self.beta1**t)
+        s_hat = s / (1 - self.beta2**t)
+        p -= lr * m_hat / (np.sqrt(s_hat) + self.eps)
+
+
+class AdamW(Adam):
+    """Adam, and every weight shrinks by lr · weight_decay at each step, whatever its gradient.
+
+    Biases and BatchNorm's gamma and beta are left alone: they are not what makes a network over-fit.
+    """
+
+    def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01):
+        super().__init__(lr, beta1, beta2, eps)
+        if not weight_decay >= 0:
+            raise ValueError(f"weight_decay must be 0 or more, got {weight_decay!r}")
+        self.weight_decay = float(weight_decay)
+
+    def update(self, name, p, g, lr, m, s):
+        if self.decays(name):
+            p -= lr * self.weight_decay * p
+        super().update(name, p, g, lr, m, s)
+
+    def decays(self, name: str) -> bool:
+        """Whether the parameter of this name ("3.dense.W") is one that decays."""
+        return name.rpartition(".")[2] not in ("b", "gamma", "beta")
+
+
+def fraction(name: str, value: float) -> float:
+    """`value` if it is in [0, 1), or an error that names the argument."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be in [0, 1), got {value!r}")
+    return float(value)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}

@@ -1,0 +1,158 @@
+"""The training loop.
+
+One step: cut the batch into chunks, run each forward and backward, add up the gradients in order, let
+the optimizer step. One epoch: a step for every batch. Printing, saving, stopping are callbacks.
+
+The value that is minimised is measured while the parameters move and while dropout is on; so it cannot
+be compared with a validation loss. The numbers reported as "loss" and "accuracy" at the end of an epoch
+are therefore measured like the validation's, in evaluation mode, on a fixed sample of the training set.
+The moving value is there too, as "training_loss".
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from scratchnet.data.batches import batches, epoch_order
+from scratchnet.layers.base import Context
+from scratchnet.losses import SoftmaxCrossEntropy
+from scratchnet.optimizers import Adam, Optimizer
+from scratchnet.randomness import ExampleRandom
+from scratchnet.team import cut, ordered_sum
+
+TRAINING_SAMPLE = 5000  # examples of the training set that are evaluated at the end of an epoch
+
+
+class History:
+    """What was recorded at the end of each epoch.
+
+    `history.epochs` is a list of dicts, `history["val_accuracy"]` one quantity over the epochs.
+    """
+
+    def __init__(self, epochs=()):
+        self.epochs: list[dict[str, float]] = list(epochs)
+
+    def __getitem__(self, name: str) -> list[float]:
+        if not any(name in logs for logs in self.epochs):
+            known = ", ".join(self.epochs[0]) if self.epochs else "nothing yet"
+            raise KeyError(f"{name!r} was not recorded. Recorded: {known}")
+        return [logs[name] for logs in self.epochs if name in logs]
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """Name -> values, for those who know it from Keras."""
+        return {name: self[name] for name in (self.epochs[0] if self.epochs else ())}
+
+
+@dataclass
+class Run:
+    """A training in progress: what every callback is handed."""
+
+    model: Any
+    optimizer: Optimizer
+    epochs: int
+    batch_size: int
+    examples: int
+    epoch: int = 0  # the current epoch, from 0
+    history: History = field(default_factory=History)
+    stop: bool = False  # set it to end the training after this epoch
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return -(-self.examples // self.batch_size)
+
+
+def train_step(model, loss, optimizer: Optimizer, x, labels, augment=None) -> float:
+    """Forward, loss, backward, update; returns the batch's mean loss before the update."""
+    n = len(x)
+    parts = cut(n, model.chunk_size(n))
+
+    def work(chunk):
+        part = parts[chunk.index]
+        rng = ExampleRandom(model.seed, optimizer.steps, first=part.start)
+        images = x[part] if augment is None else augment(x[part], rng)
+        logits, caches = model.forward_cached(images, Context(True, rng, chunk))
+        value, dlogits = loss(logits, labels[part])
+        share = (part.stop - part.start) / n  # the loss is a mean over the chunk; its share of the batch
+        _, grads = model.backward(dlogits * logits.dtype.type(share), caches)
+        return value * share, grads
+
+    values, grads = zip(*model.team().map(work, len(parts)), strict=True)
+    params = model.parameters()
+    optimizer.step(params, {name: ordered_sum([g[name] for g in grads]) for name in params})
+    return float(sum(values))
+
+
+def evaluate(model, x, y, batch_size: int = 256) -> dict[str, float]:
+    """Mean cross-entropy and accuracy in evaluation mode; labels are class numbers or one-hot."""
+    if len(x) != len(y):
+        raise ValueError(f"{len(x)} examples but {len(y)} labels")
+    if not len(x):
+        raise ValueError("nothing to evaluate: the data set is empty")
+    x, y, pieces, loss = model.check_input(x), np.asarray(y), cut(len(x), batch_size), SoftmaxCrossEntropy()
+
+    def work(chunk):
+        part = pieces[chunk.index]
+        logits, labels = model.forward(x[part]), y[part]
+        numbers = labels.argmax(axis=1) if labels.ndim == 2 else labels
+        return loss(logits, labels)[0] * len(labels), int((logits.argmax(axis=1) == numbers).sum())
+
+    losses, right = zip(*model.team().map(work, len(pieces)), strict=True)
+    return {"loss": float(sum(losses)) / len(x), "accuracy": sum(right) / len(x)}
+
+
+def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, validation_data=None,
+        callbacks=(), augment=None, resume=None, verbose=True) -> History:  # fmt: skip
+    """Train for `epochs` epochs; return the History.
+
+    x: (n, ...) images, uint8 or floating; y: class numbers (n,) or one-hot (n, classes).
+    optimizer: by default Adam(1e-3); one that is passed again goes on where it was.
+    loss: by default SoftmaxCrossEntropy(). validation_data: (x, y), evaluated after every epoch.
+    augment: a function (images, rng) -> images, called on every chunk of a batch.
+    resume: a checkpoint file to go on from (see `callbacks.Checkpoint`).
+    verbose: show progress. Each batch's order is a function of the model's seed and the epoch alone.
+    """
+    from scratchnet import callbacks as cb
+
+    x, y = check_examples(model, x, y, epochs, batch_size)
+    loss = loss or SoftmaxCrossEntropy()
+    run = Run(model, optimizer or Adam(1e-3), epochs, batch_size, len(x))
+    if resume is not None:
+        cb.restore(run, resume)
+    listeners = cb.Callbacks(run, [*callbacks, *([cb.Progress()] if verbose else [])])
+    sample = np.linspace(0, len(x) - 1, min(len(x), TRAINING_SAMPLE)).astype(np.int64)
+
+    listeners.on_train_begin()
+    for run.epoch in range(run.epoch, epochs):
+        listeners.on_epoch_begin()
+        start, losses = time.perf_counter(), []
+        for rows in batches(epoch_order(len(x), model.seed, run.epoch), batch_size):
+            losses.append(train_step(model, loss, run.optimizer, x[rows], y[rows], augment))
+            listeners.on_batch_end({"training_loss": losses[-1]})
+        logs = {"epoch": run.epoch + 1, "training_loss": float(np.mean(losses))}
+        logs |= {"seconds": time.perf_counter() - start, "images": len(x), "lr": run.optimizer.learning_rate()}
+        logs |= evaluate(model, x[sample], y[sample])
+        if validation_data is not None:
+            logs |= {f"val_{name}": value for name, value in evaluate(model, *validation_data).items()}
+        run.history.epochs.append(logs)
+        listeners.on_epoch_end(logs)
+        if run.stop:
+            break
+    listeners.on_train_end()
+    return run.history
+
+
+def check_examples(model, x, y, epochs, batch_size):
+    """The data as arrays, or an error before the first step instead of after the first epoch."""
+    x, y = model.check_input(x), np.asarray(y)
+    if len(x) != len(y):
+        raise ValueError(f"{len(x)} examples but {len(y)} labels")
+    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("number of examples", len(x))):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    SoftmaxCrossEntropy()(np.zeros((len(y), *model.shapes[-1]), model.dtype), y)  # are the labels in range?
+    return x, y

@@ -1,0 +1,141 @@
+"""Networks with a name, each with the recipe it is trained by.
+
+Five of them are the architectures of published MNIST projects, so that results can be compared; `lenet5`
+and `mlp` are the classics. All start with Rescale: they eat the uint8 images of the IDX files.
+A recipe is a function, called anew for every model: layers hold parameters and belong to one model only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scratchnet.layers import (
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MaxPool2D,
+    ReLU,
+    Rescale,
+)
+from scratchnet.optimizers import Adam, Optimizer, RMSprop
+
+
+@dataclass
+class Recipe:
+    """Unbuilt layers, and how to train them."""
+
+    layers: list[Layer]
+    optimizer: Optimizer
+    epochs: int
+    batch_size: int
+
+
+def two_conv(classes: int = 10) -> Recipe:
+    """Two convolutions and a wide dense layer, RMSprop: 225,034 parameters."""
+    layers = [
+        Rescale(),
+        Conv2D(32, 3), ReLU(), MaxPool2D(2),
+        Conv2D(64, 3), ReLU(), MaxPool2D(2),
+        Flatten(),
+        Dense(128), ReLU(),
+        Dense(classes),
+    ]  # fmt: skip
+    return Recipe(layers, RMSprop(1e-3), epochs=10, batch_size=128)
+
+
+def two_conv_adam(classes: int = 10) -> Recipe:
+    """The same network in its other published variant: Adam, small batches."""
+    return Recipe(two_conv(classes).layers, Adam(1e-3), epochs=10, batch_size=32)
+
+
+def basic(classes: int = 10) -> Recipe:
+    """Convolution, ReLU, max-pooling, twice; a small dense layer."""
+    layers = [
+        Rescale(),
+        Conv2D(32, 3), ReLU(), MaxPool2D(2),
+        Conv2D(64, 3), ReLU(), MaxPool2D(2),
+        Flatten(),
+        Dense(64), ReLU(),
+        Dense(classes),
+    ]  # fmt: skip
+    return Recipe(layers, Adam(1e-3), epochs=5, batch_size=128)
+
+
+def chollet(classes: int = 10) -> Recipe:
+    """Two convolutions with pooling and one without: 93,322 parameters."""
+    layers = [
+        Rescale(),
+        Conv2D(32, 3), ReLU(), MaxPool2D(2),
+        Conv2D(64, 3), ReLU(), MaxPool2D(2),
+        Conv2D(64, 3), ReLU(),
+        Flatten(),
+        Dense(64), ReLU(),
+        Dense(classes),
+    ]  # fmt: skip
+    return Recipe(layers, Adam(1e-3), epochs=5, batch_size=128)
+
+
+def pyramid(classes: int = 10) -> Recipe:
+    """Three convolutions, each with twice the filters on a quarter of the area."""
+    layers = [
+        Rescale(),
+        Conv2D(32, 3), ReLU(), MaxPool2D(2),
+        Conv2D(64, 3), ReLU(), MaxPool2D(2),
+        Conv2D(128, 3), ReLU(), MaxPool2D(2),
+        Flatten(),
+        Dense(128), ReLU(),
+        Dense(classes),
+    ]  # fmt: skip
+    return Recipe(layers, Adam(1e-3), epochs=5, batch_size=128)
+
+
+def vgg_bn(classes: int = 10) -> Recipe:
+    """Three blocks with batch normalisation behind the ReLU, two dense layers with dropout: 250,058 parameters."""
+    layers = [
+        Rescale(),
+        Conv2D(32, 3, padding="same"), ReLU(), BatchNorm(), MaxPool2D(2),
+        Conv2D(64, 3, padding="same"), ReLU(), BatchNorm(), MaxPool2D(2),
+        Conv2D(128, 3, padding="same"), ReLU(), BatchNorm(), MaxPool2D(2),
+        Flatten(),
+        Dense(128), ReLU(), Dropout(0.5),
+        Dense(64), ReLU(), Dropout(0.3),
+        Dense(classes),
+    ]  # fmt: skip
+    return Recipe(layers, Adam(1e-3), epochs=20, batch_size=128)
+
+
+def lenet5(classes: int = 10) -> Recipe:
+    """LeCun, Bottou, Bengio, Haffner 1998, with ReLU in place of tanh: 61,706 parameters."""
+    layers = [
+        Rescale(),
+        Conv2D(6, 5, padding="same"), ReLU(), AvgPool2D(2),
+        Conv2D(16, 5), ReLU(), AvgPool2D(2),
+        Flatten(),
+        Dense(120), ReLU(),
+        Dense(84), ReLU(),
+        Dense(classes),
+    ]  # fmt: skip
+    return Recipe(layers, Adam(1e-3), epochs=10, batch_size=128)
+
+
+def mlp(classes: int = 10) -> Recipe:
+    """No convolution at all: what the pictures' two dimensions are worth."""
+    layers = [Rescale(), Flatten(), Dense(256), ReLU(), Dense(128), ReLU(), Dense(classes)]
+    return Recipe(layers, Adam(1e-3), epochs=10, batch_size=128)
+
+
+PRESETS: dict[str, Callable[[int], Recipe]] = {
+    "two-conv": two_conv,
+    "two-conv-adam": two_conv_adam,
+    "basic": basic,
+    "chollet": chollet,
+    "pyramid": pyramid,
+    "vgg-bn": vgg_bn,
+    "lenet5": lenet5,
+    "mlp": mlp,
+}

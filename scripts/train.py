@@ -1,0 +1,125 @@
+"""Train a digit classifier and write everything about it into one folder.
+
+    python scripts/train.py                                 MNIST (or synthetic digits), the network below
+    python scripts/train.py --preset vgg-bn --epochs 3      a network from scratchnet.zoo
+    python scripts/train.py --resume runs/2026-11-21_101500-default --epochs 10
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import scratchnet as sn
+from scratchnet import data, report, zoo
+from scratchnet.optimizers import OPTIMIZERS
+
+
+def build_model(input_shape, classes, args):
+    """The network and how it is trained. Edit it here, or choose another one with --preset."""
+    layers = [
+        sn.Rescale(),
+        sn.Conv2D(32, 3), sn.ReLU(), sn.MaxPool2D(2),
+        sn.Conv2D(64, 3), sn.ReLU(), sn.MaxPool2D(2),
+        sn.Flatten(),
+        sn.Dropout(0.3),
+        sn.Dense(128), sn.ReLU(),
+        sn.Dense(classes),
+    ]  # fmt: skip
+    recipe = zoo.Recipe(layers, sn.Adam(1e-3), epochs=5, batch_size=128)
+    if args.preset != "default":
+        recipe = zoo.PRESETS[args.preset](classes)
+    model = sn.Sequential(recipe.layers, input_shape, seed=args.seed, engine=args.engine)
+    return model, recipe
+
+
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    if args.threads:
+        sn.set_threads(args.threads)
+    try:
+        ((x, y), test), dataset = data.load_dataset(args.dataset, args.data_dir)
+    except (sn.DataFileError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    x, y = x[: args.limit], y[: args.limit]
+    train, val = sn.train_val_split(y, min(5000, len(y) // 10), args.seed)
+    classes = int(y.max()) + 1
+    model, recipe = build_model(x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1), classes, args)
+    optimizer = choose_optimizer(args, recipe)
+    epochs, batch_size = args.epochs or recipe.epochs, args.batch_size or recipe.batch_size
+
+    out = Path(args.resume or args.out or f"runs/{time.strftime('%Y-%m-%d_%H%M%S')}-{args.preset}")
+    out.mkdir(parents=True, exist_ok=True)
+    if not args.quiet:
+        model.summary()
+        print(f"{dataset}: {len(train):,} images to train on, {len(val):,} to choose by, {len(test[0]):,} to test")
+
+    callbacks = [
+        sn.ModelCheckpoint(out / "model.safetensors"),
+        sn.Checkpoint(out / "checkpoint.safetensors"),
+        sn.CSVLogger(out / "history.csv"),
+    ]
+    try:
+        history = model.fit(
+            x[train], y[train], epochs=epochs, batch_size=batch_size, optimizer=optimizer,
+            validation_data=(x[val], y[val]), callbacks=callbacks, verbose=not args.quiet,
+            resume=out / "checkpoint.safetensors" if args.resume else None,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        print(f"\nstopped. The finished epochs are kept; go on with: --resume {out}", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+    best = sn.load_model(out / "model.safetensors", args.engine)
+    metrics = report.write_run(out, best, history, test, vars(args) | {"dataset": dataset, "epochs": epochs})
+    print(f"test accuracy {metrics['test_accuracy']:.2%}, test loss {metrics['test_loss']:.4f}: {out}")
+    return 0
+
+
+def choose_optimizer(args, recipe):
+    """The recipe's optimizer, unless --optimizer or --lr ask for another."""
+    if not (args.optimizer or args.lr):
+        return recipe.optimizer
+    kind = OPTIMIZERS[args.optimizer] if args.optimizer else type(recipe.optimizer)
+    return kind(lr=args.lr) if args.lr else kind()
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(description="Train a digit classifier.", epilog="Data: see README.md.")
+    add = parser.add_argument
+    add("--preset", choices=["default", *zoo.PRESETS], default="default", help="the network in this script, or one of scratchnet.zoo")
+    add("--data-dir", help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
+    add("--dataset", choices=["auto", "mnist", "synthetic"], default="auto", help="auto: MNIST, or synthetic digits if it cannot be had")
+    add("--epochs", type=at_least_one, help="passes over the training set (default: the recipe's)")
+    add("--batch-size", type=at_least_one, help="examples per step (default: the recipe's)")
+    add("--lr", type=positive, help="learning rate (default: the recipe's)")
+    add("--optimizer", choices=list(OPTIMIZERS), help="default: the recipe's")
+    add("--seed", type=int, default=0, help="decides weights, order, dropout and the validation split")
+    add("--threads", type=at_least_one, help="default: all processors this process may use")
+    add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
+    add("--limit", type=at_least_one, help="use only the first so many training images")
+    add("--out", help="folder of the run (default: runs/<time>-<preset>)")
+    add("--resume", metavar="RUN", help="go on with the run in this folder")
+    add("--quiet", action="store_true", help="print only the result")
+    return parser.parse_args(argv)
+
+
+def at_least_one(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def positive(text: str) -> float:
+    if not (value := float(text)) > 0:
+        raise argparse.ArgumentTypeError(f"must be positive, got {text}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
