@@ -7,8 +7,8 @@ the optimizer, the epoch, the history so far) and at the latest numbers, and may
 from __future__ import annotations
 
 import csv
+import json
 import os
-import sys
 import time
 from typing import Any
 
@@ -36,7 +36,7 @@ class Callback:
         """After evaluation; logs has everything that goes into the history."""
 
     def on_train_end(self, run) -> None:
-        """After the last epoch."""
+        """After the last epoch, or when the training ends by an error or Ctrl-C."""
 
 
 class Callbacks:
@@ -107,7 +107,8 @@ class Progress(Callback):
         print(epoch_line(run, logs), flush=True)
 
     def on_train_end(self, run):
-        sys.stdout.flush()
+        if self.bar is not None:  # interrupted: give the terminal back
+            self.bar.stop()
 
 
 def epoch_line(run, logs: dict[str, float]) -> str:
@@ -128,8 +129,9 @@ class CSVLogger(Callback):
         self.path = path
 
     def on_epoch_end(self, run, logs):
+        names = dict.fromkeys(name for epoch in run.history.epochs for name in epoch)
         with open(self.path, "w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(run.history.epochs[0]))
+            writer = csv.DictWriter(file, fieldnames=list(names))
             writer.writeheader()
             writer.writerows(run.history.epochs)
 
@@ -169,7 +171,8 @@ def restore(run, path: str | os.PathLike) -> None:
     """Bring a run to where the checkpoint at `path` was written."""
     arrays, meta = read_file(path)
     with explaining(path):
-        for what, mine in (("model", run.model.config()), ("optimizer", type(run.optimizer).__name__)):
+        config = json.loads(json.dumps(run.model.config()))  # as it looks once written: tuples are lists
+        for what, mine in (("model", config), ("optimizer", type(run.optimizer).__name__)):
             if meta.get(what) != mine:
                 raise ModelFileError(f"the checkpoint is of another {what}: {meta.get(what)} instead of {mine}")
         params = run.model.parameters()

@@ -49,6 +49,8 @@ def one_hot(labels: np.ndarray, classes: int, dtype="float32") -> np.ndarray:
     if labels.ndim == 2:
         if labels.shape[1] != classes:
             raise ValueError(f"one-hot labels of {labels.shape[1]} classes for a model of {classes} classes")
+        if not np.abs(labels.sum(axis=1, dtype=np.float64) - 1).max(initial=0) <= 1e-3:
+            raise ValueError("each row of one-hot labels must sum to 1: they are probabilities")
         return labels.astype(dtype, copy=False)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
@@ -79,9 +81,14 @@ class SoftmaxCrossEntropy:
         self.label_smoothing = float(label_smoothing)
 
     def __call__(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+        if logits.ndim != 2 or not len(logits):
+            raise ValueError(
+                f"expected logits (n, classes) of at least one example, got {logits.shape}. "
+                "A model ends with Dense(classes)."
+            )
         n, classes = logits.shape
-        if len(labels) != n:
-            raise ValueError(f"{n} rows of logits but {len(labels)} labels")
+        if np.shape(labels)[:1] != (n,):
+            raise ValueError(f"{n} rows of logits but labels of shape {np.shape(labels)}")
         t = one_hot(labels, classes, logits.dtype)
         t = (1 - self.label_smoothing) * t + self.label_smoothing / classes
         log_p = log_softmax(logits)

@@ -10,6 +10,7 @@ twins of the same layers (see `scratchnet.compiled`) on chunks of a batch; the r
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from typing import Any
 
@@ -17,10 +18,11 @@ import numpy as np
 
 from scratchnet import saving, training
 from scratchnet.layers import LAYERS, Context, Dense, Layer
-from scratchnet.layers.base import Shape, show_shape
+from scratchnet.layers.base import Shape, integer, show_shape
 from scratchnet.losses import softmax
+from scratchnet.plan import Plan
 from scratchnet.randomness import ExampleRandom
-from scratchnet.team import Team, cut, shared_team
+from scratchnet.team import cut
 
 ENGINES = ("numba", "numpy")
 
@@ -44,15 +46,15 @@ class Sequential:
         if engine not in ENGINES:
             raise ValueError(f'engine must be "numba" or "numpy", got {engine!r}')
         self.layers: list[Layer] = list(layers)
-        self.input_shape: Shape = tuple(input_shape)
-        self.seed, self.dtype = int(seed), np.dtype(dtype)
+        self.input_shape: Shape = tuple(integer(size, "each size in input_shape", 1) for size in input_shape)
+        self.seed, self.dtype = integer(seed, "seed", 0), np.dtype(dtype)
         self.class_names = None if class_names is None else [str(name) for name in class_names]
         if self.dtype.kind != "f":
             raise ValueError(f"dtype must be a floating type, got {self.dtype}")
         self.names = [f"{i}.{type(layer).__name__.lower()}" for i, layer in enumerate(self.layers)]
         self.shapes = self.build()
         self.engine = engine if self.dtype == np.float32 else "numpy"
-        self.plan = self.make_plan()
+        self.plan = make_plan(self)
 
     # building
 
@@ -60,11 +62,13 @@ class Sequential:
         """Build every layer for the shape that the one before it gives; return all shapes."""
         if not self.layers:
             raise ValueError("a model needs at least one layer")
-        shapes, kinds = [self.input_shape], {}
+        shapes: list[Shape] = [self.input_shape]
+        kinds: dict[str, int] = {}
         for i, layer in enumerate(self.layers):
             kind = type(layer).__name__
             if not isinstance(layer, Layer):
-                raise TypeError(f"layer {i} must be a Layer, got {layer!r}. Write {kind}() with parentheses?")
+                hint = f" Write {layer.__name__}() with parentheses." if isinstance(layer, type) else ""
+                raise TypeError(f"layer {i} must be a Layer, got {layer!r}.{hint}")
             if any(layer is other for other in self.layers[:i]):
                 raise ValueError(f"layer {i} ({kind}) stands in the model twice. Make a second one.")
             kinds[kind] = number = kinds.get(kind, 0) + 1
@@ -79,13 +83,6 @@ class Sequential:
         if isinstance(self.layers[-1], Dense):  # start undecided: small logits, a loss of about ln(classes)
             self.layers[-1].W *= 0.1
         return shapes
-
-    def make_plan(self) -> list[tuple[Any, dict[str, str]]]:
-        """The steps of a forward pass: a layer (or a twin of some), and its parameters' full names."""
-        return [
-            (layer, {name: f"{prefix}.{name}" for name in layer.params})
-            for layer, prefix in zip(self.layers, self.names, strict=True)
-        ]
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Name -> array, in order: the arrays that are trained. They are live: change one, change the model."""
@@ -107,57 +104,64 @@ class Sequential:
     def forward_cached(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
         """x -> logits, and every step's cache for `backward`."""
         x, caches = self.check_input(x), []
-        for step, _ in self.plan:
-            x, cache = step.forward(x, ctx)
+        for step in self.plan.steps:
+            x, cache = step.run.forward(x, ctx)
             caches.append(cache)
         return x, caches
 
     def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """dL/dlogits -> dL/dx, and dL/dp for every parameter p by name."""
         grads = {}
-        for (step, names), cache in zip(reversed(self.plan), reversed(caches), strict=True):
-            dy, step_grads = step.backward(dy, cache)
-            grads.update({names[name]: g for name, g in step_grads.items()})
+        for step, cache in zip(reversed(self.plan.steps), reversed(caches), strict=True):
+            dy, step_grads = step.run.backward(dy, cache)
+            if step_grads.keys() != step.names.keys():
+                raise ValueError(
+                    f"layer {step.layers}: backward must return gradients of {list(step.names)}, "
+                    f"got {list(step_grads)}"
+                )
+            grads.update({step.names[name]: g for name, g in step_grads.items()})
+            if dy is None:  # a compiled training step does not compute what no parameter needs
+                break
         return dy, grads
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Logits, (n, classes). With training=True as in a training step: dropout on, batch statistics."""
-        x = self.check_input(x)
-        ctx = Context(training, ExampleRandom(self.seed, step=0) if training else None)
-        for step, _ in self.plan:
-            x, _ = step.forward(x, ctx)
-        return x
+        rng = ExampleRandom(self.seed, step=0) if training else None
+        return self.forward_cached(x, self.context(training, rng))[0]
+
+    def context(self, training: bool = False, rng: Any = None) -> Context:
+        """The context for a batch in one piece: what forward_cached needs beside x."""
+        return self.plan.begin().context(training, rng)
+
+    def map(self, x: np.ndarray, batch_size: int, work) -> list[Any]:
+        """work(part, logits) for every part of x, a slice of `batch_size` examples; the results in order."""
+        x, parts, batch = self.check_input(x), cut(len(x), batch_size), self.plan.begin()
+
+        def on_chunk(chunk):
+            part = parts[chunk.index]
+            return work(part, self.forward_cached(x[part], batch.context())[0])
+
+        return self.plan.team().map(on_chunk, len(parts))
 
     def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """Class probabilities, (n, classes), computed `batch_size` examples at a time."""
-        x = self.check_input(x)
-        pieces = cut(len(x), batch_size)
-        if not pieces:
-            return np.zeros((0, *self.shapes[-1]), self.dtype)
-        parts = self.team().map(lambda chunk: softmax(self.forward(x[pieces[chunk.index]])), len(pieces))
-        return np.concatenate(parts)
+        parts = self.map(x, batch_size, lambda part, logits: softmax(logits))
+        return np.concatenate([np.zeros((0, *self.shapes[-1]), self.dtype), *parts])
 
     def check_input(self, x: np.ndarray) -> np.ndarray:
         """x as (n, *input_shape) in the model's dtype (integers are left to Rescale), or an error."""
         x = np.asarray(x)
+        given = x.shape
         if len(self.input_shape) == 3 and self.input_shape[2] == 1 and x.ndim == 3:
             x = x[..., None]  # grey images without a channel axis
         if x.shape[1:] != self.input_shape:
             raise ValueError(
-                f"the model expects input of shape {show_shape(self.input_shape)}, got {x.shape}. "
+                f"the model expects input of shape {show_shape(self.input_shape)}, got {given}. "
                 "The first axis counts the examples: for a single image pass image[None]."
             )
         if x.dtype.kind == "f":
             return x.astype(self.dtype, copy=False)
         return x if type(self.layers[0]).__name__ == "Rescale" else x.astype(self.dtype)
-
-    def team(self) -> Team:
-        """Who works on the chunks: the textbook runs in the caller's thread (NumPy has its own)."""
-        return Team(1) if self.engine == "numpy" else shared_team()
-
-    def chunk_size(self, n: int) -> int:
-        """How many examples of a batch of n go into a chunk. It depends on nothing but n."""
-        return n if self.engine == "numpy" else 32
 
     # training and evaluating: see scratchnet.training
 
@@ -193,6 +197,19 @@ class Sequential:
     def save(self, path) -> None:
         """Write architecture, preprocessing, class names and all arrays into one safetensors file."""
         saving.write_file(path, {**self.parameters(), **self.state()}, {"model": self.config()})
+
+
+def make_plan(model: Sequential) -> Plan:
+    """The textbook's plan or the compiled engine's; where Numba cannot be had, the textbook's and a warning."""
+    if model.engine == "numba":
+        try:
+            from scratchnet.compiled.plan import CompiledPlan
+
+            return CompiledPlan(model)
+        except ImportError as error:
+            warnings.warn(f'engine="numba" is not available ({error}); using engine="numpy"', stacklevel=3)
+            model.engine = "numpy"
+    return Plan(model.layers, model.names)
 
 
 def from_config(config: dict[str, Any], engine: str = "numba", layers=()) -> Sequential:

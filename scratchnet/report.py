@@ -38,7 +38,7 @@ def write_run(out, model, history, test, settings: dict[str, Any]) -> dict[str, 
     write_json(out / "config.json", settings)
     (out / "figures").mkdir(exist_ok=True)
     plot_curves(history, out / "figures" / "curves.png")
-    plot_predictions(model, *test, out / "figures" / "predictions.png")
+    plot_predictions(model, test, out / "figures" / "predictions.png")
     return metrics
 
 
@@ -65,11 +65,11 @@ def plot_curves(history, path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def plot_predictions(model, x, y, path, rows: int = 4, columns: int = 8) -> None:
+def plot_predictions(model, test, path, rows: int = 4, columns: int = 8) -> None:
     """The first test images with the model's answer and its confidence; wrong answers in red."""
     from matplotlib.figure import Figure
 
-    x, y = x[: rows * columns], y[: rows * columns]
+    x, y = (array[: rows * columns] for array in test)
     probabilities = model.predict(x)
     names = model.class_names or [str(k) for k in range(probabilities.shape[1])]
     figure = Figure(figsize=(1.25 * columns, 1.5 * rows), layout="constrained")

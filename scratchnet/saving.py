@@ -3,8 +3,8 @@
 The container is safetensors: a JSON header that names each array with its type, shape and place,
 followed by the raw bytes. Other programs can read it, and nothing in it can be executed (a pickle can).
 Our own part of the header is one JSON text: the architecture as a list of layer classes with their
-arguments, from a closed list, and the SHA-256 of all arrays. A file that was cut off, damaged or made
-for something else is a `ModelFileError` that says what is wrong with it.
+arguments, from a closed list. Beside it stands the SHA-256 of that text and all arrays. A file that was
+cut off, damaged or made for something else is a `ModelFileError` that says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def write_file(path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Non
     """Write named arrays and JSON data; the file appears whole or not at all."""
     import safetensors.numpy
 
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    header = {"format": FORMAT, "sha256": checksum(arrays), **meta}
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    text = json.dumps({"format": FORMAT, **meta})
     with replacing(path) as file:
-        file.write(safetensors.numpy.save(arrays, {"scratchnet": json.dumps(header)}))
+        file.write(safetensors.numpy.save(arrays, {"scratchnet": text, "sha256": checksum(text, arrays)}))
 
 
 def read_file(path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -46,23 +46,23 @@ def read_file(path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     with explaining(path):
         try:
             with safe_open(path, framework="numpy") as file:
-                meta = (file.metadata() or {}).get("scratchnet")
+                meta = file.metadata() or {}
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
             raise ModelFileError(f"not a safetensors file, or cut off ({error})") from None
-        if meta is None:
+        if "scratchnet" not in meta:
             raise ModelFileError("a safetensors file, but not one of scratchnet: it has no architecture")
-        header = json.loads(meta)
+        header = json.loads(meta["scratchnet"])
         if header.get("format") != FORMAT:
             raise ModelFileError(f"format {header.get('format')!r}; this version reads format {FORMAT}")
-        if header.get("sha256") != checksum(arrays):
-            raise ModelFileError("damaged: the arrays do not have the checksum they were written with")
+        if meta.get("sha256") != checksum(meta["scratchnet"], arrays):
+            raise ModelFileError("damaged: the content does not have the checksum it was written with")
     return arrays, header
 
 
-def checksum(arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 over names, types, shapes and bytes, in the order of the names."""
-    digest = hashlib.sha256()
+def checksum(text: str, arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 over the text, and each array's name, type, shape and bytes, in the order of the names."""
+    digest = hashlib.sha256(text.encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
@@ -75,7 +75,7 @@ def explaining(path):
     """Whatever a malformed file makes go wrong is one kind of error, with the file's name in front."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
         reason = f"the header lacks {error}" if isinstance(error, KeyError) else error
         raise ModelFileError(f"{path}: {reason}") from error
 

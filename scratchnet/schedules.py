@@ -64,7 +64,7 @@ class OneCycle:
     end_divisor: float = 1e4
 
     def __call__(self, step: int) -> float:
-        top = max(self.rise * self.steps, 1e-9)
+        top = self.rise * self.steps
         if step < top:
             low, done = self.peak / self.start_divisor, step / top
         else:

@@ -33,6 +33,10 @@ class Team:
 
     def __init__(self, threads: int):
         self.threads = threads
+        self.begin()
+
+    def begin(self) -> None:
+        """No threads yet. A forked child begins again: it has this object, but none of its threads."""
         self.lock = threading.Lock()
         self.jobs: queue.SimpleQueue = queue.SimpleQueue()
         self.idle = 0  # threads that wait for a job and that nobody has counted on yet
@@ -44,9 +48,9 @@ class Team:
 
     def start(self, job: Callable[[], None]) -> None:
         """Run a job on a thread of its own: an idle one, or a new one."""
+        if self.process != os.getpid():
+            self.begin()
         with self.lock:
-            if self.process != os.getpid():  # a forked child has this object but none of its threads
-                self.process, self.idle, self.jobs = os.getpid(), 0, queue.SimpleQueue()
             waiting = self.idle > 0
             self.idle -= waiting
         if waiting:
@@ -123,7 +127,7 @@ class Run:
                 self.total = ordered_sum([self.parts[i] for i in range(self.count)])
                 self.parts, self.round = {}, self.round + 1
                 self.meeting.notify_all()
-                return self.total
+                return self.total.copy()
         self.places.release()  # whoever waits makes room for a chunk that has not begun
         try:
             if self.taken < self.count:
@@ -132,7 +136,7 @@ class Run:
                 self.meeting.wait_for(lambda: self.round > round_ or self.errors)
                 if self.round == round_:
                     raise MeetingBroken("another chunk of this batch failed")
-                return self.total
+                return self.total.copy()
         finally:
             self.places.acquire()
 
@@ -155,13 +159,15 @@ def cut(n: int, size: int) -> list[slice]:
     >>> cut(5, 2)
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
+    if size < 1:
+        raise ValueError(f"a batch must hold at least 1 example, got a size of {size}")
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def available_threads() -> int:
     """Processors this process may use: CPU affinity, and a container's CPU quota rounded down."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, math.floor(cpu_quota()) if cpu_quota() >= 1 else 1, 64))
+    return max(1, int(min(cores, cpu_quota(), 64)))
 
 
 def cpu_quota(path: str = "/sys/fs/cgroup/cpu.max") -> float:

@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 
 from scratchnet.data.batches import batches, epoch_order
-from scratchnet.layers.base import Context
 from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.optimizers import Adam, Optimizer
 from scratchnet.randomness import ExampleRandom
-from scratchnet.team import cut, ordered_sum
+from scratchnet.team import cut
 
 TRAINING_SAMPLE = 5000  # examples of the training set that are evaluated at the end of an epoch
 
@@ -68,22 +67,19 @@ class Run:
 
 def train_step(model, loss, optimizer: Optimizer, x, labels, augment=None) -> float:
     """Forward, loss, backward, update; returns the batch's mean loss before the update."""
-    n = len(x)
-    parts = cut(n, model.chunk_size(n))
+    n, plan = len(x), model.plan
+    parts, batch, loss = cut(n, plan.chunk_size(n)), plan.begin(training=True), plan.loss(loss)
 
     def work(chunk):
         part = parts[chunk.index]
         rng = ExampleRandom(model.seed, optimizer.steps, first=part.start)
         images = x[part] if augment is None else augment(x[part], rng)
-        logits, caches = model.forward_cached(images, Context(True, rng, chunk))
-        value, dlogits = loss(logits, labels[part])
-        share = (part.stop - part.start) / n  # the loss is a mean over the chunk; its share of the batch
-        _, grads = model.backward(dlogits * logits.dtype.type(share), caches)
-        return value * share, grads
+        logits, caches = model.forward_cached(images, batch.context(True, rng, chunk))
+        value, dlogits = loss(logits, labels[part], (part.stop - part.start) / n)
+        return value, model.backward(dlogits, caches)[1]
 
-    values, grads = zip(*model.team().map(work, len(parts)), strict=True)
-    params = model.parameters()
-    optimizer.step(params, {name: ordered_sum([g[name] for g in grads]) for name in params})
+    values, grads = zip(*plan.team().map(work, len(parts)), strict=True)
+    plan.update(optimizer, model.parameters(), grads)
     return float(sum(values))
 
 
@@ -93,15 +89,13 @@ def evaluate(model, x, y, batch_size: int = 256) -> dict[str, float]:
         raise ValueError(f"{len(x)} examples but {len(y)} labels")
     if not len(x):
         raise ValueError("nothing to evaluate: the data set is empty")
-    x, y, pieces, loss = model.check_input(x), np.asarray(y), cut(len(x), batch_size), SoftmaxCrossEntropy()
+    y, loss = np.asarray(y), SoftmaxCrossEntropy()
 
-    def work(chunk):
-        part = pieces[chunk.index]
-        logits, labels = model.forward(x[part]), y[part]
-        numbers = labels.argmax(axis=1) if labels.ndim == 2 else labels
-        return loss(logits, labels)[0] * len(labels), int((logits.argmax(axis=1) == numbers).sum())
+    def work(part, logits):
+        numbers = y[part].argmax(axis=1) if y.ndim == 2 else y[part]
+        return loss(logits, y[part])[0] * len(logits), int((logits.argmax(axis=1) == numbers).sum())
 
-    losses, right = zip(*model.team().map(work, len(pieces)), strict=True)
+    losses, right = zip(*model.map(x, batch_size, work), strict=True)
     return {"loss": float(sum(losses)) / len(x), "accuracy": sum(right) / len(x)}
 
 
@@ -118,7 +112,12 @@ def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, val
     """
     from scratchnet import callbacks as cb
 
-    x, y = check_examples(model, x, y, epochs, batch_size)
+    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    x, y = check_examples(model, x, y)
+    if validation_data is not None:
+        validation_data = check_examples(model, *validation_data, "validation_data: ")
     loss = loss or SoftmaxCrossEntropy()
     run = Run(model, optimizer or Adam(1e-3), epochs, batch_size, len(x))
     if resume is not None:
@@ -127,32 +126,34 @@ def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, val
     sample = np.linspace(0, len(x) - 1, min(len(x), TRAINING_SAMPLE)).astype(np.int64)
 
     listeners.on_train_begin()
-    for run.epoch in range(run.epoch, epochs):
-        listeners.on_epoch_begin()
-        start, losses = time.perf_counter(), []
-        for rows in batches(epoch_order(len(x), model.seed, run.epoch), batch_size):
-            losses.append(train_step(model, loss, run.optimizer, x[rows], y[rows], augment))
-            listeners.on_batch_end({"training_loss": losses[-1]})
-        logs = {"epoch": run.epoch + 1, "training_loss": float(np.mean(losses))}
-        logs |= {"seconds": time.perf_counter() - start, "images": len(x), "lr": run.optimizer.learning_rate()}
-        logs |= evaluate(model, x[sample], y[sample])
-        if validation_data is not None:
-            logs |= {f"val_{name}": value for name, value in evaluate(model, *validation_data).items()}
-        run.history.epochs.append(logs)
-        listeners.on_epoch_end(logs)
-        if run.stop:
-            break
-    listeners.on_train_end()
+    try:
+        for run.epoch in range(run.epoch, epochs):
+            listeners.on_epoch_begin()
+            start, losses = time.perf_counter(), []
+            for rows in batches(epoch_order(len(x), model.seed, run.epoch), batch_size):
+                losses.append(train_step(model, loss, run.optimizer, x[rows], y[rows], augment))
+                listeners.on_batch_end({"training_loss": losses[-1]})
+            logs = {"epoch": run.epoch + 1, "training_loss": float(np.mean(losses))}
+            logs |= {"seconds": time.perf_counter() - start, "images": len(x), "lr": run.optimizer.learning_rate()}
+            logs |= evaluate(model, x[sample], y[sample])
+            if validation_data is not None:
+                logs |= {f"val_{name}": value for name, value in evaluate(model, *validation_data).items()}
+            run.history.epochs.append(logs)
+            listeners.on_epoch_end(logs)
+            if run.stop:
+                break
+    finally:
+        listeners.on_train_end()
     return run.history
 
 
-def check_examples(model, x, y, epochs, batch_size):
+def check_examples(model, x, y, what=""):
     """The data as arrays, or an error before the first step instead of after the first epoch."""
-    x, y = model.check_input(x), np.asarray(y)
-    if len(x) != len(y):
-        raise ValueError(f"{len(x)} examples but {len(y)} labels")
-    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("number of examples", len(x))):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    SoftmaxCrossEntropy()(np.zeros((len(y), *model.shapes[-1]), model.dtype), y)  # are the labels in range?
+    try:
+        x, y = model.check_input(x), np.asarray(y)
+        if y.shape[:1] != x.shape[:1] or not len(x):
+            raise ValueError(f"{len(x)} examples and labels of shape {y.shape}: expected one label per example")
+        SoftmaxCrossEntropy()(np.zeros((len(y), *model.shapes[-1]), model.dtype), y)  # are the labels in range?
+    except ValueError as error:
+        raise ValueError(f"{what}{error}") from None
     return x, y

@@ -15,7 +15,7 @@ Arrays are NHWC: examples, height, width, channels. The name `d<name>` always me
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -61,8 +61,8 @@ class Layer:
     >>> gradcheck(Scale(), np.random.default_rng(0).normal(size=(2, 3, 3, 4)))
     """
 
-    params: ClassVar[tuple[str, ...]] = ()  # names of the arrays that are trained
-    state: ClassVar[tuple[str, ...]] = ()  # names of the arrays that are saved but not trained
+    params: tuple[str, ...] = ()  # names of the arrays that are trained
+    state: tuple[str, ...] = ()  # names of the arrays that are saved but not trained
     dtype: np.dtype = np.dtype("float32")  # the model sets its own before it calls build
 
     def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
@@ -79,7 +79,13 @@ class Layer:
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, from which an equal, unbuilt layer can be made: Layer(**config)."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        names = inspect.signature(type(self)).parameters
+        if missing := [name for name in names if not hasattr(self, name)]:
+            raise AttributeError(
+                f"{type(self).__name__} must keep its argument {missing[0]!r} under that name, "
+                f"self.{missing[0]} = {missing[0]}: from it the layer is made again when a model is loaded"
+            )
+        return {name: getattr(self, name) for name in names}
 
     def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         """Multiplications followed by an addition, for one example's forward pass."""
@@ -87,7 +93,8 @@ class Layer:
 
     def __repr__(self) -> str:
         arguments = inspect.signature(type(self)).parameters.values()
-        shown = [f"{a.name}={getattr(self, a.name)!r}" for a in arguments if getattr(self, a.name) != a.default]
+        values = [(a.name, getattr(self, a.name, a.default), a.default) for a in arguments]
+        shown = [f"{name}={value!r}" for name, value, default in values if value != default]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 

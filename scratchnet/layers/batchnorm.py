@@ -85,6 +85,8 @@ def batch_statistics(x, ctx):
     Summed in float64: 100,000 float32 numbers added one by one would lose three digits. The variance is
     taken around the mean, in a second pass; E[x²] - E[x]² cancels where the mean is large.
     """
+    if not x.size:
+        raise ValueError(f"BatchNorm: an empty batch, {x.shape}, has no mean and no variance to train with")
     *total, m = ctx.sum(np.append(channel_sum(x), x.size // x.shape[-1]))
     mean = np.array(total) / m
     var = ctx.sum(channel_sum((x - mean.astype(x.dtype)) ** 2)) / m

@@ -20,7 +20,7 @@ class Flatten(Layer):
         return (math.prod(input_shape),)
 
     def forward(self, x, ctx):
-        return x.reshape(len(x), -1), x.shape
+        return x.reshape(len(x), math.prod(x.shape[1:])), x.shape
 
     def backward(self, dy, x_shape):
         return dy.reshape(x_shape), {}

@@ -1,0 +1,78 @@
+"""Dense [+ ReLU]: three matrix products.
+
+    y  = max(x · W + b, 0)        dz = dy where y > 0
+    dW = xᵀ · dz    db = Σ dz    dx = dz · Wᵀ
+
+W and Wᵀ are packed into panels once per batch, dz once per chunk; then all three are the same loop of
+`matmul`, whose epilogue adds the bias and takes the maximum while the tile is still in registers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scratchnet.compiled.jit import jit
+from scratchnet.compiled.matmul import matmul, pack_panels, pack_panels_transposed, padded_width
+from scratchnet.compiled.memory import aligned_empty, aligned_zeros
+from scratchnet.compiled.twin import Twin, bias_or_zeros, contiguous
+
+
+class DenseTwin(Twin):
+    """Twin of Dense and of Dense, ReLU."""
+
+    def __init__(self, layers, input_shape, wants_dx: bool):
+        self.layers, self.dense, self.relu = layers, layers[0], len(layers) == 2
+        self.features, self.units = self.dense.W.shape
+        self.no_bias = aligned_zeros(max(self.features, self.units))
+        self.bias = bias_or_zeros(self.dense, self.units)
+        self.wants_dx = wants_dx
+
+    def allocate_packed(self):
+        return panels_for(self.features, self.units), panels_for(self.units, self.features)
+
+    def pack(self, packed):
+        pack_panels(self.dense.W, self.bias, packed[0])
+        pack_panels_transposed(self.dense.W, self.no_bias[: self.features], packed[1])
+
+    def allocate(self, n):
+        y, dz = aligned_empty((n, self.units)), aligned_empty((n, self.units))
+        return y, dz, panels_for(n, self.units), aligned_empty((n, self.features))
+
+    def forward(self, x, ctx):
+        x = contiguous(x)
+        y = ctx.arrays(self, len(x))[0]
+        matmul(x, ctx.packed(self)[0], y, self.relu, False, False)
+        return y, (x, y, ctx)
+
+    def backward(self, dy, cache):
+        x, y, ctx = cache
+        _, dz, dz_panels, dx = ctx.arrays(self, len(x))
+        grads = ctx.gradients(self)
+        db = grads["b"] if self.dense.use_bias else np.empty(self.units, np.float32)
+        relu_backward(contiguous(dy), y, self.relu, dz, db)
+        pack_panels(dz, self.no_bias[: self.units], dz_panels)
+        matmul(x, dz_panels, grads["W"], False, False, True)
+        if not (self.wants_dx or ctx.wants_dx):
+            return None, grads
+        matmul(dz, ctx.packed(self)[1], dx, False, False, False)
+        return dx, grads
+
+    def describe(self):
+        return "register tiles"
+
+
+def panels_for(k: int, n: int) -> np.ndarray:
+    """Memory for the panels of a (k, n) matrix and a bias."""
+    return aligned_empty((k + 1) * padded_width(n))
+
+
+@jit
+def relu_backward(dy, y, relu, dz, db):
+    """dz = dy where y > 0 (everywhere without a ReLU), db = Σ dz over the examples; one pass."""
+    n, units = dy.shape
+    db[:] = 0
+    for i in range(n):
+        for j in range(units):
+            g = dy[i, j] if y[i, j] > 0 or not relu else np.float32(0)
+            dz[i, j] = g
+            db[j] += g

@@ -1,0 +1,221 @@
+"""What each word of the vocabulary (`simd.py`, same names, same order) is to the compiler, in LLVM instructions.
+
+Loads and stores promise the compiler no more alignment than that of one number: on current CPUs the instruction for
+unaligned memory is as fast as the other when the address happens to be aligned. Nothing here looks at bounds.
+"""
+
+import operator
+from functools import partial
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import lower_builtin, type_callable
+
+from .registers import BITS, FLOAT, FLOATS, I32, INT, INTS, MASK, Emit, Tile, Vector, gives
+from .target import MASKS, LANES
+
+
+def is_flat(array):
+    return isinstance(array, types.Array) and array.layout == "C"
+
+
+@gives(lambda a, i: Vector(a.dtype) if is_flat(a) else None)
+def load(emit, kinds, a, i):
+    return emit.load(emit.at(kinds[0], a, i), emit.llvm)
+
+
+@gives(lambda a, i, vector: types.none if is_flat(a) else None)
+def store(emit, kinds, a, i, vector):
+    emit.store(emit.at(kinds[0], a, i), vector)
+
+
+@gives(lambda a, i, count: Vector(a.dtype) if is_flat(a) else None)
+def load_first(emit, kinds, a, i, count):
+    return emit.load_first(emit.at(kinds[0], a, i), count, emit.llvm)
+
+
+@gives(lambda a, i, vector, count: types.none if is_flat(a) else None)
+def store_first(emit, kinds, a, i, vector, count):
+    emit.store_first(emit.at(kinds[0], a, i), count, vector)
+
+
+@gives(lambda number: FLOAT if isinstance(number, types.Float) else INT)
+def broadcast(emit, kinds, number):
+    return emit.splat(emit.context.cast(emit.build, number, kinds[0], emit.result.scalar))
+
+
+@gives(lambda: INT)
+def lane_numbers(emit, kinds):
+    return ir.Constant(INTS, list(range(LANES)))
+
+
+def joined(*kinds):
+    """The type of an operation on vectors, tiles and numbers, by NumPy's rules of broadcasting."""
+    tiles = [k for k in kinds if isinstance(k, Tile)]
+    if tiles:
+        return Tile(max(t.rows for t in tiles), max(t.vectors for t in tiles))
+    vectors = [k for k in kinds if isinstance(k, Vector)]
+    return vectors[0] if vectors else None
+
+
+def lanewise(emit, kinds, values, operation, common):
+    """operation(vector, ...) for every register of the operands, brought to the shape of `common`."""
+    scalar = types.float32 if isinstance(common, Tile) else common.scalar
+
+    def registers(kind, value, count, vectors):
+        if isinstance(kind, types.Number):
+            value = emit.splat(emit.context.cast(emit.build, value, kind, scalar))
+        if isinstance(kind, Tile):
+            parts = emit.parts(kind, value)
+            return parts if kind.rows * kind.vectors == count else parts * (count // vectors)
+        return [value] * count
+
+    if isinstance(common, Vector):
+        return operation(*(registers(k, v, 1, 1)[0] for k, v in zip(kinds, values, strict=True)))
+    count = common.rows * common.vectors
+    operands = [registers(k, v, count, common.vectors) for k, v in zip(kinds, values, strict=True)]
+    return emit.whole(map(operation, *operands))
+
+
+@gives(lambda a, b, c: joined(a, b, c))
+def fma(emit, kinds, a, b, c):
+    return lanewise(emit, kinds, (a, b, c), emit.fma, emit.result)
+
+
+@gives(lambda a, b: joined(a, b))
+def maximum(emit, kinds, a, b):
+    return lanewise(emit, kinds, (a, b), emit.larger, emit.result)
+
+
+@gives(lambda mask, a, b: joined(a, b) or FLOAT)
+def select(emit, kinds, mask, a, b):
+    return lanewise(emit, kinds, (mask, a, b), emit.build.select, emit.result)
+
+
+@gives(lambda mask: types.intp)
+def count(emit, kinds, mask):
+    return emit.ones(mask)
+
+
+@gives(lambda a, i, mask, vector: types.intp if is_flat(a) else None)
+def compress_store(emit, kinds, a, i, mask, vector):
+    build = emit.build
+    if MASKS:                                      # on integers: for floats LLVM knows it on some targets only
+        lanes = emit.call(f"llvm.experimental.vector.compress.v{LANES}i32", INTS, build.bitcast(vector, INTS), mask,
+                          ir.Constant(INTS, None))
+        emit.store(emit.at(kinds[0], a, i), build.bitcast(lanes, vector.type))
+        return build.add(i, emit.ones(mask))
+    for lane in range(LANES):                         # write every lane, move on after the chosen ones: no branches
+        build.store(build.extract_element(vector, I32(lane)), emit.at(kinds[0], a, i))
+        i = build.add(i, build.zext(build.extract_element(mask, I32(lane)), i.type))
+    return i
+
+
+@gives(lambda vector: INT)
+def widen(emit, kinds, vector):
+    return emit.build.zext(vector, INTS)
+
+
+@gives(lambda vector: Vector(types.uint8))
+def narrow(emit, kinds, vector):
+    return emit.build.trunc(vector, emit.llvm)
+
+
+@gives(lambda numbers, first, last, step: types.UniTuple(types.intp, numbers.count))
+def offsets(emit, kinds, numbers, first, last, step):
+    rows = (emit.smaller(emit.build.add(first, n), last) for n in emit.parts(kinds[0], numbers))
+    return emit.whole(emit.build.mul(row, step) for row in rows)
+
+
+@gives(lambda numbers, first, last, table: types.UniTuple(types.intp, numbers.count))
+def table_offsets(emit, kinds, numbers, first, last, table):
+    rows = (emit.smaller(emit.build.add(first, n), last) for n in emit.parts(kinds[0], numbers))
+    entries = (emit.build.load(emit.at(kinds[3], table, row)) for row in rows)
+    return emit.whole(emit.intp(kinds[3].dtype, entry)[1] for entry in entries)
+
+
+@gives(lambda rows, columns: Tile(rows.count, columns.count))
+def zero_tile(emit, kinds, rows, columns):
+    return ir.Constant(emit.llvm, None)
+
+
+@gives(lambda a, i, columns: Tile(1, columns.count) if is_flat(a) else None)
+def load_row(emit, kinds, a, i, columns):
+    return emit.whole(emit.load(emit.at(kinds[0], a, i, column)) for column in emit.parts(kinds[2], columns))
+
+
+@gives(lambda a, rows, i, columns: Tile(rows.count, columns.count) if is_flat(a) else None)
+def load_tile(emit, kinds, a, rows, i, columns):
+    return emit.whole(emit.load(place) for place, _ in emit.places(kinds, a, rows, i, columns))
+
+
+@gives(lambda a, rows, i, columns, tile: types.none if is_flat(a) else None)
+def store_tile(emit, kinds, a, rows, i, columns, tile):
+    for (place, _), vector in zip(emit.places(kinds, a, rows, i, columns), emit.parts(kinds[4], tile), strict=True):
+        emit.store(place, vector)
+
+
+@gives(lambda a, i, columns, width: Tile(1, columns.count) if is_flat(a) else None)
+def load_row_first(emit, kinds, a, i, columns, width):
+    return emit.whole(emit.load_first(emit.at(kinds[0], a, i, column), emit.build.sub(width, column))
+                      for column in emit.parts(kinds[2], columns))
+
+
+@gives(lambda a, rows, i, columns, width: Tile(rows.count, columns.count) if is_flat(a) else None)
+def load_tile_first(emit, kinds, a, rows, i, columns, width):
+    return emit.whole(emit.load_first(place, emit.build.sub(width, column))
+                      for place, column in emit.places(kinds, a, rows, i, columns))
+
+
+@gives(lambda a, rows, i, columns, tile, width: types.none if is_flat(a) else None)
+def store_tile_first(emit, kinds, a, rows, i, columns, tile, width):
+    places = emit.places(kinds, a, rows, i, columns)
+    for (place, column), vector in zip(places, emit.parts(kinds[4], tile), strict=True):
+        emit.store_first(place, emit.build.sub(width, column), vector)
+
+
+@gives(lambda tile, a, rows, k, row: tile if is_flat(a) else None)
+def outer_fma(emit, kinds, tile, a, rows, k, row):
+    accumulators = iter(emit.parts(kinds[0], tile))
+    row = emit.parts(kinds[4], row)
+    sums = []
+    emit.build.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
+    for offset in emit.parts(kinds[2], rows):
+        number = emit.splat(emit.build.load(emit.at(kinds[1], a, k, offset)))
+        sums += [emit.fma(number, vector, next(accumulators)) for vector in row]
+    return emit.whole(sums)
+
+
+ARITHMETIC = {operator.add: ("fadd", "add"), operator.sub: ("fsub", "sub"), operator.mul: ("fmul", "mul"),
+              operator.and_: (None, "and_"), operator.or_: (None, "or_")}
+COMPARISONS = {operator.gt: ">", operator.ge: ">=", operator.lt: "<", operator.le: "<=", operator.eq: "=="}
+
+
+def define_operator(symbol, result, operation):
+    """Give a Python operator its meaning where at least one operand is a vector or a tile."""
+    type_callable(symbol)(lambda context: lambda a, b: result(a, b) if joined(a, b) else None)
+
+    def lower(context, builder, signature, arguments):
+        emit, common = Emit(context, builder, signature.return_type), joined(*signature.args)
+        return lanewise(emit, signature.args, arguments, operation(builder, common), common)
+
+    for kinds in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector), (Tile, Tile), (Tile, Vector),
+                  (Vector, Tile), (Tile, types.Number), (types.Number, Tile)):
+        lower_builtin(symbol, *kinds)(lower)
+
+
+def is_float(common):
+    return isinstance(common, Tile) or common.scalar == types.float32
+
+
+def comparison(build, common):
+    """The instruction for this kind of numbers; a comparison with NaN is false."""
+    if is_float(common):
+        return build.fcmp_ordered
+    return build.icmp_signed if common.scalar.signed else build.icmp_unsigned
+
+
+for symbol, names in ARITHMETIC.items():
+    define_operator(symbol, joined, lambda build, common, names=names: getattr(build, names[not is_float(common)]))
+for symbol, sign in COMPARISONS.items():
+    define_operator(symbol, lambda a, b: MASK, lambda build, common, sign=sign: partial(comparison(build, common), sign))

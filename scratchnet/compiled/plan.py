@@ -1,0 +1,166 @@
+"""The compiled engine's plan: a twin for every layer, or run of layers, that has one.
+
+    Conv2D, ReLU, MaxPool2D, Dense, ReLU          the layers
+    [Conv2D ReLU MaxPool2D]  [Dense ReLU]         the plan's steps
+
+A twin does what its layers do, to rounding, in kernels that are serial and let go of Python's lock. A layer
+without a twin (a user's own, say) is a step as it is, in the same plan.
+
+What a twin needs beside its input it gets from the context, so that it may be used by many threads at once:
+
+    ctx.packed(twin)       the weights in the layout of its kernels: made once per batch, read by all chunks
+    ctx.arrays(twin, n)    the outputs and scratch memory of a chunk of n examples: one set per thread, for a
+                           thread works on one chunk at a time and the next one finds the memory in its cache
+    ctx.gradients(twin)    the gradients of this chunk: one set per chunk, to be added up in order
+
+Only a training step and the evaluation of a whole batch reuse memory; in any other context every call gets
+arrays of its own, so that a cache stays valid for as long as somebody keeps it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from scratchnet.compiled.batchnorm import BatchNormTwin
+from scratchnet.compiled.conv import ConvTwin
+from scratchnet.compiled.dense import DenseTwin
+from scratchnet.compiled.dropout import DropoutTwin
+from scratchnet.compiled.losses import compiled_loss
+from scratchnet.compiled.optimizers import compiled_update
+from scratchnet.compiled.rescale import RescaleTwin
+from scratchnet.layers import BatchNorm, Context, Conv2D, Dense, Dropout, MaxPool2D, ReLU, Rescale
+from scratchnet.plan import Batch, Plan, Step
+from scratchnet.team import Team, shared_team
+
+CHUNK = 32  # examples; small enough for a chunk's activations to stay in a core's cache
+
+# Which twin stands for which run of layers. Longer runs first: the first that fits is taken.
+TWINS = (
+    ((Conv2D, ReLU, MaxPool2D), ConvTwin),
+    ((Conv2D, MaxPool2D), ConvTwin),
+    ((Conv2D, ReLU), ConvTwin),
+    ((Conv2D,), ConvTwin),
+    ((BatchNorm, ReLU, MaxPool2D), BatchNormTwin),
+    ((BatchNorm, MaxPool2D), BatchNormTwin),
+    ((BatchNorm, ReLU), BatchNormTwin),
+    ((BatchNorm,), BatchNormTwin),
+    ((Dense, ReLU), DenseTwin),
+    ((Dense,), DenseTwin),
+    ((Rescale,), RescaleTwin),
+    ((Dropout,), DropoutTwin),
+)
+
+
+class CompiledPlan(Plan):
+    """Twins where there are any, chunks of CHUNK examples, the shared team."""
+
+    def __init__(self, model):
+        super().__init__(model.layers, model.names)
+        self.steps = fuse(self.steps, model.layers, model.shapes)
+        self.twins = [step.run for step in self.steps if hasattr(step.run, "pack")]
+        self.memory = Memory()
+
+    def team(self) -> Team:
+        return shared_team()
+
+    def chunk_size(self, n: int) -> int:
+        return CHUNK
+
+    def begin(self, training: bool = False) -> Batch:
+        """Pack every twin's weights; in training into memory that the next step will use again."""
+        if training:
+            packed = self.memory.packed
+            self.team().map(lambda chunk: self.pack(self.twins[chunk.index], packed), len(self.twins))
+        else:
+            packed = {}
+            for twin in self.twins:
+                self.pack(twin, packed)
+        return CompiledBatch(packed, self.memory)
+
+    def pack(self, twin, packed: dict[Any, Any]) -> None:
+        if twin not in packed:
+            packed[twin] = twin.allocate_packed()
+        twin.pack(packed[twin])
+
+    def loss(self, loss):
+        return compiled_loss(loss) or super().loss(loss)
+
+    def update(self, optimizer, params, grads):
+        if not compiled_update(optimizer, params, grads, self.team()):
+            super().update(optimizer, params, grads)
+
+
+def fuse(steps: list[Step], layers, shapes) -> list[Step]:
+    """Walk the layers and put a twin in the place of every run that has one."""
+    fused, i = [], 0
+    while i < len(layers):
+        for kinds, twin_of in TWINS:
+            run = layers[i : i + len(kinds)]
+            # Exactly these classes: what a subclass changes, a twin would not know.
+            if tuple(type(layer) for layer in run) == kinds and twin_of.accepts(run, shapes[i]):
+                learned = any(step.names for step in steps[:i])  # does anything before it want its dx?
+                names = {local: full for step in steps[i : i + len(kinds)] for local, full in step.names.items()}
+                title = " ".join(step.layers for step in steps[i : i + len(kinds)])
+                fused.append(Step(twin_of(run, shapes[i], learned), names, title))
+                i += len(kinds)
+                break
+        else:
+            fused.append(steps[i])
+            i += 1
+    return fused
+
+
+class Memory:
+    """The arrays of a plan that are used again and again."""
+
+    def __init__(self):
+        self.packed: dict[Any, Any] = {}
+        self.thread = threading.local()
+        self.gradients: dict[Any, Any] = {}
+
+    def of_thread(self) -> dict[Any, Any]:
+        """This thread's arrays."""
+        if not hasattr(self.thread, "arrays"):
+            self.thread.arrays = {}
+        return self.thread.arrays
+
+
+class CompiledBatch(Batch):
+    """What the chunks of a batch share: the packed weights, and the plan's memory."""
+
+    def __init__(self, packed: dict[Any, Any], memory: Memory):
+        self.packed, self.memory = packed, memory
+
+    def context(self, training=False, rng=None, chunk=None) -> Context:
+        return CompiledContext(training, rng, chunk, self.packed, self.memory if chunk is not None else None)
+
+
+class CompiledContext(Context):
+    """A context that also hands out memory. memory: None if every call is to have arrays of its own."""
+
+    def __init__(self, training, rng, chunk, packed, memory: Memory | None):
+        super().__init__(training, rng, chunk)
+        self._packed, self._memory = packed, memory
+        self._arrays = memory.of_thread() if memory is not None else {}
+        self.wants_dx = memory is None  # nobody in a training step asks for the gradient of the images
+
+    def packed(self, twin):
+        return self._packed[twin]
+
+    def arrays(self, twin, n: int):
+        if self._memory is None:
+            return twin.allocate(n)
+        if (twin, n) not in self._arrays:
+            self._arrays[twin, n] = twin.allocate(n)
+        return self._arrays[twin, n]
+
+    def gradients(self, twin) -> dict[str, np.ndarray]:
+        if self._memory is None:
+            return twin.allocate_gradients()
+        key = (self.chunk.index, twin)
+        if key not in self._memory.gradients:
+            self._memory.gradients[key] = twin.allocate_gradients()
+        return self._memory.gradients[key]

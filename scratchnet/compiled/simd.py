@@ -1,0 +1,182 @@
+"""The vocabulary of the kernels: what a CPU does to a whole register of numbers at once.
+
+A vector register holds LANES floats (16, 8 or 4: `target.py`) and one instruction adds, multiplies or compares all of
+them. Every word below is defined by its NumPy body, where a register is an array of LANES numbers; inside an `@jit`
+kernel the same word is one instruction (`lowering.py`), and a variable that holds its result is a register. So a kernel
+can be read, and run with `readable(kernel)`, as NumPy.
+
+The larger word is the *tile*: rows x vectors accumulators, all in registers, spanned by two tuples of offsets: `rows`
+says where each row begins in memory and `columns` where each vector of a row begins after that. `outer_fma` adds the
+product of a column of numbers and a row of vectors to a tile,
+
+    tile[r, v] += a[rows[r] + k] * row[v]                       for all r, v
+
+one load for each of its rows and columns, rows x vectors multiply-adds: the less memory traffic for the arithmetic the
+larger the tile. Matrix products, convolutions and weight gradients are loops around this line. The lengths of `rows`
+and `columns` belong to their Numba types, so each size of tile is compiled into code of its own.
+
+Arrays are C-contiguous and read as flat; nothing is checked. Operators (+ - * & | and comparisons) work on vectors and
+tiles; a comparison makes a *mask*, a vector of booleans.
+"""
+
+import numpy as np
+
+from . import lowering
+from .registers import word
+from .target import LANES
+
+
+@word(lowering.load)
+def load(a, i):
+    """The LANES elements a[i], a[i+1], ...   -> vector"""
+    return a.reshape(-1)[i:i + LANES].copy()
+
+
+@word(lowering.store)
+def store(a, i, vector):
+    """a[i], a[i+1], ... = vector"""
+    a.reshape(-1)[i:i + LANES] = vector
+
+
+@word(lowering.load_first)
+def load_first(a, i, count):
+    """`load` of no more than `count` elements, zeros after them: for the end of an array."""
+    vector = np.zeros(LANES, a.dtype)
+    present = max(0, min(count, LANES))
+    vector[:present] = a.reshape(-1)[i:i + present]
+    return vector
+
+
+@word(lowering.store_first)
+def store_first(a, i, vector, count):
+    """`store` of no more than the first `count` elements."""
+    present = max(0, min(count, LANES))
+    a.reshape(-1)[i:i + present] = vector[:present]
+
+
+@word(lowering.broadcast)
+def broadcast(number):
+    """The same number in every lane."""
+    return np.full(LANES, number, np.float32 if isinstance(number, (float, np.floating)) else np.int32)
+
+
+@word(lowering.lane_numbers)
+def lane_numbers():
+    """0, 1, 2, ... as int32"""
+    return np.arange(LANES, dtype=np.int32)
+
+
+@word(lowering.fma)
+def fma(a, b, c):
+    """a * b + c, rounded once where the hardware can."""
+    return a * b + c
+
+
+@word(lowering.maximum)
+def maximum(a, b):
+    """The larger of each pair, and b where either is NaN: so maximum(0, x) lets NaN through."""
+    return np.where(a > b, a, b).astype(np.float32)
+
+
+@word(lowering.select)
+def select(mask, a, b):
+    """a where the mask holds, elsewhere b."""
+    return np.where(mask, a, b)
+
+
+@word(lowering.count)
+def count(mask):
+    """In how many lanes the mask holds."""
+    return int(np.count_nonzero(mask))
+
+
+@word(lowering.compress_store)
+def compress_store(a, i, mask, vector):
+    """Write the lanes where the mask holds, one after the other, from a[i]; returns the index after the last.
+
+    Up to LANES elements from a[i] may be overwritten with anything: write lists from left to right.
+    """
+    chosen = vector[mask]
+    a.reshape(-1)[i:i + len(chosen)] = chosen
+    return i + len(chosen)
+
+
+@word(lowering.widen)
+def widen(vector):
+    """Bytes as int32."""
+    return vector.astype(np.int32)
+
+
+@word(lowering.narrow)
+def narrow(vector):
+    """int32 as bytes (the low eight bits)."""
+    return vector.astype(np.uint8)
+
+
+@word(lowering.offsets)
+def offsets(numbers, first, last, step):
+    """Offsets of the rows of a tile whose first is row `first`: a tuple as long as `numbers` = (0, 1, 2, ...).
+
+    Rows after the `last` are replaced by the last. The tile then computes that row several times and stores the same
+    numbers there several times: no special code for what is left over, even when adding to what is there.
+    """
+    return tuple(min(first + r, last) * step for r in numbers)
+
+
+@word(lowering.table_offsets)
+def table_offsets(numbers, first, last, table):
+    """The same, with the offsets written down in an array."""
+    return tuple(int(table[min(first + r, last)]) for r in numbers)
+
+
+@word(lowering.zero_tile)
+def zero_tile(rows, columns):
+    """A tile of zeros   -> (rows, vectors, LANES)"""
+    return np.zeros((len(rows), len(columns), LANES), np.float32)
+
+
+@word(lowering.load_row)
+def load_row(a, i, columns):
+    """The vectors at a[i + column]: a tile of a single row   -> (1, vectors, LANES)"""
+    return np.stack([load(a, i + column) for column in columns])[None]
+
+
+@word(lowering.load_tile)
+def load_tile(a, rows, i, columns):
+    """The vectors at a[row + i + column]   -> (rows, vectors, LANES)"""
+    return np.concatenate([load_row(a, row + i, columns) for row in rows])
+
+
+@word(lowering.store_tile)
+def store_tile(a, rows, i, columns, tile):
+    """a[row + i + column] = tile[row, column]"""
+    for r, row in enumerate(rows):
+        for v, column in enumerate(columns):
+            store(a, row + i + column, tile[r, v])
+
+
+@word(lowering.load_row_first)
+def load_row_first(a, i, columns, width):
+    """`load_row` of no more than `width` elements, zeros after them."""
+    return np.stack([load_first(a, i + column, width - column) for column in columns])[None]
+
+
+@word(lowering.load_tile_first)
+def load_tile_first(a, rows, i, columns, width):
+    """`load_tile` of no more than `width` elements of every row, zeros after them."""
+    return np.concatenate([load_row_first(a, row + i, columns, width) for row in rows])
+
+
+@word(lowering.store_tile_first)
+def store_tile_first(a, rows, i, columns, tile, width):
+    """`store_tile` of no more than `width` elements of every row."""
+    for r, row in enumerate(rows):
+        for v, column in enumerate(columns):
+            store_first(a, row + i + column, tile[r, v], width - column)
+
+
+@word(lowering.outer_fma)
+def outer_fma(tile, a, rows, k, row):
+    """tile[r, v] + a[rows[r] + k] * row[v]: the rank-one update every product is made of."""
+    column = a.reshape(-1)[np.array(rows) + k]
+    return tile + column[:, None, None] * row

@@ -1,0 +1,55 @@
+"""What a twin is: the forward and backward of some layers, in kernels, on arrays that it is handed.
+
+A twin is built for a run of layers that are already built. It reads their parameters whenever it packs them
+and holds none of its own; everything that depends on the batch comes from the context (see `plan`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from scratchnet.compiled.memory import aligned_empty, aligned_zeros
+
+
+class Twin:
+    """The protocol. Subclasses give forward and backward, and say which arrays they need."""
+
+    layers: list[Any]
+
+    @classmethod
+    def accepts(cls, layers, input_shape) -> bool:
+        """Whether this twin can do what these built layers do."""
+        return True
+
+    def allocate_packed(self) -> tuple[np.ndarray, ...]:
+        """Memory for the parameters in the kernels' layout."""
+        return ()
+
+    def pack(self, packed) -> None:
+        """Bring the parameters into the kernels' layout."""
+
+    def allocate(self, n: int) -> tuple[np.ndarray, ...]:
+        """Outputs and scratch memory for a chunk of n examples."""
+        return ()
+
+    def allocate_gradients(self) -> dict[str, np.ndarray]:
+        """An array for the gradient of each parameter."""
+        return {
+            name: aligned_empty(getattr(layer, name).shape) for layer in self.layers for name in layer.params
+        }
+
+    def describe(self) -> str:
+        """How the work is done, for `Sequential.summary`."""
+        return "compiled"
+
+
+def bias_or_zeros(layer, size: int) -> np.ndarray:
+    """A layer's bias, or zeros where it was told to have none."""
+    return layer.b if layer.use_bias else aligned_zeros(size)
+
+
+def contiguous(x: np.ndarray, dtype=np.float32) -> np.ndarray:
+    """x as the kernels read it: C order, of this type, writable (Numba has another type for what is not)."""
+    return np.require(x, dtype, ["C", "W"])

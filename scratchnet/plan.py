@@ -1,0 +1,70 @@
+"""A plan says how a model's layers are run: which step does the work of which layers, on what, by whom.
+
+This one is the textbook's. Every layer is a step of its own, a batch is one chunk, and it is worked on in
+the caller's thread. The compiled engine's plan (`scratchnet.compiled.plan`) puts a compiled twin in the
+place of one or several layers and cuts a batch into chunks for a team of threads. The training loop knows
+neither: it asks the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchnet.layers.base import Context, Layer
+from scratchnet.team import Team, ordered_sum
+
+Arrays = dict[str, np.ndarray]
+
+
+class Step(NamedTuple):
+    """Something with a layer's forward and backward, and the full names of its parameters."""
+
+    run: Any
+    names: dict[str, str]  # "W" -> "1.conv2d.W"
+    layers: str  # which layers it stands for, for people
+
+
+class Plan:
+    """The textbook: the layers as they are, the batch in one piece."""
+
+    def __init__(self, layers: list[Layer], prefixes: list[str]):
+        self.steps = [
+            Step(layer, {name: f"{prefix}.{name}" for name in layer.params}, prefix)
+            for layer, prefix in zip(layers, prefixes, strict=True)
+        ]
+
+    def team(self) -> Team:
+        """Who works on the chunks: the caller alone (NumPy's matrix product has threads of its own)."""
+        return Team(1)
+
+    def chunk_size(self, n: int) -> int:
+        """How many examples of a batch of n go into a chunk. It depends on nothing but n."""
+        return n
+
+    def begin(self, training: bool = False) -> Batch:
+        """To be called before every batch: the parameters may have changed since the last one."""
+        return Batch()
+
+    def loss(self, loss) -> Callable[[np.ndarray, np.ndarray, float], tuple[float, np.ndarray]]:
+        """The loss of a chunk that is a `share` of its batch: (logits, labels, share) -> (value, dlogits)."""
+
+        def share_of_loss(logits, labels, share):
+            value, dlogits = loss(logits, labels)
+            return value * share, dlogits * logits.dtype.type(share)
+
+        return share_of_loss
+
+    def update(self, optimizer, params: Arrays, grads: list[Arrays]) -> None:
+        """Add up the chunks' gradients, in their order, and let the optimizer step."""
+        optimizer.step(params, {name: ordered_sum([g[name] for g in grads]) for name in params})
+
+
+class Batch:
+    """What the chunks of one batch share. Those of the textbook share nothing."""
+
+    def context(self, training: bool = False, rng: Any = None, chunk: Any = None) -> Context:
+        """The context of one chunk."""
+        return Context(training, rng, chunk)

@@ -1,0 +1,218 @@
+"""Every twin does what its textbook layers do: outputs, every gradient, on layers drawn at random.
+
+The oracle is the same model in float64 on the textbook engine, with the same parameters.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+import scratchnet as sn
+from scratchnet.randomness import ExampleRandom
+from scratchnet.training import train_step
+
+TOLERANCE = 1e-5  # of the largest number of each array
+WINOGRAD_TOLERANCE = 1e-4  # its transforms add and subtract before they multiply
+
+
+def three_editions(layers, input_shape, seed=0):
+    """The same model compiled, as the textbook in float32, and as the textbook in float64."""
+    twin = sn.Sequential(layers(), input_shape, seed=seed)
+    rng = np.random.default_rng(seed)
+    for name, array in {**twin.parameters(), **twin.state()}.items():
+        if not name.endswith(".W"):  # zeros and ones would hide much
+            array += rng.uniform(0.1, 0.5, array.shape).astype(np.float32)
+    textbooks = [sn.Sequential(layers(), input_shape, engine="numpy", dtype=t) for t in ("float32", "float64")]
+    for textbook in textbooks:
+        theirs = {**textbook.parameters(), **textbook.state()}
+        for name, array in {**twin.parameters(), **twin.state()}.items():
+            theirs[name][...] = array
+    return twin, *textbooks
+
+
+def tolerance_for(model) -> float:
+    used = [step.run.describe() for step in model.plan.steps if hasattr(step.run, "describe")]
+    return WINOGRAD_TOLERANCE if any("Winograd" in words for words in used) else TOLERANCE
+
+
+def assert_same(name, got, rounded, exact, tolerance):
+    """Close to the exact numbers: by the tolerance, or as close as the textbook comes in float32.
+
+    The second is for sums that cancel, such as the gradient of a convolution in front of a BatchNorm.
+    """
+    assert got.shape == exact.shape and got.dtype == np.float32, name
+    scale = max(np.abs(exact).max(initial=0), 0.1)  # inputs are of size 1: a small sum is what cancelling left
+    error, unavoidable = (np.abs(array - exact).max(initial=0) / scale for array in (got, rounded))
+    assert error <= max(tolerance, 4 * unavoidable), f"{name}: off by {error:.1e} of the scale, not {unavoidable:.1e}"
+
+
+def run(model, x, dy, training, seed):
+    """Everything a model computes, by name."""
+    y, cache = model.forward_cached(x, model.context(training, ExampleRandom(seed, 3)))
+    dx, grads = model.backward(dy(y.shape).astype(y.dtype), cache)
+    return {"y": y, "dx": dx, **grads}
+
+
+def assert_twins_agree(layers, input_shape, n, seed=0, training=True):
+    rng = np.random.default_rng(seed + 1)
+    x = rng.normal(size=(n, *input_shape)).astype(np.float32)
+    editions = three_editions(layers, input_shape, seed)
+    dy = lambda shape: np.random.default_rng(seed + 2).normal(size=shape)  # noqa: E731
+    got, rounded, exact = (run(model, x, dy, training, seed) for model in editions)
+    assert got.keys() == exact.keys() == {"y", "dx", *editions[0].parameters()}
+    for name in exact:
+        assert_same(name, got[name], rounded[name], exact[name], tolerance_for(editions[0]))
+    return editions[0]
+
+
+def separated(shape, seed):
+    """Inputs that are multiples of 1/8, where equal numbers are frequent: ties in max-pool, sums that are exact."""
+    return np.random.default_rng(seed).integers(-3, 4, shape).astype(np.float32) / 8
+
+
+@st.composite
+def convolutions(draw):
+    """A convolution and what may follow it, with an input it fits."""
+    k = (draw(st.integers(1, 5)), draw(st.integers(1, 5)))
+    stride = (draw(st.integers(1, 3)), draw(st.integers(1, 3))) if draw(st.booleans()) else (1, 1)
+    if draw(st.booleans()):
+        k, stride = (3, 3), (1, 1)  # the common case, often
+    padding = draw(st.sampled_from(["valid", "same", 1, 2]))
+    h, w = (draw(st.integers(size, 13)) for size in k)
+    c, filters = draw(st.sampled_from([1, 2, 3, 5, 16, 19, 32])), draw(st.sampled_from([1, 3, 8, 16, 21, 33]))
+    bias = draw(st.booleans())
+    after = draw(st.sampled_from(["", "relu", "pool", "relu pool", "norm pool", "norm relu pool", "relu norm pool"]))
+    pool = draw(st.sampled_from([2, 2, 3, (1, 2), (2, 3)]))
+    first = draw(st.booleans())
+
+    def layers():
+        made = [sn.Conv2D(2, 1)] if not first else []  # a layer with parameters before: then dx is wanted
+        made.append(sn.Conv2D(filters, k, stride, padding, use_bias=bias))
+        kinds = {"relu": sn.ReLU, "norm": sn.BatchNorm, "pool": lambda: sn.MaxPool2D(pool)}
+        made += [kinds[word]() for word in after.split()]
+        return made
+
+    return layers, (h, w, c), draw(st.integers(1, 5)), draw(st.integers(0, 99))
+
+
+def fits(layers, input_shape, n) -> bool:
+    """Whether the layers can be built, and a BatchNorm has enough numbers to be normalised at all."""
+    try:
+        model = sn.Sequential(layers(), input_shape, engine="numpy")
+    except ValueError:
+        return False
+    norms = [shape for layer, shape in zip(model.layers, model.shapes, strict=False) if isinstance(layer, sn.BatchNorm)]
+    return all(n * shape[0] * shape[1] >= 8 for shape in norms)
+
+
+@settings(max_examples=500)
+@given(convolutions())
+def test_convolution_twins_equal_the_textbook(case):
+    layers, input_shape, n, seed = case
+    note(f"{layers()} on {n} x {input_shape}")
+    if fits(layers, input_shape, n):
+        assert_twins_agree(layers, input_shape, n, seed)
+
+
+@settings(max_examples=100)
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 40), st.booleans(), st.booleans())
+def test_dense_twins_equal_the_textbook(features, units, n, relu, bias):
+    assert_twins_agree(
+        lambda: [sn.Dense(units, use_bias=bias), *([sn.ReLU()] if relu else []), sn.Dense(3)], (features,), n)
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 9), st.sampled_from([(7,), (4, 4, 3), (5, 6, 17)]), st.booleans(), st.booleans())
+def test_batchnorm_twins_equal_the_textbook(n, shape, relu, training):
+    def layers():
+        return [sn.BatchNorm(), *([sn.ReLU()] if relu else []), sn.Flatten(), sn.Dense(4)]
+
+    if n * int(np.prod(shape[:-1])) > 2:  # of two numbers the normalised values are ±1 whatever they are
+        assert_twins_agree(layers, shape, n, training=training)
+
+
+def test_the_first_of_equal_maxima_wins_in_the_twin_too():
+    layers = lambda: [sn.Conv2D(4, 1), sn.MaxPool2D(2)]  # noqa: E731
+    twin, _, textbook = three_editions(layers, (8, 8, 3))
+    for model in (twin, textbook):
+        model.layers[0].W[...] = np.round(model.layers[0].W * 4) / 4  # numbers of few bits: sums are exact in float32
+        model.layers[0].b[...] = 0.25
+    x = separated((6, 8, 8, 3), 0)
+    results = []
+    for model in (twin, textbook):
+        y, cache = model.forward_cached(x, model.context(True))
+        results.append((y, *model.backward(np.ones_like(y) * np.arange(4, dtype=y.dtype), cache)))
+    (y, dx, grads), (y64, dx64, grads64) = results
+    np.testing.assert_allclose(y, y64, atol=1e-6)
+    np.testing.assert_allclose(dx, dx64, atol=1e-6)
+    np.testing.assert_allclose(grads["0.conv2d.W"], grads64["0.conv2d.W"], atol=1e-4)
+
+
+def test_rows_and_columns_that_a_pool_drops_get_no_gradient():
+    twin, *_ = three_editions(lambda: [sn.Conv2D(3, 1), sn.ReLU(), sn.MaxPool2D(2)], (5, 7, 2))
+    x = np.random.default_rng(0).normal(size=(2, 5, 7, 2)).astype(np.float32)
+    y, cache = twin.forward_cached(x, twin.context(True))
+    dx, _ = twin.backward(np.ones_like(y), cache)
+    assert not dx[:, 4].any() and not dx[:, :, 6].any()
+    assert dx[:, :4, :6].any()
+
+
+def test_dropout_twin_draws_the_textbooks_mask():
+    layers = lambda: [sn.Dropout(0.4), sn.Flatten(), sn.Dropout(0.2), sn.Dense(5)]  # noqa: E731
+    assert_twins_agree(layers, (6, 5, 4), 7)
+
+
+def test_a_users_own_layer_runs_between_twins():
+    class Scale(sn.Layer):
+        params = ("s",)
+
+        def build(self, input_shape, rng):
+            self.s = np.full(input_shape[-1], 0.5, self.dtype)
+            return input_shape
+
+        def forward(self, x, ctx):
+            return x * self.s, x
+
+        def backward(self, dy, x):
+            return dy * self.s, {"s": (dy * x).sum(axis=tuple(range(x.ndim - 1)))}
+
+    twin = assert_twins_agree(
+        lambda: [sn.Conv2D(4, 3), sn.ReLU(), Scale(), sn.MaxPool2D(2), sn.Flatten(), sn.Dense(3)], (9, 9, 2), 4)
+    assert any(isinstance(step.run, Scale) for step in twin.plan.steps)
+
+
+@pytest.mark.parametrize("loss", [sn.SoftmaxCrossEntropy(), sn.SoftmaxCrossEntropy(label_smoothing=0.1)])
+def test_training_steps_of_both_engines_coincide(loss):
+    def layers():
+        return [sn.Rescale(), sn.Conv2D(8, 3), sn.ReLU(), sn.MaxPool2D(2), sn.Conv2D(8, 3, padding="same"), sn.ReLU(),
+                sn.BatchNorm(), sn.MaxPool2D(2), sn.Flatten(), sn.Dropout(0.3), sn.Dense(16), sn.ReLU(), sn.Dense(5)]
+
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (600, 12, 12, 1), np.uint8), rng.integers(0, 5, 600)
+    losses = []
+    for engine, dtype in (("numba", "float32"), ("numpy", "float64")):
+        model, optimizer = sn.Sequential(layers(), (12, 12, 1), 1, engine, dtype), sn.Adam(1e-3)
+        steps = [slice(i, i + 100) for i in range(0, 600, 100)]
+        losses.append([train_step(model, loss, optimizer, x[rows], y[rows]) for rows in steps])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", [
+    sn.SGD(0.1), sn.SGD(0.1, momentum=0.9), sn.SGD(0.1, momentum=0.9, nesterov=True), sn.RMSprop(0.01),
+    sn.Adam(0.01), sn.AdamW(0.01, weight_decay=0.1),
+], ids=repr)  # fmt: skip
+def test_optimizer_twins_equal_the_textbook(optimizer):
+    from scratchnet.compiled.optimizers import compiled_update
+    from scratchnet.team import Team
+
+    textbook = type(optimizer)(**{k: v for k, v in vars(optimizer).items() if k not in ("steps", "memory")})
+    rng = np.random.default_rng(0)
+    params = {"0.dense.W": rng.normal(size=(300, 70)).astype(np.float32), "0.dense.b": np.ones(70, np.float32)}
+    exact = {name: p.astype(np.float64) for name, p in params.items()}
+    for _ in range(5):
+        chunks = [{k: rng.normal(size=p.shape).astype(np.float32) for k, p in params.items()} for _ in range(3)]
+        textbook.step(exact, {k: sum(c[k].astype(np.float64) for c in chunks) for k in params})
+        assert compiled_update(optimizer, params, chunks, Team(2))
+    for name in params:
+        np.testing.assert_allclose(params[name], exact[name], rtol=2e-4, atol=2e-6)
