@@ -194,6 +194,10 @@ class Sequential:
             "class_names": self.class_names, "layers": layers,
         }  # fmt: skip
 
+    def untrained_copy(self) -> Sequential:
+        """A model of the same architecture and engine with parameters of its own, as they were at the start."""
+        return from_config(self.config(), self.engine, [type(layer) for layer in self.layers])
+
     def save(self, path) -> None:
         """Write architecture, preprocessing, class names and all arrays into one safetensors file."""
         saving.write_file(path, {**self.parameters(), **self.state()}, {"model": self.config()})

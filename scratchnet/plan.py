@@ -44,6 +44,10 @@ class Plan:
         """How many examples of a batch of n go into a chunk. It depends on nothing but n."""
         return n
 
+    def rehearse(self, step: Callable[[], None], verbose: bool) -> float:
+        """Run `step` once if there is something to compile; the seconds that took. The textbook has nothing."""
+        return 0.0
+
     def begin(self, training: bool = False) -> Batch:
         """To be called before every batch: the parameters may have changed since the last one."""
         return Batch()

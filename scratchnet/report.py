@@ -30,7 +30,7 @@ def write_run(out, model, history, test, settings: dict[str, Any]) -> dict[str, 
         "test_loss": result["loss"],
         "val_accuracy": history["val_accuracy"][best],
         "train_seconds": seconds,
-        "compile_seconds": 0.0,
+        "compile_seconds": history.compile_seconds,
         "images_per_second": sum(history["images"]) / seconds,
         "parameters": sum(p.size for p in model.parameters().values()),
     }

@@ -11,6 +11,7 @@ The moving value is there too, as "training_loss".
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,11 +30,13 @@ TRAINING_SAMPLE = 5000  # examples of the training set that are evaluated at the
 class History:
     """What was recorded at the end of each epoch.
 
-    `history.epochs` is a list of dicts, `history["val_accuracy"]` one quantity over the epochs.
+    `history.epochs` is a list of dicts, `history["val_accuracy"]` one quantity over the epochs. The time that
+    kernels took to compile before the first epoch is in no epoch's "seconds", but in `compile_seconds`.
     """
 
     def __init__(self, epochs=()):
         self.epochs: list[dict[str, float]] = list(epochs)
+        self.compile_seconds = 0.0
 
     def __getitem__(self, name: str) -> list[float]:
         if not any(name in logs for logs in self.epochs):
@@ -125,17 +128,14 @@ def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, val
     listeners = cb.Callbacks(run, [*callbacks, *([cb.Progress()] if verbose else [])])
     sample = np.linspace(0, len(x) - 1, min(len(x), TRAINING_SAMPLE)).astype(np.int64)
 
+    run.history.compile_seconds += model.plan.rehearse(
+        lambda: rehearsal(model, loss, run.optimizer, x, y, batch_size, augment), verbose
+    )
     listeners.on_train_begin()
     try:
         for run.epoch in range(run.epoch, epochs):
             listeners.on_epoch_begin()
-            start, losses = time.perf_counter(), []
-            for rows in batches(epoch_order(len(x), model.seed, run.epoch), batch_size):
-                losses.append(train_step(model, loss, run.optimizer, x[rows], y[rows], augment))
-                listeners.on_batch_end({"training_loss": losses[-1]})
-            logs = {"epoch": run.epoch + 1, "training_loss": float(np.mean(losses))}
-            logs |= {"seconds": time.perf_counter() - start, "images": len(x), "lr": run.optimizer.learning_rate()}
-            logs |= evaluate(model, x[sample], y[sample])
+            logs = train_epoch(run, loss, x, y, augment, listeners) | evaluate(model, x[sample], y[sample])
             if validation_data is not None:
                 logs |= {f"val_{name}": value for name, value in evaluate(model, *validation_data).items()}
             run.history.epochs.append(logs)
@@ -145,6 +145,28 @@ def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, val
     finally:
         listeners.on_train_end()
     return run.history
+
+
+def train_epoch(run: Run, loss, x, y, augment, listeners) -> dict[str, float]:
+    """A step for every batch of the epoch; what it cost."""
+    start, losses = time.perf_counter(), []
+    for rows in batches(epoch_order(len(x), run.model.seed, run.epoch), run.batch_size):
+        losses.append(train_step(run.model, loss, run.optimizer, x[rows], y[rows], augment))
+        listeners.on_batch_end({"training_loss": losses[-1]})
+    return {
+        "epoch": run.epoch + 1,
+        "training_loss": float(np.mean(losses)),
+        "seconds": time.perf_counter() - start,
+        "images": len(x),
+        "lr": run.optimizer.learning_rate(),
+    }
+
+
+def rehearsal(model, loss, optimizer, x, y, batch_size, augment) -> None:
+    """Do everything once with a copy of the model, so that whatever has to be compiled is compiled."""
+    stand_in = model.untrained_copy()
+    train_step(stand_in, loss, copy.deepcopy(optimizer), x[:batch_size], y[:batch_size], augment)
+    evaluate(stand_in, x[:1], y[:1])
 
 
 def check_examples(model, x, y, what=""):

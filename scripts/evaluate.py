@@ -27,7 +27,8 @@ def main(argv=None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{path} on {len(x):,} test images ({dataset}): accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f}")
+    numbers = f"accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f}"
+    print(f"{path} on {len(x):,} test images ({dataset}): {numbers}")
     return 0
 
 
@@ -44,7 +45,7 @@ def parse_args(argv):
     add = parser.add_argument
     add("model", metavar="RUN_OR_MODEL", help="folder of a run, or a model file")
     add("--data-dir", help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
-    add("--dataset", choices=["auto", "mnist", "synthetic"], help="default: what the run was trained on, or auto")
+    add("--dataset", choices=data.CHOICES, help="default: what the run was trained on, or auto")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
     return parser.parse_args(argv)
 

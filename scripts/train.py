@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import scratchnet as sn
 from scratchnet import data, report, zoo
@@ -55,7 +56,8 @@ def main(argv=None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     if not args.quiet:
         model.summary()
-        print(f"{dataset}: {len(train):,} images to train on, {len(val):,} to choose by, {len(test[0]):,} to test")
+        counts = f"{len(train):,} images to train on, {len(val):,} to choose by, {len(test[0]):,} to test"
+        print(f"{dataset}: {counts}")
 
     callbacks = [
         sn.ModelCheckpoint(out / "model.safetensors"),
@@ -85,16 +87,17 @@ def choose_optimizer(args, recipe):
     """The recipe's optimizer, unless --optimizer or --lr ask for another."""
     if not (args.optimizer or args.lr):
         return recipe.optimizer
-    kind = OPTIMIZERS[args.optimizer] if args.optimizer else type(recipe.optimizer)
+    kind: Any = OPTIMIZERS[args.optimizer] if args.optimizer else type(recipe.optimizer)
     return kind(lr=args.lr) if args.lr else kind()
 
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(description="Train a digit classifier.", epilog="Data: see README.md.")
     add = parser.add_argument
-    add("--preset", choices=["default", *zoo.PRESETS], default="default", help="the network in this script, or one of scratchnet.zoo")
+    add("--preset", choices=["default", *zoo.PRESETS], default="default",
+        help="the network in this script, or one of scratchnet.zoo")
     add("--data-dir", help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
-    add("--dataset", choices=["auto", "mnist", "synthetic"], default="auto", help="auto: MNIST, or synthetic digits if it cannot be had")
+    add("--dataset", choices=data.CHOICES, default="auto", help="auto: MNIST, or synthetic digits without it")
     add("--epochs", type=at_least_one, help="passes over the training set (default: the recipe's)")
     add("--batch-size", type=at_least_one, help="examples per step (default: the recipe's)")
     add("--lr", type=positive, help="learning rate (default: the recipe's)")

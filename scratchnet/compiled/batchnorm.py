@@ -1,24 +1,42 @@
 """BatchNorm [+ ReLU] [+ MaxPool2D]: statistics of the whole batch, then everything else in one pass.
 
-Each chunk sums x and x² per channel, in float64: then E[x²] - E[x]² loses nothing that matters (float32
-data has 24 bits, the sums 53), and one meeting of the chunks is enough where the textbook needs two.
+    y = (x - μ) a + β    with  a = γ / √(σ² + ε)            then ReLU, then the largest of each window
 
-    y = x · a + b    with    a = γ / √(σ² + ε)  and  b = β - μ a
+Each chunk sums x and x² per channel; one meeting of the chunks is enough where the textbook needs two. The
+sums are taken of x - s with s the chunk's first row, which is close to the mean, and put together in float64:
 
-The backward pass is one pass for the two sums Σ dz and Σ dz x̂, a meeting, and one pass for dx. Behind a
-max-pool only the winners have a dz; the sums run over them alone.
+    Σ x = Σ (x - s) + n s            Σ x² = Σ (x - s)² + 2 s Σ (x - s) + n s²
+
+so that E[x²] - E[x]² cancels nothing that matters. Backward, two passes: one for Σ dz and Σ dz x̂, a meeting
+of the chunks, and one for dx. Behind a max-pool the first of them visits the winners only, and dz, which
+would be three quarters zeros, is never written down.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from scratchnet.compiled.jit import jit
+from scratchnet.compiled.jit import inline, jit
 from scratchnet.compiled.memory import aligned_empty
+from scratchnet.compiled.simd import (
+    LANES,
+    broadcast,
+    fma,
+    load,
+    load_first,
+    maximum,
+    narrow,
+    select,
+    store,
+    store_first,
+    widen,
+)
 from scratchnet.compiled.twin import Twin, contiguous
 from scratchnet.layers import MaxPool2D, ReLU
 
 DEAD = 255  # the winner of a window whose maximum ReLU removed
+BLOCK = 64  # rows whose sums stay in float32 before they are added up in float64
+ONE_CELL = np.zeros(1, np.int64)  # without a pool every position is a window of its own
 
 
 class BatchNormTwin(Twin):
@@ -29,150 +47,184 @@ class BatchNormTwin(Twin):
         pool = layers[-1]
         if not isinstance(pool, MaxPool2D):
             return True
-        return len(input_shape) == 3 and pool.stride == pool.pool_size and pool.pool_size[0] * pool.pool_size[1] < DEAD
+        return len(input_shape) == 3 and pool.stride == pool.pool_size and np.prod(pool.pool_size) < DEAD
 
     def __init__(self, layers, input_shape, wants_dx: bool):
         self.layers, self.norm, self.shape, self.c = layers, layers[0], input_shape, input_shape[-1]
         self.relu = any(isinstance(layer, ReLU) for layer in layers)
-        self.pool = layers[-1] if isinstance(layers[-1], MaxPool2D) else None
-        if self.pool:
-            self.out_shape = (input_shape[0] // self.pool.pool_size[0], input_shape[1] // self.pool.pool_size[1], self.c)
-        else:
-            self.out_shape = input_shape
         self.positions = int(np.prod(input_shape[:-1]))
+        # (rows, columns) of the image, and of its pooled image; without a pool, all positions in one row
+        self.size, self.pooled, self.y_shape = (1, self.positions), (1, self.positions), self.shape
+        self.p_h, self.p_w, self.cells = 1, 1, ONE_CELL
+        if isinstance(layers[-1], MaxPool2D):
+            h, w, c = input_shape
+            self.p_h, self.p_w = layers[-1].pool_size
+            self.size, self.pooled = (h, w), (h // self.p_h, w // self.p_w)
+            self.y_shape = (*self.pooled, c)
+            self.cells = (np.arange(self.p_h)[:, None] * w + np.arange(self.p_w)).reshape(-1) * c
 
     def allocate(self, n):
-        winner = np.empty((n, *self.out_shape), np.uint8)
-        return aligned_empty((n, *self.out_shape)), winner, aligned_empty((n, *self.shape))
+        winner = np.empty((n, *self.pooled, self.c), np.uint8)
+        return aligned_empty((n, *self.y_shape)), winner, aligned_empty((n, *self.shape)), aligned_empty(2 * LANES)
 
     def forward(self, x, ctx):
         x, norm = contiguous(x), self.norm
-        y, winner, _ = ctx.arrays(self, len(x))
+        y, winner, _, block = ctx.arrays(self, len(x))
         if ctx.training:
-            sums = np.zeros((2, self.c))
-            sum_and_squares(x.reshape(-1, self.c), sums)
-            total = ctx.sum(np.append(sums, len(x) * self.positions))
-            m = total[-1]
-            mean = total[: self.c] / m
-            var = np.maximum(total[self.c : -1] / m - mean * mean, 0)
+            sums = np.empty((2, self.c))
+            sums_about_first(x.reshape(-1, self.c), sums, block)
+            *total, m = ctx.sum(np.append(sums, len(x) * self.positions))
+            mean, mean_of_squares = np.reshape(total, (2, self.c)) / m
+            var = np.maximum(mean_of_squares - mean * mean, 0)
             norm.remember(mean, var, ctx)
         else:
             mean, var, m = norm.running_mean, norm.running_var, None
-        scale = 1 / np.sqrt(var + norm.epsilon)
-        mean, scale = mean.astype(np.float32), scale.astype(np.float32)
-        a = norm.gamma * scale
-        if self.pool:
-            p_h, p_w = self.pool.pool_size
-            normalise_pool(x, mean, a, norm.beta, self.relu, p_h, p_w, y, winner)
-        else:
-            normalise(x.reshape(-1, self.c), mean, a, norm.beta, self.relu, y.reshape(-1, self.c))
-        return y, (x, y, winner, mean, scale, m, ctx)
+        mean, scale = mean.astype(np.float32), (1 / np.sqrt(var + norm.epsilon)).astype(np.float32)
+        image = x.reshape(len(x), *self.size, self.c)
+        normalise_pool(image, self.cells, self.p_h, mean, norm.gamma * scale, norm.beta, self.relu, winner, y)
+        return y, (image, winner, mean, scale, m, ctx)
 
     def backward(self, dy, cache):
-        x, y, winner, mean, scale, m, ctx = cache
+        x, winner, mean, scale, m, ctx = cache
         dy, norm, grads = contiguous(dy), self.norm, ctx.gradients(self)
-        dx = ctx.arrays(self, len(x))[2]
-        flat = x.reshape(-1, self.c)
-        if self.pool:
-            spread(dy, winner, *self.pool.pool_size, dx)
-        else:
-            gate(dy.reshape(-1, self.c), y.reshape(-1, self.c), self.relu, dx.reshape(-1, self.c))
-        sums = np.zeros((2, self.c))  # Σ dz, Σ dz x̂
-        gradient_sums(dx.reshape(-1, self.c), flat, mean, scale, sums)
+        _, _, dx, block = ctx.arrays(self, len(x))
+        sums = np.empty((2, self.c))
+        winners_sums(dy, winner, x, self.cells, self.p_h, mean, scale, sums, block)
         grads["beta"][:], grads["gamma"][:] = sums
+        means = np.zeros((2, self.c)) if m is None else ctx.sum(sums) / m
         a = norm.gamma * scale
-        if m is None:
-            center = slope = np.zeros(self.c, np.float32)
-        else:
-            center, slope = (ctx.sum(sums) / m).astype(np.float32)
-        gradient(dx.reshape(-1, self.c), flat, mean, scale, a, center, slope)
+        # dx = a (dz - mean of dz - x̂ · mean of dz x̂) = a dz - (a₁ + a₂ (x - μ))
+        constant, slope = (a * means[0]).astype(np.float32), (a * scale * means[1]).astype(np.float32)
+        input_gradient(dy, winner, x, self.p_h, self.p_w, mean, a, constant, slope, dx)
         return dx, grads
 
 
+@inline
+def load_channels(x, at, left):
+    """LANES channels at x[at], or the `left` that there are."""
+    if left >= LANES:
+        vector = load(x, at)
+    else:
+        vector = load_first(x, at, left)
+    return vector
+
+
+@inline
+def store_channels(x, at, vector, left):
+    """Write LANES channels to x[at], or the `left` that there are."""
+    if left >= LANES:
+        store(x, at, vector)
+    else:
+        store_first(x, at, vector, left)
+
+
+@inline
+def window_start(window, h, w, channels, out_h, out_w, p_h, p_w):
+    """Where, in x, the first cell of window number `window` lies."""
+    image, rest = window // (out_h * out_w), window % (out_h * out_w)
+    row, column = rest // out_w * p_h, rest % out_w * p_w
+    return ((image * h + row) * w + column) * channels
+
+
+@inline
+def add_to(sums, row, c, vector, block, left):
+    """sums[row, c + k] += vector[k], in float64."""
+    store(block, 0, vector)
+    for k in range(min(left, LANES)):
+        sums[row, c + k] += np.float64(block[k])
+
+
 @jit
-def sum_and_squares(x, sums):
-    """sums[0] += Σ x, sums[1] += Σ x², per channel, in float64."""
+def sums_about_first(x, sums, block):
+    """sums[0] = Σ x, sums[1] = Σ x², per channel: two registers of running sums for LANES channels at a time."""
     n, channels = x.shape
-    for i in range(n):
-        for c in range(channels):
-            v = np.float64(x[i, c])
-            sums[0, c] += v
-            sums[1, c] += v * v
+    sums[:] = 0
+    for first in range(0, n, BLOCK):
+        for c in range(0, channels, LANES):
+            left = channels - c
+            s = load_channels(x, c, left)
+            total, squares = broadcast(np.float32(0)), broadcast(np.float32(0))
+            for i in range(first, min(first + BLOCK, n)):
+                d = load_channels(x, i * channels + c, left) - s
+                total = total + d
+                squares = fma(d, d, squares)
+            add_to(sums, 0, c, total, block, left)
+            add_to(sums, 1, c, squares, block, left)
+    for c in range(channels):
+        s = np.float64(x[0, c])
+        sums[1, c] += 2 * s * sums[0, c] + n * s * s
+        sums[0, c] += n * s
 
 
 @jit
-def normalise(x, mean, a, beta, relu, y):
-    """y = (x - μ) a + β, then ReLU."""
-    n, channels = x.shape
-    for i in range(n):
-        for c in range(channels):
-            v = (x[i, c] - mean[c]) * a[c] + beta[c]
-            y[i, c] = max(v, np.float32(0)) if relu else v
+def normalise_pool(x, cells, p_h, mean, a, beta, relu, winner, y):
+    """y = the largest (x - μ) a + β of each window, after ReLU; winner: which cell it was in, or DEAD.
+
+    cells: where the cells of a window lie, counted from its first. The candidates of LANES channels are compared
+    in registers; nothing of the normalised image is written but the winners.
+    """
+    n, h, w, channels = x.shape
+    out_h, out_w = winner.shape[1], winner.shape[2]
+    floor = np.float32(0 if relu else -np.inf)
+    for window in range(n * out_h * out_w):
+        start = window_start(window, h, w, channels, out_h, out_w, p_h, cells.size // p_h)
+        for c in range(0, channels, LANES):
+            left = channels - c
+            m, a_c, b_c = load_channels(mean, c, left), load_channels(a, c, left), load_channels(beta, c, left)
+            best = fma(load_channels(x, start + c, left) - m, a_c, b_c)
+            which = broadcast(0)
+            for k in range(1, cells.size):
+                rival = fma(load_channels(x, start + cells[k] + c, left) - m, a_c, b_c)
+                which = select(rival > best, broadcast(k), which)
+                best = select(rival > best, rival, best)
+            which = select(best > floor, which, broadcast(DEAD))
+            store_channels(winner, window * channels + c, narrow(which), left)
+            store_channels(y, window * channels + c, maximum(floor, best), left)
 
 
 @jit
-def normalise_pool(x, mean, a, beta, relu, p_h, p_w, y, winner):
-    """y = the maximum of (x - μ) a + β over each window, and where it was; then ReLU."""
-    n, out_h, out_w, channels = y.shape
-    for i in range(n):
-        for u in range(out_h):
-            for v in range(out_w):
-                for c in range(channels):
-                    y[i, u, v, c] = (x[i, u * p_h, v * p_w, c] - mean[c]) * a[c] + beta[c]
-                    winner[i, u, v, c] = 0
-                for cell in range(1, p_h * p_w):
-                    r, s = u * p_h + cell // p_w, v * p_w + cell % p_w
-                    for c in range(channels):
-                        z = (x[i, r, s, c] - mean[c]) * a[c] + beta[c]
-                        larger = z > y[i, u, v, c]
-                        y[i, u, v, c] = z if larger else y[i, u, v, c]
-                        winner[i, u, v, c] = np.uint8(cell) if larger else winner[i, u, v, c]
-                if relu:
-                    for c in range(channels):
-                        dead = y[i, u, v, c] <= 0
-                        winner[i, u, v, c] = np.uint8(DEAD) if dead else winner[i, u, v, c]
-                        y[i, u, v, c] = np.float32(0) if dead else y[i, u, v, c]
+def winners_sums(dy, winner, x, cells, p_h, mean, scale, sums, block):
+    """sums[0] = Σ dz, sums[1] = Σ dz x̂, per channel; dz is dy at the winners and 0 elsewhere."""
+    n, h, w, channels = x.shape
+    out_h, out_w = winner.shape[1], winner.shape[2]
+    windows = n * out_h * out_w
+    sums[:] = 0
+    for first in range(0, windows, BLOCK):
+        for c in range(0, channels, LANES):
+            left = channels - c
+            m, s = load_channels(mean, c, left), load_channels(scale, c, left)
+            total, along = broadcast(np.float32(0)), broadcast(np.float32(0))
+            for window in range(first, min(first + BLOCK, windows)):
+                start = window_start(window, h, w, channels, out_h, out_w, p_h, cells.size // p_h)
+                which = widen(load_channels(winner, window * channels + c, left))
+                g = load_channels(dy, window * channels + c, left)
+                won = load_channels(x, start + c, left)
+                for k in range(1, cells.size):
+                    won = select(which == broadcast(k), load_channels(x, start + cells[k] + c, left), won)
+                g = select(which == broadcast(DEAD), broadcast(np.float32(0)), g)
+                total = total + g
+                along = fma(g, (won - m) * s, along)
+            add_to(sums, 0, c, total, block, left)
+            add_to(sums, 1, c, along, block, left)
 
 
 @jit
-def spread(dy, winner, p_h, p_w, dz):
-    """dz = dy at the winner of each window, 0 elsewhere."""
-    n, out_h, out_w, channels = dy.shape
-    dz[...] = 0
-    for i in range(n):
-        for u in range(out_h):
-            for v in range(out_w):
-                for cell in range(p_h * p_w):
-                    r, s = u * p_h + cell // p_w, v * p_w + cell % p_w
-                    for c in range(channels):
-                        won = winner[i, u, v, c] == cell
-                        dz[i, r, s, c] = dy[i, u, v, c] if won else np.float32(0)
-
-
-@jit
-def gate(dy, y, relu, dz):
-    """dz = dy where ReLU let something through."""
-    n, channels = dy.shape
-    for i in range(n):
-        for c in range(channels):
-            dz[i, c] = dy[i, c] if y[i, c] > 0 or not relu else np.float32(0)
-
-
-@jit
-def gradient_sums(dz, x, mean, scale, sums):
-    """sums[0] = Σ dz, sums[1] = Σ dz x̂, per channel, in float64."""
-    n, channels = dz.shape
-    for i in range(n):
-        for c in range(channels):
-            g = dz[i, c]
-            sums[0, c] += np.float64(g)
-            sums[1, c] += np.float64(g * ((x[i, c] - mean[c]) * scale[c]))
-
-
-@jit
-def gradient(dz, x, mean, scale, a, center, slope):
-    """dz becomes dx = a (dz - mean of dz - x̂ · mean of dz x̂), in place."""
-    n, channels = dz.shape
-    for i in range(n):
-        for c in range(channels):
-            dz[i, c] = a[c] * (dz[i, c] - center[c] - (x[i, c] - mean[c]) * scale[c] * slope[c])
+def input_gradient(dy, winner, x, p_h, p_w, mean, a, constant, slope, dx):
+    """dx = a dz - constant - slope (x - μ), in every cell of every window, and where no window is (there dz = 0)."""
+    n, h, w, channels = x.shape
+    out_h, out_w = winner.shape[1], winner.shape[2]
+    for i in range(n * h):
+        row, image = i % h, i // h
+        for column in range(w):
+            inside = row < out_h * p_h and column < out_w * p_w
+            cell = row % p_h * p_w + column % p_w if inside else -1
+            window = (image * out_h + row // p_h) * out_w + column // p_w if inside else 0
+            at = (i * w + column) * channels
+            for c in range(0, channels, LANES):
+                left = channels - c
+                which = widen(load_channels(winner, window * channels + c, left))
+                g = load_channels(dy, window * channels + c, left)
+                g = select(which == broadcast(cell), g, broadcast(np.float32(0)))
+                d = load_channels(x, at + c, left) - load_channels(mean, c, left)
+                rest = fma(load_channels(slope, c, left), d, load_channels(constant, c, left))
+                store_channels(dx, at + c, load_channels(a, c, left) * g - rest, left)

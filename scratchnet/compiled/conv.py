@@ -78,7 +78,6 @@ class ConvTwin(Twin):
     def backward(self, dy, cache):
         x, a, ctx = cache
         grads, dz, win = ctx.gradients(self), a["dz"], self.conv.windows
-        from scratchnet.compiled.batchnorm import gate, spread
         dy = contiguous(dy)
         if self.pool:
             spread(dy, a["winner"], *self.pool.pool_size, dz)
@@ -97,7 +96,34 @@ class ConvTwin(Twin):
 def pad(x, top, left, padded):
     """Copy the images into the middle of larger ones whose borders are zero already."""
     n, h, w, c = x.shape
+    big_h, big_w = padded.shape[1], padded.shape[2]
+    source, target = x.reshape(-1), padded.reshape(-1)
     for i in range(n):
         for u in range(h):
-            for v in range(w * c):
-                padded[i, top + u].reshape(-1)[left * c + v] = x[i, u].reshape(-1)[v]
+            start, to = (i * h + u) * w * c, ((i * big_h + top + u) * big_w + left) * c
+            for k in range(w * c):
+                target[to + k] = source[start + k]
+
+
+@jit
+def spread(dy, winner, p_h, p_w, dz):
+    """dz = dy at the winner of each window, 0 elsewhere."""
+    n, out_h, out_w, channels = dy.shape
+    dz[...] = 0
+    for i in range(n):
+        for u in range(out_h):
+            for v in range(out_w):
+                for cell in range(p_h * p_w):
+                    r, s = u * p_h + cell // p_w, v * p_w + cell % p_w
+                    for c in range(channels):
+                        won = winner[i, u, v, c] == cell
+                        dz[i, r, s, c] = dy[i, u, v, c] if won else np.float32(0)
+
+
+@jit
+def gate(dy, y, relu, dz):
+    """dz = dy where ReLU let something through."""
+    n, channels = dy.shape
+    for i in range(n):
+        for c in range(channels):
+            dz[i, c] = dy[i, c] if y[i, c] > 0 or not relu else np.float32(0)

@@ -11,8 +11,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import lower_builtin, type_callable
 
-from .registers import BITS, FLOAT, FLOATS, I32, INT, INTS, MASK, Emit, Tile, Vector, gives
-from .target import MASKS, LANES
+from scratchnet.compiled.registers import FLOAT, I32, INT, INTS, MASK, Emit, Tile, Vector, gives
+from scratchnet.compiled.target import LANES, MASKS
 
 
 def is_flat(array):
@@ -100,7 +100,7 @@ def count(emit, kinds, mask):
 @gives(lambda a, i, mask, vector: types.intp if is_flat(a) else None)
 def compress_store(emit, kinds, a, i, mask, vector):
     build = emit.build
-    if MASKS:                                      # on integers: for floats LLVM knows it on some targets only
+    if MASKS:                                         # on integers: for floats LLVM knows it on some targets only
         lanes = emit.call(f"llvm.experimental.vector.compress.v{LANES}i32", INTS, build.bitcast(vector, INTS), mask,
                           ir.Constant(INTS, None))
         emit.store(emit.at(kinds[0], a, i), build.bitcast(lanes, vector.type))
@@ -131,7 +131,7 @@ def offsets(emit, kinds, numbers, first, last, step):
 def table_offsets(emit, kinds, numbers, first, last, table):
     rows = (emit.smaller(emit.build.add(first, n), last) for n in emit.parts(kinds[0], numbers))
     entries = (emit.build.load(emit.at(kinds[3], table, row)) for row in rows)
-    return emit.whole(emit.intp(kinds[3].dtype, entry)[1] for entry in entries)
+    return emit.whole(emit.index(kinds[3].dtype, entry)[1] for entry in entries)
 
 
 @gives(lambda rows, columns: Tile(rows.count, columns.count))
@@ -179,6 +179,8 @@ def outer_fma(emit, kinds, tile, a, rows, k, row):
     accumulators = iter(emit.parts(kinds[0], tile))
     row = emit.parts(kinds[4], row)
     sums = []
+    # An empty instruction that loads may not be moved across. LLVM would unroll the loop around this word, load for
+    # several steps in advance, and run out of registers: a weight gradient made 42 GFLOP/s without it, 112 with it.
     emit.build.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
     for offset in emit.parts(kinds[2], rows):
         number = emit.splat(emit.build.load(emit.at(kinds[1], a, k, offset)))
@@ -218,4 +220,5 @@ def comparison(build, common):
 for symbol, names in ARITHMETIC.items():
     define_operator(symbol, joined, lambda build, common, names=names: getattr(build, names[not is_float(common)]))
 for symbol, sign in COMPARISONS.items():
-    define_operator(symbol, lambda a, b: MASK, lambda build, common, sign=sign: partial(comparison(build, common), sign))
+    define_operator(symbol, lambda a, b: MASK,
+                    lambda build, common, sign=sign: partial(comparison(build, common), sign))

@@ -28,6 +28,7 @@ from scratchnet.compiled.batchnorm import BatchNormTwin
 from scratchnet.compiled.conv import ConvTwin
 from scratchnet.compiled.dense import DenseTwin
 from scratchnet.compiled.dropout import DropoutTwin
+from scratchnet.compiled.jit import compiling
 from scratchnet.compiled.losses import compiled_loss
 from scratchnet.compiled.optimizers import compiled_update
 from scratchnet.compiled.rescale import RescaleTwin
@@ -35,6 +36,7 @@ from scratchnet.layers import BatchNorm, Context, Conv2D, Dense, Dropout, MaxPoo
 from scratchnet.plan import Batch, Plan, Step
 from scratchnet.team import Team, shared_team
 
+COMPILING = "compiling the kernels for this machine (once: they are kept for the next run) ..."
 CHUNK = 32  # examples; small enough for a chunk's activations to stay in a core's cache
 
 # Which twin stands for which run of layers. Longer runs first: the first that fits is taken.
@@ -68,6 +70,16 @@ class CompiledPlan(Plan):
 
     def chunk_size(self, n: int) -> int:
         return CHUNK
+
+    def rehearse(self, step, verbose: bool) -> float:
+        before = compiling.seconds
+        if verbose:
+            compiling.announce = lambda: print(COMPILING, flush=True)
+        try:
+            step()
+        finally:
+            compiling.announce = None
+        return compiling.seconds - before
 
     def begin(self, training: bool = False) -> Batch:
         """Pack every twin's weights; in training into memory that the next step will use again."""

@@ -9,12 +9,11 @@ receives an `Emit` (LLVM's builder and the steps words have in common), the Numb
 values; `@gives` says of which type its result is. The emitters of the vocabulary are in `lowering.py`.
 """
 
-
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import lower_builtin, models, register_model, type_callable
 
-from .target import FUSED, LANES, MASKS
+from scratchnet.compiled.target import FUSED, LANES, MASKS
 
 I32 = ir.IntType(32)
 FLOATS, INTS, BITS = (ir.VectorType(t, LANES) for t in (ir.FloatType(), I32, ir.IntType(1)))
@@ -68,7 +67,7 @@ def word(emitter):
         @lower_builtin(function, types.VarArg(types.Any))
         def lower(context, builder, signature, arguments):
             emit = Emit(context, builder, signature.return_type)
-            typed = [emit.intp(k, v) for k, v in zip(signature.args, arguments, strict=True)]
+            typed = [emit.index(k, v) for k, v in zip(signature.args, arguments, strict=True)]
             value = emitter(emit, [kind for kind, _ in typed], *(v for _, v in typed))
             return context.get_dummy_value() if signature.return_type == types.none else value
         return function
@@ -82,7 +81,7 @@ class Emit:
         self.context, self.build, self.result = context, build, result
         self.llvm = context.get_value_type(result)
 
-    def intp(self, kind, value):
+    def index(self, kind, value):
         """Integers of every width become indices; anything else stays what it is."""
         if not isinstance(kind, types.Integer):
             return kind, value
@@ -143,8 +142,8 @@ class Emit:
 
     def first(self, count):
         """The mask of the lanes below `count`."""
-        lanes = ir.Constant(ir.VectorType(ir.IntType(64), LANES), list(range(LANES)))
-        return self.build.icmp_signed("<", lanes, self.splat(count))
+        lanes = ir.Constant(INTS, list(range(LANES)))
+        return self.build.icmp_signed("<", lanes, self.splat(self.build.trunc(count, I32)))
 
     def call(self, name, llvm, *arguments):
         kind = ir.FunctionType(llvm, [a.type for a in arguments])
@@ -153,7 +152,7 @@ class Emit:
     def fma(self, a, b, c):
         if FUSED:
             return self.call(f"llvm.fma.v{LANES}f32", FLOATS, a, b, c)
-        return self.build.fadd(self.build.fmul(a, b), c)          # without the instruction, fma is a call per lane
+        return self.build.fadd(self.build.fmul(a, b), c)  # without the instruction, fma is a function call per lane
 
     def larger(self, a, b):
         return self.build.select(self.build.fcmp_ordered(">", a, b), a, b)
@@ -168,8 +167,8 @@ class Emit:
 
     def parts(self, tuple_type, value):
         """The LLVM values of a tuple or of a tile."""
-        size = tuple_type.rows * tuple_type.vectors if isinstance(tuple_type, Tile) else tuple_type.count
-        return [self.build.extract_value(value, i) for i in range(size)]
+        count = tuple_type.rows * tuple_type.vectors if isinstance(tuple_type, Tile) else tuple_type.count
+        return [self.build.extract_value(value, i) for i in range(count)]
 
     def whole(self, values):
         """The tuple or tile of the result's type with these values."""

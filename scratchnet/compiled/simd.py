@@ -1,46 +1,47 @@
 """The vocabulary of the kernels: what a CPU does to a whole register of numbers at once.
 
-A vector register holds LANES floats (16, 8 or 4: `target.py`) and one instruction adds, multiplies or compares all of
-them. Every word below is defined by its NumPy body, where a register is an array of LANES numbers; inside an `@jit`
-kernel the same word is one instruction (`lowering.py`), and a variable that holds its result is a register. So a kernel
-can be read, and run with `readable(kernel)`, as NumPy.
+A vector register holds LANES floats (16, 8 or 4, see `target.py`) and one instruction adds, multiplies or compares all
+of them. Every word below is defined by its NumPy body, where a register is an array of LANES numbers. Inside an `@jit`
+kernel the same word is an instruction or two (`lowering.py`), and a variable that holds a vector *is* a register. So a
+kernel can be read as NumPy, and run as NumPy: `readable(kernel)`.
 
 The larger word is the *tile*: rows x vectors accumulators, all in registers, spanned by two tuples of offsets: `rows`
 says where each row begins in memory and `columns` where each vector of a row begins after that. `outer_fma` adds the
-product of a column of numbers and a row of vectors to a tile,
+product of a column of numbers and a row of vectors,
 
     tile[r, v] += a[rows[r] + k] * row[v]                       for all r, v
 
-one load for each of its rows and columns, rows x vectors multiply-adds: the less memory traffic for the arithmetic the
-larger the tile. Matrix products, convolutions and weight gradients are loops around this line. The lengths of `rows`
-and `columns` belong to their Numba types, so each size of tile is compiled into code of its own.
+with one load per row and one per vector for rows x vectors multiply-adds: the larger the tile, the less memory traffic.
+Matrix products, convolutions and their gradients are loops around this line. The lengths of `rows` and `columns`
+belong to their Numba types, so each size of tile is compiled into code of its own.
 
-Arrays are C-contiguous and read as flat; nothing is checked. Operators (+ - * & | and comparisons) work on vectors and
-tiles; a comparison makes a *mask*, a vector of booleans.
+Arrays have any shape, are C-contiguous, and are indexed as flat; nothing is checked. A number beside a vector is the
+same number in every lane. Operators (+ - * & | and comparisons) work on vectors, the first three also on tiles; a
+comparison makes a *mask*, a vector of booleans.
 """
 
 import numpy as np
 
-from . import lowering
-from .registers import word
-from .target import LANES
+from scratchnet.compiled import lowering
+from scratchnet.compiled.registers import word
+from scratchnet.compiled.target import LANES
 
 
 @word(lowering.load)
 def load(a, i):
-    """The LANES elements a[i], a[i+1], ...   -> vector"""
+    """The LANES elements a[i], a[i + 1], ...   -> vector"""
     return a.reshape(-1)[i:i + LANES].copy()
 
 
 @word(lowering.store)
 def store(a, i, vector):
-    """a[i], a[i+1], ... = vector"""
+    """a[i], a[i + 1], ... = vector"""
     a.reshape(-1)[i:i + LANES] = vector
 
 
 @word(lowering.load_first)
 def load_first(a, i, count):
-    """`load` of no more than `count` elements, zeros after them: for the end of an array."""
+    """`load` of no more than `count` elements, zeros after them: nothing beyond the end of an array is touched."""
     vector = np.zeros(LANES, a.dtype)
     present = max(0, min(count, LANES))
     vector[:present] = a.reshape(-1)[i:i + present]
@@ -56,13 +57,13 @@ def store_first(a, i, vector, count):
 
 @word(lowering.broadcast)
 def broadcast(number):
-    """The same number in every lane."""
+    """The same number in every lane: float32, or int32 if it is an integer."""
     return np.full(LANES, number, np.float32 if isinstance(number, (float, np.floating)) else np.int32)
 
 
 @word(lowering.lane_numbers)
 def lane_numbers():
-    """0, 1, 2, ... as int32"""
+    """0, 1, 2, ...   -> vector of int32"""
     return np.arange(LANES, dtype=np.int32)
 
 

@@ -58,7 +58,7 @@ def _first_right_answer(filename: str, sha256: str, mirrors: Sequence[str], advi
                 raise DataFileError(f"the wrong content: expected SHA-256 {sha256}, found {found}")
             return answer
         except Exception as error:  # whatever it was, the next mirror may do better
-            reason = str(error).removesuffix(AGAIN) or type(error).__name__  # there is no file to delete
+            reason = str(error).removesuffix(f" {AGAIN}") or type(error).__name__  # no file to delete
             failures.append(f"  {url}: {reason}")
     raise DownloadError("\n".join([f"no mirror gave {filename}:", *failures, advice]))
 

@@ -105,8 +105,8 @@ def _as_bytes(array: np.ndarray) -> np.ndarray:
 def _ink(grey: np.ndarray, small: bool) -> np.ndarray:
     """How much of each pixel is ink, (h, w) from 0 to 1.
 
-    Paper reflects a share of the light that varies from place to place, and ink a constant share of that: dark
-    ink is measured in units of the paper's brightness, light ink in units of what is missing to white.
+    Light varies from place to place, and ink reflects a constant share of what the paper does. So dark ink is
+    measured in units of the paper's brightness, and light ink in units of what is missing to white.
     """
     surface, noise = _paper(grey)
     contrast = grey - surface
@@ -118,7 +118,7 @@ def _ink(grey: np.ndarray, small: bool) -> np.ndarray:
     if strongest < max(FAINTEST, SURE * noise):
         raise ValueError(
             "digit_from_image: expected a digit, found only paper: nothing differs from its brightness "
-            f"of {surface.mean():.0f} by more than {strongest:.0f} of 255. Is the picture blank, the ink faint?"
+            f"of {surface.mean():.0f} by more than {strongest:.0f} of 255. Is it blank, or the ink too faint?"
         )
     ink = np.where(contrast > floor, contrast / np.maximum(room, FAINTEST), 0.0)
     full = ink.max() if small else np.percentile(ink[ink >= ink.max() / 2], 90)
@@ -135,15 +135,24 @@ def _paper(grey: np.ndarray) -> tuple[np.ndarray, float]:
     terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=-1)  # (h, w, 6)
 
     rows, cols = (np.unique(np.linspace(0, side - 1, 80).astype(int)) for side in grey.shape)
-    points, values = terms[np.ix_(rows, cols)], grey[np.ix_(rows, cols)]  # 80 × 80 do for six numbers
+    sample = np.ix_(rows, cols)  # 80 × 80 points do for six numbers
+    points, values = terms[sample], grey[sample]
     paper = np.ones(values.shape, bool)
     paper[1:-1, 1:-1] = False
     for _ in range(4):
         surface = np.linalg.lstsq(points[paper], values[paper], rcond=None)[0]
-        distance = np.abs(values - points @ surface)
-        noise = 1.4826 * np.median(distance[paper])  # a normal distribution's, from its median deviation
-        paper = distance <= 3 * noise + 1
+        distance = values - points @ surface
+        paper = np.abs(distance) <= 3 * _deviation(np.abs(distance[paper])) + 1
+
+    # Paper as black or as white as can be has noise on one side only: the noisier side counts.
+    sides = [side[side > 0] for side in (distance[paper], -distance[paper])]
+    noise = max((_deviation(side) for side in sides if side.size > 0.05 * paper.sum()), default=0.0)
     return terms @ surface, noise
+
+
+def _deviation(distances: np.ndarray) -> float:
+    """The standard deviation of normally distributed noise, from its median distance to the centre."""
+    return 1.4826 * float(np.median(distances))
 
 
 def _digit(ink: np.ndarray, small: bool) -> np.ndarray:
@@ -195,12 +204,14 @@ def _in_box(ink: np.ndarray, box: int) -> np.ndarray:
 
 
 def _in_field(ink: np.ndarray, size: int) -> np.ndarray:
-    """The ink in a field of size × size, its centre of mass within half a pixel of the centre."""
-    h, w = ink.shape
-    mass_y = ink.sum(axis=1) @ np.arange(h) / ink.sum()
-    mass_x = ink.sum(axis=0) @ np.arange(w) / ink.sum()
-    top = min(max(int(np.floor(size / 2 - mass_y + 0.5)), 0), size - h)
-    left = min(max(int(np.floor(size / 2 - mass_x + 0.5)), 0), size - w)
+    """The ink in a field of size × size, its centre of mass at the centre or less than a pixel after it."""
+    centre = (size - 1) / 2  # 13.5: in all of MNIST, the mass lies from there to below 14.5
+
+    def place(mass: np.ndarray) -> slice:
+        first = int(np.ceil(centre - mass @ np.arange(len(mass)) / mass.sum()))
+        first = min(max(first, 0), size - len(mass))
+        return slice(first, first + len(mass))
+
     field = np.zeros((size, size), np.uint8)
-    field[top : top + h, left : left + w] = np.rint(255 * ink)
+    field[place(ink.sum(axis=1)), place(ink.sum(axis=0))] = np.rint(255 * ink)
     return field

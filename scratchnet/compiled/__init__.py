@@ -1,0 +1,22 @@
+"""The compiled engine: the textbook's layers again, made for the machine. Imported when a model first asks for it.
+
+The idea in one paragraph. A CPU core can do some fifty billion multiply-adds a second, but only on numbers that are
+already in its registers; from memory it can fetch a hundredth of that. So everything here is arranged around one thing:
+a small tile of results that stays in registers while the numbers it is made of stream past. What makes the kernels
+fast is on one page (`simd`); what makes them right is the textbook, to which tests hold every twin.
+
+Read it in this order.
+
+    target          how many floats a register holds on this machine, and the tile that follows from it
+    simd            the vocabulary: registers and tiles as values; each word with its NumPy definition
+    registers, lowering     how such a word becomes one machine instruction (skip them at first)
+    jit             the decorator of all kernels, and a cache of machine code that can only help
+    matmul          the tile at work: a matrix product at the speed of the multiply-add units
+    convolution     the same loop, reading the patches of an image where they lie: im2col without the copies
+    winograd        a 3×3 convolution with 16 products where 36 are expected
+    first           the first layer: one channel in, weights in registers
+    pooled          backward behind a max-pool: three quarters of the work is multiplying by zero; don't
+    batchnorm, dense, dropout, losses, rescale, optimizers      the other twins
+    conv            which of these a convolution uses
+    plan            which twin stands for which layers; the memory they work in
+"""
