@@ -10,14 +10,14 @@ care of strides and of tiles that reach from one line or one image into the next
 
 The two gradients are the same loop with the roles exchanged (shapes as in the sum above, P positions):
 
-    dW = A^T @ dy      (k_h*k_w*c, P) @ (P, f)     a tile: 8 numbers of a run x 2 vectors of filters, loop over positions
-    dx += dy @ W^T     (P, f) @ (f, c), per tap    a tile: 8 positions x 2 vectors of channels, loop over filters
+    dW = A^T @ dy      (k_h*k_w*c, P) @ (P, f)     tile: 8 numbers of a run x 2 vectors of filters; sum over positions
+    dx += dy @ W^T     (P, f) @ (f, c), per tap    tile: 8 positions x 2 vectors of channels; sum over filters
 
 Images are padded by their caller. AMD Zen 4, one thread, GFLOP/s of 118 at best, 3x3 kernels:
                        forward   with 2x2 max-pool   dW    dx
-    13x13x32 -> 64       116            116          112   112
-    30x30x32 -> 32       115            115          110   109
-    9x9x64 -> 128        116            116          112   115
+    13x13x32 -> 64       116            116          111   114
+    30x30x32 -> 32       115            114          109   109
+    9x9x64 -> 128        117            117          112   115
 """
 
 import numpy as np
@@ -50,8 +50,8 @@ from scratchnet.compiled.simd import (
 )
 from scratchnet.compiled.target import PAIR, ROWS, SINGLE
 
-DEAD = 255                                            # in place of the winner's number: ReLU was off, no gradient passes
-BLOCK = 240                                           # positions whose dy is packed at a time: 61 kB for 64 filters, in L2
+DEAD = 255                                            # stands for the winner's number where ReLU lets nothing through
+BLOCK = 240                                           # positions whose dy is packed at a time: 61 kB for 64 filters
 
 
 def patch_starts(n, h, w, c, out_h, out_w, step_h, step_w):

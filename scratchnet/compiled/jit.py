@@ -25,14 +25,18 @@ import time
 import types
 import warnings
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import numba
 import numpy as np
-from numba.core import compiler, config, event, serialize
+from numba.core import compiler, event, serialize
+from numba.core import config as numba_config
+
+config: Any = numba_config                             # its names are made at run time, from the environment
 
 # The compiler may fuse a*b + c into one instruction; it may not reorder sums, nor assume that no NaN comes.
-OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False, "fastmath": {"contract"}}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False, "fastmath": {"contract"}}
 
 
 def jit(function):
@@ -200,7 +204,7 @@ def user_cache():
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scratchnet"
 
 
-problems = []
+problems: list[str] = []
 
 
 def warn_once(problem):

@@ -18,11 +18,11 @@ tile *is* a window of 2x2 max-pooling: its maximum is taken as it comes out of t
 The gradient of the weights goes backwards through the same picture, dU[p] = V[p]^T @ (A dy A^T)[p] and
 dW = G^T dU G; the gradient of the input is a convolution of the padded dy with the turned filters (`turn_filters`).
 
-AMD Zen 4, one thread, ms per 128 images (direct convolution in brackets), relative error 1e-6:
+AMD Zen 4, one thread, ms per 128 images (direct convolution in brackets), relative error about 1e-6:
                       forward       with 2x2 max-pool      dW
     13x13x32 -> 64    3.1 (4.9)     2.1 (4.1)              3.1 (5.1)
-    16x16x32 -> 64    4.2 (8.0)     4.1 (8.0)              4.2 (8.3)
-    9x9x64 -> 128     5.0 (8.2)     2.8 (6.0)              5.2 (8.2)
+    16x16x32 -> 64    4.2 (8.0)     4.1 (8.0)              4.3 (8.3)
+    9x9x64 -> 128     5.0 (7.9)     2.8 (5.8)              5.3 (8.2)
 
 Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, arXiv:1509.09308.
 """

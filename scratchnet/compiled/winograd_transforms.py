@@ -11,9 +11,9 @@ Each is a small matrix applied to the columns of a tile and then to its lines. T
 
     A (4 x 2) and G^T (3 x 4), their transposes, take gradients back through the same steps.
 
-A transformed tile is written to 16 *planes*: number p of every tile lies in plane p, `plane` numbers apart, so that each
-plane is an ordinary matrix (tiles, channels). The functions return lines as tuples of vectors: Numba unpacks them, and
-no tile exists in memory except as what it is loaded from and stored to.
+A transformed tile is written to 16 *planes*: number p of every tile lies in plane p, `plane` numbers apart, so that
+each plane is an ordinary matrix (tiles, channels). The functions return lines as tuples of vectors: no tile exists in
+memory except as what it is loaded from and what it is stored to.
 """
 
 from scratchnet.compiled.jit import inline
@@ -118,7 +118,7 @@ def transform_products(m, at, plane):
 
 @inline
 def load_place(dy, place, j, left):
-    """The vector at dy[place + j], zeros if place is negative. No branch: with one, the transform took 3 times longer."""
+    """The vector at dy[place + j], zeros if place is negative. With a branch, the transform took 3 times longer."""
     return load_first(dy, place + j, left if place >= 0 else 0)
 
 

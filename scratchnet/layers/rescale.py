@@ -16,9 +16,9 @@ class Rescale(Layer):
 
     Integer images become the model's dtype; floating ones keep theirs. Any shape.
 
-    >>> y, _ = Rescale(1 / 255).forward(np.array([[0, 51, 255]], np.uint8), Context())
+    >>> y, _ = Rescale(1 / 255).forward(np.array([[0, 255]], np.uint8), Context())
     >>> y
-    array([[0. , 0.2, 1. ]], dtype=float32)
+    array([[0., 1.]], dtype=float32)
     """
 
     def __init__(self, scale: float = 1 / 255, offset: float = 0.0):

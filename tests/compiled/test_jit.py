@@ -1,0 +1,248 @@
+"""The cache of machine code can only help: whatever happens to its files, kernels give the right numbers."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from numba.core import config
+
+from scratchnet.compiled import jit as jit_module
+from scratchnet.compiled.jit import compiling, inline, jit, readable
+
+ROOT = Path(__file__).parents[2]
+
+
+def triple(x):
+    return 3 * x
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A cache of its own for each test."""
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(jit_module, "problems", [])
+    jit_module.cache_folder.cache_clear()
+    yield tmp_path / "cache"
+    jit_module.cache_folder.cache_clear()
+
+
+@pytest.fixture
+def one_file(folder):
+    """The only file of the cache, after `triple` was compiled once."""
+    assert jit(triple)(2.0) == 6.0
+    (file,) = folder.rglob("*.kernel")
+    return file
+
+
+def compilations(function=triple, argument=2.0, expected=6.0):
+    """Call a new dispatcher; how often did it have to compile, and which warnings came?"""
+    kernel = jit(function)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert kernel(argument) == expected
+    return sum(kernel.stats.cache_misses.values()), [str(w.message) for w in caught]
+
+
+def test_a_kernel_is_compiled_once_and_found_again(one_file):
+    assert compilations() == (0, [])
+    assert compilations(argument=2, expected=6) == (1, [])        # other argument types: another compilation
+    assert len(list(one_file.parent.iterdir())) == 2
+
+
+def test_a_truncated_file_costs_a_compilation_and_is_repaired(one_file):
+    intact = one_file.read_bytes()
+    for length in [0, 1, 31, 32, 33, *range(100, len(intact), len(intact) // 12), len(intact) - 1]:
+        one_file.write_bytes(intact[:length])
+        misses, messages = compilations()
+        assert misses == 1 and len(messages) <= 1
+        assert compilations() == (0, [])
+
+
+def test_a_flipped_bit_is_noticed_before_anything_is_used(one_file, monkeypatch):
+    intact = one_file.read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(intact), 20):
+        damaged = bytearray(intact)
+        damaged[place] ^= 1 << (place % 8)
+        one_file.write_bytes(damaged)
+        with monkeypatch.context() as patch:
+            patch.setattr(jit_module.pickle, "loads", lambda contents: pytest.fail("damaged contents were unpickled"))
+            misses, messages = compilations()
+        assert misses == 1 and messages == []
+
+
+@pytest.mark.parametrize("contents", [b"", b"not a pickle", b"\x80\x04N.", b"\x80\x04]."])
+def test_contents_that_are_no_kernel_are_replaced(one_file, contents):
+    one_file.write_bytes(hashlib.sha256(contents).digest() + contents)
+    misses, messages = compilations()
+    assert misses == 1 and len(messages) == 1 and "could not be read" in messages[0]
+    assert compilations() == (0, [])
+
+
+def test_a_cache_that_is_a_file_gives_one_warning(folder):
+    folder.write_text("in the way")
+    misses, messages = compilations()
+    assert misses == 1 and len(messages) == 1 and "NUMBA_CACHE_DIR" in messages[0]
+    assert compilations() == (1, [])                  # the second kernel is quiet
+
+
+def test_a_read_only_cache_gives_one_warning(folder, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+    monkeypatch.setattr(jit_module.tempfile, "mkstemp", refuse)
+    misses, messages = compilations()
+    assert misses == 1 and len(messages) == 1 and "could not be written" in messages[0]
+
+
+def test_a_full_disk_leaves_no_file_behind(folder, monkeypatch):
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(jit_module.os, "replace", fail)
+    misses, messages = compilations()
+    assert misses == 1 and len(messages) == 1
+    assert not [file for file in folder.rglob("*") if file.is_file()]
+
+
+def test_a_deleted_cache_is_made_again(one_file, folder):
+    shutil.rmtree(folder)
+    assert compilations() == (1, [])
+    assert one_file.exists()
+
+
+def test_without_a_home_kernels_are_compiled(folder, monkeypatch):
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+    monkeypatch.setattr(config, "CACHE_DIR", "")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    monkeypatch.setattr(jit_module.Path, "home", nobody)
+    misses, messages = compilations()
+    assert misses == 1 and len(messages) == 1 and "has no folder" in messages[0]
+
+
+def test_a_numba_without_the_parts_we_use_has_no_cache(folder, monkeypatch):
+    monkeypatch.delattr(jit_module.compiler.CompileResult, "_reduce")
+    misses, messages = compilations()
+    assert misses == 1 and len(messages) == 1
+    kernel = numba.njit(triple)
+    del kernel._cache
+    assert jit_module.cached(kernel) is kernel and not hasattr(kernel, "_cache")
+
+
+def test_a_function_with_a_closure_is_not_cached(folder):
+    def times(factor):
+        return jit(lambda x: factor * x)
+    assert times(3)(2.0) == 6.0 and times(5)(2.0) == 10.0
+    assert not folder.exists()
+
+
+def in_new_process(code, tree=ROOT, **environment):
+    run = subprocess.run([sys.executable, "-c", code], cwd=tree, capture_output=True, text=True, timeout=300,
+                         env={**os.environ, "PYTHONPATH": str(tree), **environment})
+    assert run.returncode == 0, run.stderr
+    return run.stdout.split()
+
+
+def test_a_change_in_any_file_of_the_package_is_noticed(tmp_path):
+    """Numba's own cache would go on multiplying by 3: it looks at the file of the function only."""
+    tree = tmp_path / "tree"
+    shutil.copytree(ROOT / "scratchnet", tree / "scratchnet", ignore=shutil.ignore_patterns("__pycache__"))
+    package = tree / "scratchnet" / "compiled"
+    (package / "factor.py").write_text("FACTOR = 3\n")
+    (package / "times.py").write_text(
+        "from scratchnet.compiled.factor import FACTOR\nfrom scratchnet.compiled.jit import jit\n\n\n"
+        "@jit\ndef times(x):\n    return FACTOR * x\n")
+    code = ("from scratchnet.compiled.times import times; from scratchnet.compiled.jit import compiling; "
+            "print(times(2), compiling.kernels)")
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    assert in_new_process(code, tree, **cache) == ["6", "1"]
+    assert in_new_process(code, tree, **cache) == ["6", "0"]
+    (package / "factor.py").write_text("FACTOR = 4\n")
+    assert in_new_process(code, tree, **cache) == ["8", "1"]
+
+
+def test_another_instruction_set_has_files_of_its_own(tmp_path):
+    code = ("from scratchnet.compiled.matmul import padded_width; from scratchnet.compiled.jit import compiling; "
+            "print(padded_width(1), compiling.kernels)")
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    here = in_new_process(code, **cache)
+    assert in_new_process(code, NUMBA_CPU_NAME="generic", **cache) == ["4", "1"]
+    assert in_new_process(code, **cache) == [here[0], "0"]
+
+
+def test_processes_that_start_together_get_along(tmp_path):
+    code = "from scratchnet.compiled.matmul import padded_width; print(padded_width(1) > 0)"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    runs = [subprocess.Popen([sys.executable, "-W", "error::UserWarning", "-c", code], env=environment, cwd=ROOT,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    for run in runs:
+        out, err = run.communicate(timeout=300)
+        assert run.returncode == 0 and out.strip() == "True", err
+    assert len(list(tmp_path.rglob("*.kernel"))) == 1 and not list(tmp_path.rglob("*.kernel?*"))
+
+
+def test_threads_that_call_a_new_kernel_together_compile_it_once(folder):
+    kernel, results = jit(triple), []
+    together = threading.Barrier(8)
+
+    def call():
+        together.wait()
+        results.append(kernel(2.0))
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert results == [6.0] * 8
+    assert sum(kernel.stats.cache_misses.values()) == 1
+
+
+def test_compile_time_is_counted_for_our_kernels_only(folder, monkeypatch):
+    calls = []
+    monkeypatch.setattr(compiling, "announce", lambda: calls.append("compiling"))
+    monkeypatch.setattr(compiling, "kernels", 0)
+    before = compiling.seconds
+    numba.njit(triple)(2.0)
+    assert (compiling.kernels, compiling.seconds, calls) == (0, before, [])
+    jit(triple)(2.0)
+    spent = compiling.seconds - before
+    assert compiling.kernels == 1 and spent > 0 and calls == ["compiling"]
+    jit(triple)(2.0)                                  # from the cache
+    jit(triple)(2)
+    assert compiling.kernels == 2 and calls == ["compiling"]
+
+
+def test_a_kernel_that_cannot_be_compiled_says_so_and_stops_the_watch(folder):
+    with pytest.raises(numba.TypingError):
+        jit(lambda x: x.no_such_attribute)(2.0)
+    assert compiling._depth == 0
+
+
+@inline
+def helper(x):
+    return 2 * x
+
+
+@jit
+def with_helper(x):
+    return helper(x) + 1
+
+
+def test_readable_is_plain_python_down_to_the_helpers():
+    plain = readable(with_helper)
+    assert plain(3) == with_helper(3) == 7
+    assert not hasattr(plain, "py_func") and not hasattr(plain.__globals__["helper"], "py_func")
+    assert readable(triple)(2) == 6
+    assert hasattr(with_helper, "py_func")            # the kernel itself is as it was
+
+
+def test_kernels_keep_nan_and_divide_like_numpy(folder):
+    kernel = jit(lambda x: (np.isnan(x), 1.0 / (x - x)))
+    isnan, quotient = kernel(np.float32(np.nan))
+    assert isnan and np.isnan(quotient)
+    assert kernel(1.0)[1] == np.inf
