@@ -1,16 +1,65 @@
-"""Conv2D [+ ReLU] [+ MaxPool2D] as one step: which kernels do it.
+"""Conv2D [+ ReLU] [+ MaxPool2D] as one step of the plan, and which kernels do it.
+
+    forward     Winograd      3×3, stride 1, enough channels            winograd
+                direct        everything else                           convolution
+    backward    Winograd or direct, on dz: dy where ReLU and the pool let it through, 0 elsewhere
+
+The convolution's own output is never written where a pool follows: a window's candidates are compared in
+registers, and what stays is the largest and a byte that says which one it was.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from scratchnet.compiled import convolution
+from scratchnet.compiled.convolution import DEAD
+from scratchnet.compiled.conv_ways import Direct, Winograd
 from scratchnet.compiled.jit import jit
-from scratchnet.compiled.matmul import pack_panels, padded_width
 from scratchnet.compiled.memory import aligned_empty, aligned_zeros
+from scratchnet.compiled.simd import LANES, broadcast, load_first, select, store_first, widen
 from scratchnet.compiled.twin import Twin, bias_or_zeros, contiguous
 from scratchnet.layers import MaxPool2D, ReLU
+
+
+@dataclass
+class Geometry:
+    """The sizes of one convolution: what all its kernels are told."""
+
+    h: int  # of the image
+    w: int
+    c: int
+    filters: int
+    k_h: int
+    k_w: int
+    s_h: int  # stride
+    s_w: int
+    top: int  # padding
+    left: int
+    padded_h: int  # of the image with its padding
+    padded_w: int
+    out_h: int  # of the convolution's output
+    out_w: int
+    p_h: int  # of a pool's window; 1 without a pool
+    p_w: int
+    relu: bool
+    pooled: bool
+
+    @property
+    def line(self) -> int:
+        """Numbers from one row of the padded image to the next."""
+        return self.padded_w * self.c
+
+    @property
+    def run(self) -> int:
+        """Numbers in one row of a patch: they lie side by side."""
+        return self.k_w * self.c
+
+    @property
+    def y_shape(self) -> tuple[int, int, int]:
+        """One example's output, after the pool."""
+        return self.out_h // self.p_h, self.out_w // self.p_w, self.filters
 
 
 class ConvTwin(Twin):
@@ -19,81 +68,67 @@ class ConvTwin(Twin):
     @classmethod
     def accepts(cls, layers, input_shape):
         pool = layers[-1]
-        return not isinstance(pool, MaxPool2D) or (pool.stride == pool.pool_size and np.prod(pool.pool_size) < 255)
+        return not isinstance(pool, MaxPool2D) or (pool.stride == pool.pool_size and np.prod(pool.pool_size) < DEAD)
 
     def __init__(self, layers, input_shape, wants_dx: bool):
         self.layers, self.conv, self.wants_dx = layers, layers[0], wants_dx
-        self.relu = any(isinstance(layer, ReLU) for layer in layers)
-        self.pool = layers[-1] if isinstance(layers[-1], MaxPool2D) else None
-        self.h, self.w, self.c = input_shape
-        win = self.conv.windows
-        self.padded = (self.h + win.top + win.bottom, self.w + win.left + win.right, self.c)
-        self.pads = self.padded != tuple(input_shape)
-        self.k_h, self.line, self.run = win.k_h, self.padded[1] * self.c, win.k_w * self.c
-        self.filters = self.conv.filters
-        self.bias = bias_or_zeros(self.conv, self.filters)
-        self.out_h, self.out_w = win.out_h, win.out_w
-        if self.pool:
-            p_h, p_w = self.pool.pool_size
-            self.y_shape = (win.out_h // p_h, win.out_w // p_w, self.filters)
-            self.cells = np.array([(u * win.stride_h * self.padded[1] + v * win.stride_w) * self.c for u in range(p_h) for v in range(p_w)], np.int32)
-        else:
-            self.y_shape = (win.out_h, win.out_w, self.filters)
+        self.geometry = g = geometry_of(layers, input_shape)
+        self.bias = bias_or_zeros(self.conv, g.filters)
+        self.way = Winograd(g) if Winograd.suits(g) else Direct(g)
 
     def allocate_packed(self):
-        k_h, k_w, c, f = self.conv.W.shape
-        return aligned_empty((k_h * k_w * c + 1) * padded_width(f)), aligned_empty(k_h * k_w * f * padded_width(c))
+        return self.way.allocate_packed()
 
     def pack(self, packed):
-        pack_panels(self.conv.W.reshape(-1, self.filters), self.bias, packed[0])
-        convolution.pack_taps(self.conv.W, packed[1])
+        self.way.pack(self.conv.W, self.bias, packed)
 
     def allocate(self, n):
-        win = self.conv.windows
-        s_h, s_w = win.stride_h, win.stride_w
-        starts = convolution.patch_starts(n, *self.padded, win.out_h, win.out_w, s_h, s_w)
-        pool_starts = None
-        if self.pool:
-            p_h, p_w = self.pool.pool_size
-            pool_starts = convolution.patch_starts(n, *self.padded, *self.y_shape[:2], s_h * p_h, s_w * p_w)
-        return dict(
-            x=aligned_zeros((n, *self.padded)), y=aligned_empty((n, *self.y_shape)), winner=np.empty((n, *self.y_shape), np.uint8),
-            dx=aligned_empty((n, *self.padded)), dz=aligned_empty((n, win.out_h, win.out_w, self.filters)), starts=starts, pool_starts=pool_starts,
-            scratch=aligned_empty(64 * 1024), panels=aligned_empty(convolution.BLOCK * padded_width(self.filters)),
-        )
+        g = self.geometry
+        padded = aligned_zeros((n, g.padded_h, g.padded_w, g.c))
+        y, winner = aligned_empty((n, *g.y_shape)), np.empty((n, *g.y_shape), np.uint8)
+        return padded, y, winner, self.way.allocate(n)
 
     def forward(self, x, ctx):
-        a = ctx.arrays(self, len(x))
-        x = contiguous(x)
-        if self.pads:
-            pad(x, self.conv.windows.top, self.conv.windows.left, a["x"])
-            x = a["x"]
-        panels = ctx.packed(self)[0]
-        if self.pool:
-            convolution.convolve_pool(x, a["pool_starts"], self.cells, panels, a["y"], a["winner"], a["scratch"], self.k_h, self.line, self.run, self.relu)
-        else:
-            convolution.convolve(x, a["starts"], panels, a["y"], self.k_h, self.line, self.run, self.relu)
-        return a["y"], (x, a, ctx)
+        g, x = self.geometry, contiguous(x)
+        padded, y, winner, memory = ctx.arrays(self, len(x))
+        if padded.shape != x.shape:
+            copy_into_middle(x, g.top, g.left, padded)
+            x = padded
+        self.way.forward(x, ctx.packed(self), y, winner, memory)
+        return y, (x, y, winner, memory, ctx)
 
     def backward(self, dy, cache):
-        x, a, ctx = cache
-        grads, dz, win = ctx.gradients(self), a["dz"], self.conv.windows
-        dy = contiguous(dy)
-        if self.pool:
-            spread(dy, a["winner"], *self.pool.pool_size, dz)
+        x, y, winner, memory, ctx = cache
+        g, grads, dy = self.geometry, ctx.gradients(self), contiguous(dy)
+        dz, top, left = self.way.dz(memory)
+        if g.pooled:
+            spread(dy, winner, g.p_h, g.p_w, top, left, dz)
         else:
-            gate(dy.reshape(-1, self.filters), a["y"].reshape(-1, self.filters), self.relu, dz.reshape(-1, self.filters))
-        db = grads["b"] if self.conv.use_bias else np.empty(self.filters, np.float32)
-        convolution.weight_gradient(x, a["starts"], dz, grads["W"], db, a["panels"], self.k_h, self.line, self.run)
-        dx = a["dx"]
+            gate(dy, y, g.relu, top, left, dz)
+        db = grads["b"] if self.conv.use_bias else np.empty(g.filters, np.float32)
+        self.way.weight_gradient(x, grads["W"], db, memory)
         if not (self.wants_dx or ctx.wants_dx):
             return None, grads
-        convolution.input_gradient(dz, a["starts"], ctx.packed(self)[1], dx, self.k_h, win.k_w, self.line)
-        return dx[:, win.top : win.top + self.h, win.left : win.left + self.w], grads
+        return self.way.input_gradient(ctx.packed(self), memory), grads
+
+    def describe(self):
+        return self.way.words
+
+
+def geometry_of(layers, input_shape) -> Geometry:
+    """The sizes of a built Conv2D and of what follows it."""
+    conv, pool = layers[0], layers[-1] if isinstance(layers[-1], MaxPool2D) else None
+    (h, w, c), win = input_shape, conv.windows
+    p_h, p_w = pool.pool_size if pool else (1, 1)
+    return Geometry(
+        h, w, c, conv.filters, win.k_h, win.k_w, win.stride_h, win.stride_w, win.top, win.left,
+        h + win.top + win.bottom, w + win.left + win.right, win.out_h, win.out_w, p_h, p_w,
+        relu=any(isinstance(layer, ReLU) for layer in layers), pooled=pool is not None,
+    )  # fmt: skip
 
 
 @jit
-def pad(x, top, left, padded):
+def copy_into_middle(x, top, left, padded):
     """Copy the images into the middle of larger ones whose borders are zero already."""
     n, h, w, c = x.shape
     big_h, big_w = padded.shape[1], padded.shape[2]
@@ -106,24 +141,32 @@ def pad(x, top, left, padded):
 
 
 @jit
-def spread(dy, winner, p_h, p_w, dz):
-    """dz = dy at the winner of each window, 0 elsewhere."""
-    n, out_h, out_w, channels = dy.shape
-    dz[...] = 0
+def gate(dy, y, relu, top, left, dz):
+    """dz = dy where ReLU let something through, into the middle of an image whose borders are zero already."""
+    n, h, w, f = dy.shape
+    big_h, big_w = dz.shape[1], dz.shape[2]
+    source, shown, target = dy.reshape(-1), y.reshape(-1), dz.reshape(-1)
     for i in range(n):
-        for u in range(out_h):
-            for v in range(out_w):
-                for cell in range(p_h * p_w):
-                    r, s = u * p_h + cell // p_w, v * p_w + cell % p_w
-                    for c in range(channels):
-                        won = winner[i, u, v, c] == cell
-                        dz[i, r, s, c] = dy[i, u, v, c] if won else np.float32(0)
+        for u in range(h):
+            start, to = (i * h + u) * w * f, ((i * big_h + top + u) * big_w + left) * f
+            for k in range(w * f):
+                through = shown[start + k] > 0 or not relu
+                target[to + k] = source[start + k] if through else np.float32(0)
 
 
 @jit
-def gate(dy, y, relu, dz):
-    """dz = dy where ReLU let something through."""
-    n, channels = dy.shape
+def spread(dy, winner, p_h, p_w, top, left, dz):
+    """dz = dy at the winner of each window, 0 elsewhere, into the middle of an image whose borders are zero."""
+    n, out_h, out_w, f = dy.shape
+    big_h, big_w = dz.shape[1], dz.shape[2]
     for i in range(n):
-        for c in range(channels):
-            dz[i, c] = dy[i, c] if y[i, c] > 0 or not relu else np.float32(0)
+        for u in range(out_h):
+            for v in range(out_w):
+                start = ((i * out_h + u) * out_w + v) * f
+                for k in range(0, f, LANES):
+                    g = load_first(dy, start + k, f - k)
+                    which = widen(load_first(winner, start + k, f - k))
+                    for cell in range(p_h * p_w):
+                        row, column = top + u * p_h + cell // p_w, left + v * p_w + cell % p_w
+                        at = ((i * big_h + row) * big_w + column) * f + k
+                        store_first(dz, at, select(which == broadcast(cell), g, broadcast(np.float32(0))), f - k)

@@ -244,13 +244,11 @@ def winograd_weight_gradient(x, starts, dy, places, dw, db, v, z, du, line):
     """dW = G^T (sum over tiles of (B^T d B)^T @ (A dy A^T)) G, db = sum over positions of dy.
 
     x, starts, places   as for `winograd`
-    dy                  (n, out_h, out_w, f)
+    dy                  (.., f), read at `places` only: it may lie within larger images
     dw, db              (3, 3, c, f) and (f), written
     v, z, du            from `winograd_scratch` and `filter_scratch`
     """
-    c = x.shape[-1]
-    n, out_h, out_w, f = dy.shape
-    tiles = n * ((out_h + 1) // 2) * ((out_w + 1) // 2)
+    c, f, tiles = x.shape[-1], dy.shape[-1], places.size // 4
     du.fill(0)
     db.fill(0)
     for first in range(0, tiles, TILES):

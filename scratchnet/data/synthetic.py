@@ -130,16 +130,19 @@ def _distorted(glyphs: list[list], n: int, shape: tuple, rng: np.random.Generato
         ink[i] = glyph.transform(twice, Transform.AFFINE, maps[i], Resampling.BILINEAR).reduce(2)
     ink = ink.reshape(n, size, size, *[1] * (len(shape) - 2)) / 255  # 0 to 1
 
-    per_image = (n, 1, 1, *shape[2:])
-    paper = rng.uniform(0, 100, per_image) if len(shape) == 3 else np.zeros(per_image)
-    pen = rng.uniform(155, 255, per_image)
-    x = paper + (pen - paper) * ink
-    x += rng.normal(0, 10, x.shape)
+    per_image = (n, 1, 1, *shape[2:])  # one brightness, or one for each channel
+    paper = rng.uniform(0, 100 if len(shape) == 3 else 0, per_image).astype(np.float32)
+    pen = rng.uniform(155, 255, per_image).astype(np.float32)
+    x = paper + (pen - paper) * ink  # (n, *shape)
+    x += 10 * rng.standard_normal(x.shape, np.float32)
     return np.clip(np.rint(x), 0, 255).astype(np.uint8), y
 
 
 def _affine_maps(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, 6): a, b, c, d, e, f that send an image's point (u, v) to the font's (au + bv + c, du + ev + f)."""
+    """(n, 6): a, b, c, d, e, f that send an image's point (u, v) to the font's (au + bv + c, du + ev + f).
+
+    The matrix (a, b; d, e) is zoom · (1, -shear; 0, 1) · (cos, sin; -sin, cos): A in the file's docstring.
+    """
     turn = rng.uniform(-0.21, 0.21, n)  # radians: 12 degrees to either side
     shear = rng.uniform(-0.25, 0.25, n)
     zoom = HEIGHT / (20 / 28 * 2 * size) * np.exp(rng.uniform(-0.2, 0.2, (n, 2)))  # font pixels per pixel
