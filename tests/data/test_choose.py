@@ -1,0 +1,66 @@
+"""Which data a script works on, and under which name."""
+
+import numpy as np
+import pytest
+
+from scratchnet.data import choose, load_dataset, write_idx
+from scratchnet.data.idx import DataFileError, MissingDataError
+
+
+@pytest.fixture
+def small_synthetic(monkeypatch):
+    tiny = (np.zeros((4, 28, 28), np.uint8), np.arange(4, dtype=np.uint8))
+    monkeypatch.setattr(choose, "load_synthetic", lambda: (tiny, tiny))
+    return tiny
+
+
+def write_folder(folder, size=20, classes=7):
+    """Four IDX files of noise that are not MNIST."""
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 21), ("t10k", 14)):
+        write_idx(folder / f"{part}-images-idx3-ubyte.gz", rng.integers(0, 256, (n, size, size), np.uint8))
+        write_idx(folder / f"{part}-labels-idx1-ubyte.gz", (np.arange(n) % classes).astype(np.uint8))
+    return folder
+
+
+def offline(*_, **__):
+    raise MissingDataError("no mirror gave it")
+
+
+def test_the_files_of_a_folder_go_by_the_folders_name_and_not_by_mnists(tmp_path):
+    folder = tmp_path / "my-letters"
+    folder.mkdir()
+    ((x, y), _), name = load_dataset("auto", write_folder(folder))
+    assert name == "my-letters" and x.shape == (21, 20, 20) and y.max() == 6
+
+
+def test_without_data_and_network_digits_are_drawn_and_a_line_says_so(monkeypatch, tmp_path, capsys, small_synthetic):
+    monkeypatch.setenv("SCRATCHNET_DATA", str(tmp_path / "nothing-here"))
+    monkeypatch.setattr(choose, "load_mnist", offline)
+    (train, _), name = load_dataset("auto")
+    assert name == "synthetic" and train is small_synthetic
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "nothing-here" in said and "synthetic" in said
+
+
+def test_insisting_on_mnist_makes_its_absence_an_error(monkeypatch, small_synthetic):
+    monkeypatch.setattr(choose, "load_mnist", offline)
+    with pytest.raises(MissingDataError, match="no mirror"):
+        load_dataset("mnist")
+
+
+def test_a_named_folder_without_files_is_an_error_and_not_a_reason_for_other_data(tmp_path, small_synthetic):
+    with pytest.raises(MissingDataError, match="there is no"):
+        load_dataset("auto", tmp_path)
+
+
+def test_damaged_files_are_an_error_and_not_a_reason_for_other_data(tmp_path, small_synthetic):
+    folder = write_folder(tmp_path)
+    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(b"<html>not found</html>")
+    with pytest.raises(DataFileError):
+        load_dataset("auto", folder)
+
+
+def test_an_unknown_choice_lists_the_known_ones():
+    with pytest.raises(ValueError, match="auto, mnist, synthetic"):
+        load_dataset("cifar")
