@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,8 @@ class GradientError(AssertionError):
     """backward does not agree with finite differences."""
 
 
-class Worst(NamedTuple):
+@dataclass(frozen=True)
+class Worst:
     """The entry with the largest error."""
 
     name: str

@@ -10,6 +10,7 @@ twins of the same layers (see `scratchnet.compiled`) on chunks of a batch; the r
 
 from __future__ import annotations
 
+import copy
 import warnings
 import zlib
 from typing import Any
@@ -196,7 +197,8 @@ class Sequential:
 
     def untrained_copy(self) -> Sequential:
         """A model of the same architecture and engine with parameters of its own, as they were at the start."""
-        return from_config(self.config(), self.engine, [type(layer) for layer in self.layers])
+        layers = copy.deepcopy(self.layers)
+        return Sequential(layers, self.input_shape, self.seed, self.engine, self.dtype, self.class_names)
 
     def save(self, path) -> None:
         """Write architecture, preprocessing, class names and all arrays into one safetensors file."""

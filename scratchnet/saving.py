@@ -47,7 +47,7 @@ def read_file(path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         try:
             with safe_open(path, framework="numpy") as file:
                 meta = file.metadata() or {}
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                arrays = {name: file.get_tensor(name) for name in file.keys()}
         except SafetensorError as error:
             raise ModelFileError(f"not a safetensors file, or cut off ({error})") from None
         if "scratchnet" not in meta:

@@ -19,7 +19,8 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,8 @@ class Team:
             job = self.jobs.get()
 
 
-class Chunk(NamedTuple):
+@dataclass(frozen=True)
+class Chunk:
     """What the work on one chunk knows of the others: its number, and how to sum something over all."""
 
     run: Run

@@ -120,7 +120,7 @@ def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, val
             raise ValueError(f"{name} must be at least 1, got {value}")
     x, y = check_examples(model, x, y)
     if validation_data is not None:
-        validation_data = check_examples(model, *validation_data, "validation_data: ")
+        validation_data = check_examples(model, *validation_data, what="validation_data: ")
     loss = loss or SoftmaxCrossEntropy()
     run = Run(model, optimizer or Adam(1e-3), epochs, batch_size, len(x))
     if resume is not None:
@@ -169,7 +169,7 @@ def rehearsal(model, loss, optimizer, x, y, batch_size, augment) -> None:
     evaluate(stand_in, x[:1], y[:1])
 
 
-def check_examples(model, x, y, what=""):
+def check_examples(model, x, y, *, what=""):
     """The data as arrays, or an error before the first step instead of after the first epoch."""
     try:
         x, y = model.check_input(x), np.asarray(y)

@@ -78,9 +78,16 @@ class Winograd:
 
     @classmethod
     def suits(cls, g) -> bool:
-        """Whether it can be done this way, and is worth it: the transforms work on LANES channels at a time."""
-        shape = (g.k_h, g.k_w, g.s_h, g.s_w) == (3, 3, 1, 1) and (g.p_h, g.p_w) in ((1, 1), (2, 2))
-        return shape and g.top <= 2 and g.left <= 2 and g.c >= 16 and g.filters >= 16 and min(g.out_h, g.out_w) >= 3
+        """Whether it can be done this way, and is worth it: counted in products, and a third more for transforms.
+
+        The transforms work on LANES channels at a time, so it takes channels. The gradient of the input has as
+        many tiles as the *input*: for 5×5 -> 3×3 that alone is more than the direct way needs.
+        """
+        possible = (g.k_h, g.k_w, g.s_h, g.s_w) == (3, 3, 1, 1) and (g.p_h, g.p_w) in ((1, 1), (2, 2))
+        if not (possible and g.top <= 2 and g.left <= 2 and g.c >= 16 and g.filters >= 16):
+            return False
+        tiles, input_tiles = np.prod(half_up(g.out_h, g.out_w)), np.prod(half_up(g.h, g.w))
+        return 1.33 * 16 * (2 * tiles + input_tiles) < 9 * 3 * g.out_h * g.out_w
 
     def __init__(self, geometry):
         self.g = g = geometry

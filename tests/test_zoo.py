@@ -1,0 +1,70 @@
+"""The named networks: as large as published, new at every call, and ready to learn."""
+
+import math
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+from scratchnet.training import train_step
+from scratchnet.zoo import PRESETS
+
+every_preset = pytest.mark.parametrize("name", PRESETS)
+
+# Counted by hand, layer by layer: weights and biases; for vgg-bn also four numbers per normalised channel.
+PARAMETERS = {
+    "two-conv": (9 * 32 + 32) + (9 * 32 * 64 + 64) + (5 * 5 * 64 * 128 + 128) + (128 * 10 + 10),
+    "two-conv-adam": 225_034,
+    "basic": (9 * 32 + 32) + (9 * 32 * 64 + 64) + (5 * 5 * 64 * 64 + 64) + (64 * 10 + 10),
+    "chollet": 93_322,
+    "pyramid": (9 * 32 + 32) + (9 * 32 * 64 + 64) + (9 * 64 * 128 + 128) + (128 * 128 + 128) + (128 * 10 + 10),
+    "vgg-bn": 250_058,
+    "lenet5": 61_706,
+    "mlp": (784 * 256 + 256) + (256 * 128 + 128) + (128 * 10 + 10),
+}
+
+
+def model_of(name, classes=10, seed=0):
+    return sn.Sequential(PRESETS[name](classes).layers, (28, 28, 1), seed=seed, engine="numpy")
+
+
+def size(model):
+    return sum(array.size for array in {**model.parameters(), **model.state()}.values())
+
+
+def test_every_preset_was_counted():
+    assert set(PARAMETERS) == set(PRESETS)
+
+
+@every_preset
+def test_a_network_has_the_published_number_of_parameters(name):
+    assert size(model_of(name)) == PARAMETERS[name]
+
+
+@every_preset
+def test_a_network_eats_bytes_starts_undecided_and_learns_from_one_step(name, rng):
+    recipe = PRESETS[name](10)
+    model = sn.Sequential(recipe.layers, (28, 28, 1), engine="numpy")
+    x, labels = rng.integers(0, 256, (8, 28, 28)).astype(np.uint8), rng.integers(0, 10, 8)
+    assert model.evaluate(x, labels)["loss"] == pytest.approx(math.log(10), abs=0.2)
+    losses = [train_step(model, sn.SoftmaxCrossEntropy(), recipe.optimizer, x, labels) for _ in range(5)]
+    assert losses[-1] < losses[0]
+
+
+@every_preset
+def test_a_recipe_is_made_anew_at_every_call(name):
+    a, b = PRESETS[name](10), PRESETS[name](10)
+    assert a.optimizer is not b.optimizer
+    assert not {id(layer) for layer in a.layers} & {id(layer) for layer in b.layers}
+    assert a.epochs >= 1 and a.batch_size >= 1
+
+
+@every_preset
+def test_the_number_of_classes_can_be_chosen(name):
+    assert model_of(name, classes=7).shapes[-1] == (7,)
+
+
+def test_the_two_editions_of_two_conv_differ_only_in_their_training():
+    a, b = PRESETS["two-conv"](10), PRESETS["two-conv-adam"](10)
+    assert [repr(layer) for layer in a.layers] == [repr(layer) for layer in b.layers]
+    assert isinstance(a.optimizer, sn.RMSprop) and isinstance(b.optimizer, sn.Adam)
