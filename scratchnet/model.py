@@ -72,6 +72,8 @@ class Sequential:
                 raise TypeError(f"layer {i} must be a Layer, got {layer!r}.{hint}")
             if any(layer is other for other in self.layers[:i]):
                 raise ValueError(f"layer {i} ({kind}) stands in the model twice. Make a second one.")
+            if layer.taken:
+                raise ValueError(f"layer {i} ({kind}) belongs to another model. Make new layers for each model.")
             kinds[kind] = number = kinds.get(kind, 0) + 1
             layer.dtype = self.dtype
             # Seeded by its kind and its number among its kind: other layers may come and go.
@@ -83,6 +85,8 @@ class Sequential:
                 raise ValueError(f"layer {i} ({kind}): {message}") from None
         if isinstance(self.layers[-1], Dense):  # start undecided: small logits, a loss of about ln(classes)
             self.layers[-1].W *= 0.1
+        for layer in self.layers:
+            layer.taken = True
         return shapes
 
     def parameters(self) -> dict[str, np.ndarray]:
@@ -198,6 +202,8 @@ class Sequential:
     def untrained_copy(self) -> Sequential:
         """A model of the same architecture and engine with parameters of its own, as they were at the start."""
         layers = copy.deepcopy(self.layers)
+        for layer in layers:
+            layer.taken = False
         return Sequential(layers, self.input_shape, self.seed, self.engine, self.dtype, self.class_names)
 
     def save(self, path) -> None:

@@ -34,7 +34,7 @@ class StepDecay:
     factor: float = 0.5
 
     def __call__(self, step: int) -> float:
-        return self.lr * self.factor ** (step // self.every)
+        return self.lr * self.factor ** (step // max(self.every, 1))
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Cosine:
     final: float = 0.0
 
     def __call__(self, step: int) -> float:
-        done = min(step / self.steps, 1.0)
+        done = min(step / max(self.steps, 1), 1.0)
         return self.final + (self.lr - self.final) * (1 + cos(pi * done)) / 2
 
 

@@ -133,7 +133,8 @@ def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, val
     )
     listeners.on_train_begin()
     try:
-        for run.epoch in range(run.epoch, epochs):
+        for epoch in range(run.epoch, epochs):
+            run.epoch = epoch
             listeners.on_epoch_begin()
             logs = train_epoch(run, loss, x, y, augment, listeners) | evaluate(model, x[sample], y[sample])
             if validation_data is not None:

@@ -1,5 +1,6 @@
 """Mistakes are found when the model is built, and the error says where, what, and what to do."""
 
+import numpy as np
 import pytest
 
 import scratchnet as sn
@@ -56,3 +57,12 @@ def test_an_unknown_engine_is_refused():
 def test_a_misspelt_attribute_raises():
     with pytest.raises(AttributeError):
         _ = network().paramters
+
+
+def test_layers_of_one_model_cannot_be_given_to_a_second():
+    layers = [sn.Flatten(), sn.Dense(3)]
+    first = sn.Sequential(layers, (4, 4, 1), seed=1)
+    weights = first.parameters()["1.dense.W"].copy()
+    with pytest.raises(ValueError, match=r"layer 0 \(Flatten\) belongs to another model"):
+        sn.Sequential(layers, (4, 4, 1), seed=2)
+    np.testing.assert_array_equal(first.parameters()["1.dense.W"], weights)

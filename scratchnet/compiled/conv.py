@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scratchnet.compiled.convolution import DEAD
 from scratchnet.compiled.conv_ways import Direct, Winograd
+from scratchnet.compiled.convolution import DEAD
 from scratchnet.compiled.jit import jit
 from scratchnet.compiled.memory import aligned_empty, aligned_zeros
 from scratchnet.compiled.simd import LANES, broadcast, load_first, select, store_first, widen

@@ -100,8 +100,8 @@ class Winograd:
 
     def allocate_packed(self):
         g = self.g
-        turned = np.empty((3, 3, g.filters, g.c), np.float32)
-        return wino.filter_scratch(g.c, g.filters), wino.filter_scratch(g.filters, g.c), turned, np.empty(g.filters, np.float32)
+        turned, bias = np.empty((3, 3, g.filters, g.c), np.float32), np.empty(g.filters, np.float32)
+        return wino.filter_scratch(g.c, g.filters), wino.filter_scratch(g.filters, g.c), turned, bias
 
     def pack(self, W, bias, packed):
         u, u_turned, turned, packed_bias = packed

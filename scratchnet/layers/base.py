@@ -65,6 +65,7 @@ class Layer:
     params: tuple[str, ...] = ()  # names of the arrays that are trained
     state: tuple[str, ...] = ()  # names of the arrays that are saved but not trained
     dtype: np.dtype = np.dtype("float32")  # the model sets its own before it calls build
+    taken: bool = False  # whether it is part of a model
 
     def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
         """Make the parameters for inputs of this shape (without n); return the output's shape."""

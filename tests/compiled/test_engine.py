@@ -168,6 +168,8 @@ def test_every_instruction_set_gives_the_textbooks_results(target, tmp_path):
         np.testing.assert_allclose(*losses, rtol=1e-4)
         print("same")
     """
-    environment = os.environ | {"NUMBA_CPU_NAME": target, "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=environment, capture_output=True, text=True)
+    cpu = {"NUMBA_CPU_NAME": target, "NUMBA_CPU_FEATURES": ""}
+    environment = os.environ | cpu | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == "same", done.stderr
