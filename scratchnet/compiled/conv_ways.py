@@ -1,7 +1,13 @@
-"""Two ways to compute a convolution and its gradients: the kernels, and the memory each of them needs.
+"""The ways to compute a convolution and its gradients: the kernels, and the memory each of them needs.
 
-Both know the same five things: how to pack the weights, how to go forward, where they want dz, and the two
-gradients. `conv` chooses between them.
+A way forward and a way backward know the same four things: whether they suit a convolution, how they want
+its weights packed, which memory they need for a chunk, and what to call. `conv` chooses one of each.
+
+    forward     Winograd     3×3 at stride 1, 16 channels and more
+                Direct       everything
+    backward    Sparse       behind a max-pool: only where there is a gradient
+                Winograd     as above, where it saves products
+                Direct       everything
 """
 
 from __future__ import annotations
@@ -9,113 +15,145 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnet.compiled import convolution as direct
+from scratchnet.compiled import pooled
 from scratchnet.compiled import winograd as wino
+from scratchnet.compiled.gate import gate, spread
 from scratchnet.compiled.matmul import pack_panels, padded_width
 from scratchnet.compiled.memory import aligned_empty, aligned_zeros
+from scratchnet.compiled.target import LANES
 
 
-class Direct:
+class DirectForward:
     """The matrix product's loop over patches where they lie: any kernel, stride, padding and pool."""
 
     words = "direct"
 
     def __init__(self, geometry):
-        self.g = g = geometry
-        rows, columns = np.arange(g.p_h)[:, None] * g.s_h, np.arange(g.p_w) * g.s_w
-        self.cells = ((rows * g.padded_w + columns) * g.c).reshape(-1).astype(np.int32)
+        self.g, self.cells = geometry, geometry.cells
 
     def allocate_packed(self):
         g = self.g
-        taps = g.k_h * g.k_w
-        forward = aligned_empty((taps * g.c + 1) * padded_width(g.filters))
-        return forward, aligned_empty(taps * g.filters * padded_width(g.c))
+        return aligned_empty((g.k_h * g.run + 1) * padded_width(g.filters))
 
     def pack(self, W, bias, packed):
-        pack_panels(W.reshape(-1, self.g.filters), bias, packed[0])
-        direct.pack_taps(W, packed[1])
+        pack_panels(W.reshape(-1, self.g.filters), bias, packed)
 
     def allocate(self, n):
         g = self.g
-        out_h, out_w, _ = g.y_shape
-        return {
-            "starts": self.starts(n, g.out_h, g.out_w, g.s_h, g.s_w),
-            "windows": self.starts(n, out_h, out_w, g.s_h * g.p_h, g.s_w * g.p_w),
-            "scratch": aligned_empty(direct.pool_scratch_size(len(self.cells))),
-            "panels": aligned_empty(direct.BLOCK * padded_width(g.filters)),
-            "dz": aligned_zeros((n, g.out_h, g.out_w, g.filters)),
-            "dx": aligned_empty((n, g.padded_h, g.padded_w, g.c)),
-        }
-
-    def starts(self, n, out_h, out_w, step_h, step_w):
-        return direct.patch_starts(n, self.g.padded_h, self.g.padded_w, self.g.c, out_h, out_w, step_h, step_w)
+        if g.pooled:
+            return g.window_starts(n), aligned_empty(direct.pool_scratch_size(len(self.cells)))
+        return g.starts(n), None
 
     def forward(self, x, packed, y, winner, memory):
-        g = self.g
+        g, (starts, scratch) = self.g, memory
         if g.pooled:
-            direct.convolve_pool(x, memory["windows"], self.cells, packed[0], y, winner, memory["scratch"],
-                                 g.k_h, g.line, g.run, g.relu)  # fmt: skip
+            direct.convolve_pool(x, starts, self.cells, packed, y, winner, scratch, g.k_h, g.line, g.run, g.relu)
         else:
-            direct.convolve(x, memory["starts"], packed[0], y, g.k_h, g.line, g.run, g.relu)
+            direct.convolve(x, starts, packed, y, g.k_h, g.line, g.run, g.relu)
 
-    def dz(self, memory):
-        """Where dz belongs, and the row and column of its first number there."""
-        return memory["dz"], 0, 0
 
-    def weight_gradient(self, x, dW, db, memory):
+class DirectBackward:
+    """The same loop with the roles exchanged, on dz: dy where ReLU and the pool let it through, 0 elsewhere."""
+
+    words = "direct"
+
+    def __init__(self, geometry):
+        self.g = geometry
+
+    def allocate_packed(self):
         g = self.g
-        direct.weight_gradient(x, memory["starts"], memory["dz"], dW, db, memory["panels"], g.k_h, g.line, g.run)
+        return aligned_empty(g.k_h * g.k_w * g.filters * padded_width(g.c))
 
-    def input_gradient(self, packed, memory):
-        g, dx = self.g, memory["dx"]
-        direct.input_gradient(memory["dz"], memory["starts"], packed[1], dx, g.k_h, g.k_w, g.line)
-        return dx[:, g.top : g.top + g.h, g.left : g.left + g.w]
+    def pack(self, W, bias, packed):
+        direct.pack_taps(W, packed)
+
+    def allocate(self, n):
+        g = self.g
+        dz, dx = aligned_zeros((n, g.out_h, g.out_w, g.filters)), aligned_empty((n, g.padded_h, g.padded_w, g.c))
+        return g.starts(n), dz, dx, aligned_empty(direct.BLOCK * padded_width(g.filters))
+
+    def backward(self, x, y, winner, dy, packed, memory, dW, db, wants_dx):
+        g, (starts, dz, dx, panels) = self.g, memory
+        pass_on(g, dy, y, winner, 0, 0, dz)
+        direct.weight_gradient(x, starts, dz, dW, db, panels, g.k_h, g.line, g.run)
+        if not wants_dx:
+            return None
+        direct.input_gradient(dz, starts, packed, dx, g.k_h, g.k_w, g.line)
+        return g.without_padding(dx)
 
 
-class Winograd:
-    """F(2×2, 3×3): 16 products where the direct way has 36. For 3×3 kernels at stride 1."""
+class WinogradForward:
+    """F(2×2, 3×3): 16 products where the direct way has 36. A 2×2 tile of its output is a window of the pool."""
 
     words = "Winograd"
 
-    @classmethod
-    def suits(cls, g) -> bool:
-        """Whether it can be done this way, and is worth it: counted in products, and a third more for transforms.
-
-        The transforms work on LANES channels at a time, so it takes channels. The gradient of the input has as
-        many tiles as the *input*: for 5×5 -> 3×3 that alone is more than the direct way needs.
-        """
-        possible = (g.k_h, g.k_w, g.s_h, g.s_w) == (3, 3, 1, 1) and (g.p_h, g.p_w) in ((1, 1), (2, 2))
-        if not (possible and g.top <= 2 and g.left <= 2 and g.c >= 16 and g.filters >= 16):
-            return False
-        tiles, input_tiles = np.prod(half_up(g.out_h, g.out_w)), np.prod(half_up(g.h, g.w))
-        return 1.33 * 16 * (2 * tiles + input_tiles) < 9 * 3 * g.out_h * g.out_w
+    @staticmethod
+    def suits(g) -> bool:
+        """The transforms work on LANES channels at a time; of an output without a pool they need 5 × 5 to pay."""
+        possible = (g.k_h, g.k_w, g.s_h, g.s_w) == (3, 3, 1, 1) and g.c >= 16 and g.filters >= 16
+        return possible and ((g.p_h, g.p_w) == (2, 2) or (not g.pooled and min(g.out_h, g.out_w) >= 5))
 
     def __init__(self, geometry):
         self.g = g = geometry
-        # whole tiles: an odd output needs a row and a column of zeros more
-        g.padded_h, g.padded_w = max(g.padded_h, wino.padded_size(g.out_h)), max(g.padded_w, wino.padded_size(g.out_w))
-        # dx is the convolution of dz, padded like this, with the turned filters
+        if not g.pooled:  # whole tiles: an odd output needs a row and a column of zeros more
+            g.padded_h = max(g.padded_h, wino.padded_size(g.out_h))
+            g.padded_w = max(g.padded_w, wino.padded_size(g.out_w))
+
+    def allocate_packed(self):
+        return wino.filter_scratch(self.g.c, self.g.filters), np.empty(self.g.filters, np.float32)
+
+    def pack(self, W, bias, packed):
+        wino.transform_filters(W, packed[0])
+        packed[1][:] = bias
+
+    def allocate(self, n):
+        g = self.g
+        places = None if g.pooled else wino.output_places(n, g.out_h, g.out_w, g.filters)
+        return g.window_starts(n) if g.pooled else g.tile_starts(n), places, wino.winograd_scratch(g.c, g.filters)
+
+    def forward(self, x, packed, y, winner, memory):
+        g, (starts, places, (v, m)), (u, bias) = self.g, memory, packed
+        if g.pooled:
+            wino.winograd_pool(x, starts, u, bias, y, winner, v, m, g.line, g.relu)
+        else:
+            wino.winograd(x, starts, u, bias, y, places, v, m, g.line, g.relu)
+
+
+class WinogradBackward:
+    """dW through both transforms; dx as the convolution of dz, with zeros around it, with the turned filters."""
+
+    words = "Winograd"
+
+    @staticmethod
+    def suits(g) -> bool:
+        """Whether it saves products, counting a third more for the transforms.
+
+        dx has as many tiles as the *input*: for 5×5 -> 3×3 that alone is more than the direct way needs.
+        """
+        if not (WinogradForward.suits(g) and not g.pooled and g.top <= 2 and g.left <= 2):
+            return False
+        tiles, input_tiles = np.prod(half_up(g.out_h, g.out_w)), np.prod(half_up(g.h, g.w))
+        return 1.33 * 16 * (tiles + input_tiles) < 9 * 2 * g.out_h * g.out_w
+
+    def __init__(self, geometry):
+        self.g = g = geometry
         self.top, self.left = 2 - g.top, 2 - g.left
         self.dz_h, self.dz_w = wino.padded_size(g.h), wino.padded_size(g.w)
         self.no_bias = aligned_zeros(g.c)
 
     def allocate_packed(self):
         g = self.g
-        turned, bias = np.empty((3, 3, g.filters, g.c), np.float32), np.empty(g.filters, np.float32)
-        return wino.filter_scratch(g.c, g.filters), wino.filter_scratch(g.filters, g.c), turned, bias
+        return wino.filter_scratch(g.filters, g.c), np.empty((3, 3, g.filters, g.c), np.float32)
 
     def pack(self, W, bias, packed):
-        u, u_turned, turned, packed_bias = packed
-        packed_bias[:] = bias
-        wino.transform_filters(W, u)
+        u, turned = packed
         wino.turn_filters(W, turned)
-        wino.transform_filters(turned, u_turned)
+        wino.transform_filters(turned, u)
 
     def allocate(self, n):
         g = self.g
-        out_h, out_w = (g.out_h // 2, g.out_w // 2) if g.pooled else half_up(g.out_h, g.out_w)
         return {
-            "forward": (self.starts(n, out_h, out_w), wino.output_places(n, g.out_h, g.out_w, g.filters)),
-            "tiles": self.starts(n, *half_up(g.out_h, g.out_w)),
+            "tiles": g.tile_starts(n),
             "dz": aligned_zeros((n, self.dz_h, self.dz_w, g.filters)),
             "dz_places": places_within(n, g, self.dz_h, self.dz_w, self.top, self.left),
             "dz_tiles": direct.patch_starts(n, self.dz_h, self.dz_w, g.filters, *half_up(g.h, g.w), 2, 2),
@@ -125,30 +163,72 @@ class Winograd:
             "du": wino.filter_scratch(g.c, g.filters),
         }
 
-    def starts(self, n, out_h, out_w):
-        return direct.patch_starts(n, self.g.padded_h, self.g.padded_w, self.g.c, out_h, out_w, 2, 2)
-
-    def forward(self, x, packed, y, winner, memory):
-        g, (starts, places), (v, m) = self.g, memory["forward"], memory["scratch"]
-        if g.pooled:
-            wino.winograd_pool(x, starts, packed[0], packed[3], y, winner, v, m, g.line, g.relu)
-        else:
-            wino.winograd(x, starts, packed[0], packed[3], y, places, v, m, g.line, g.relu)
-
-    def dz(self, memory):
-        """Where dz belongs, and the row and column of its first number there."""
-        return memory["dz"], self.top, self.left
-
-    def weight_gradient(self, x, dW, db, memory):
-        v, z = memory["scratch"]
-        wino.winograd_weight_gradient(x, memory["tiles"], memory["dz"], memory["dz_places"], dW, db, v, z,
-                                      memory["du"], self.g.line)  # fmt: skip
-
-    def input_gradient(self, packed, memory):
-        g, (m, v), dx = self.g, memory["scratch"], memory["dx"]
-        wino.winograd(memory["dz"], memory["dz_tiles"], packed[1], self.no_bias, dx, memory["dx_places"], v, m,
-                      self.dz_w * g.filters, False)  # fmt: skip
+    def backward(self, x, y, winner, dy, packed, memory, dW, db, wants_dx):
+        g, dz, dx, (v, m) = self.g, memory["dz"], memory["dx"], memory["scratch"]
+        pass_on(g, dy, y, winner, self.top, self.left, dz)
+        wino.winograd_weight_gradient(x, memory["tiles"], dz, memory["dz_places"], dW, db, v, m, memory["du"], g.line)
+        if not wants_dx:
+            return None
+        line = self.dz_w * g.filters
+        wino.winograd(dz, memory["dz_tiles"], packed[0], self.no_bias, dx, memory["dx_places"], m, v, line, False)
         return dx
+
+
+class SparseBackward:
+    """Behind a max-pool three quarters of dz are zeros, and more behind a ReLU: only the rest is worked on."""
+
+    words = "sparse"
+
+    @staticmethod
+    def suits(g) -> bool:
+        """A row of the kernel must fill a register, and a window's cells must be few enough to be worth it."""
+        return g.pooled and g.run >= LANES and g.p_h * g.p_w >= 3
+
+    def __init__(self, geometry):
+        self.g, self.cells = geometry, geometry.cells
+        self.tile = pooled.pooled_tile(geometry.k_h, geometry.k_w, geometry.c)
+
+    def allocate_packed(self):
+        g = self.g
+        return aligned_empty(round_up(g.filters) * g.k_h * round_up(g.run))
+
+    def pack(self, W, bias, packed):
+        rows, vectors = self.tile
+        pooled.pack_filters(W, packed, len(rows), len(vectors))
+
+    def allocate(self, n):
+        g = self.g
+        windows = g.y_shape[0] * g.y_shape[1]
+        scratch = pooled.pooled_scratch(g.k_h, g.k_w, g.c, g.filters, windows, len(self.cells))
+        return g.window_starts(n), scratch, aligned_empty((n, g.padded_h, g.padded_w, g.c))
+
+    def backward(self, x, y, winner, dy, packed, memory, dW, db, wants_dx):
+        g, (starts, scratch, dx) = self.g, memory
+        target = dx if wants_dx else dx[:0]
+        pooled.pooled_gradients(x, starts, self.cells, dy, winner, packed, dW, db, target, scratch, g.line, *self.tile)
+        return g.without_padding(dx) if wants_dx else None
+
+
+FORWARD = (WinogradForward,)  # those before DirectForward, the best first
+BACKWARD = (SparseBackward, WinogradBackward)
+
+
+def choose(ways, geometry, otherwise):
+    """The first of the ways that suits, made for this convolution."""
+    return next((way for way in ways if way.suits(geometry)), otherwise)(geometry)
+
+
+def pass_on(g, dy, y, winner, top, left, dz) -> None:
+    """dz from dy: through the pool to the winners, and through the ReLU."""
+    if g.pooled:
+        spread(dy, winner, g.p_h, g.p_w, top, left, dz)
+    else:
+        gate(dy, y, g.relu, top, left, dz)
+
+
+def round_up(numbers: int) -> int:
+    """So many numbers and those that fill the last register."""
+    return -(-numbers // LANES) * LANES
 
 
 def half_up(h: int, w: int) -> tuple[int, int]:

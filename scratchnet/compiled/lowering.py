@@ -188,6 +188,26 @@ def outer_fma(emit, kinds, tile, a, rows, k, row):
     return emit.whole(sums)
 
 
+@gives(lambda a, i: (types.intp if isinstance(a.dtype, types.Integer) else a.dtype) if is_flat(a) else None)
+def element(emit, kinds, a, i):
+    return emit.index(kinds[0].dtype, emit.build.load(emit.at(kinds[0], a, i)))[1]
+
+
+@gives(lambda numbers, last: types.UniTuple(types.intp, numbers.count))
+def adjacent(emit, kinds, numbers, last):
+    return emit.whole([last.type(v * LANES) for v in range(kinds[0].count - 1)] + [last])
+
+
+@gives(lambda tile: tile if (tile.rows, tile.vectors) == (LANES, 1) else None)
+def transpose(emit, kinds, tile):
+    rows, half = emit.parts(kinds[0], tile), LANES // 2
+    first, second = (INTS([start + i // 2 + i % 2 * LANES for i in range(LANES)]) for start in (0, half))
+    for _ in range(LANES.bit_length() - 1):           # a perfect shuffle of all numbers moves the bits of their index
+        rows = [emit.build.shuffle_vector(rows[r // 2], rows[r // 2 + half], second if r % 2 else first)
+                for r in range(LANES)]
+    return emit.whole(rows)
+
+
 ARITHMETIC = {operator.add: ("fadd", "add"), operator.sub: ("fsub", "sub"), operator.mul: ("fmul", "mul"),
               operator.and_: (None, "and_"), operator.or_: (None, "or_")}
 COMPARISONS = {operator.gt: ">", operator.ge: ">=", operator.lt: "<", operator.le: "<=", operator.eq: "=="}

@@ -181,3 +181,25 @@ def outer_fma(tile, a, rows, k, row):
     """tile[r, v] + a[rows[r] + k] * row[v]: the rank-one update every product is made of."""
     column = a.reshape(-1)[np.array(rows) + k]
     return tile + column[:, None, None] * row
+
+
+@word(lowering.element)
+def element(a, i):
+    """The number a[i], an integer as an index. Unlike a[i] in Numba it does not ask whether i counts from the end."""
+    number = a.reshape(-1)[i]
+    return int(number) if a.dtype.kind in "iu" else number
+
+
+@word(lowering.adjacent)
+def adjacent(numbers, last):
+    """Offsets of vectors side by side, but for the last: 0, LANES, 2 * LANES, ..., last. As many as `numbers`.
+
+    They are known when the kernel is compiled, so that a tile of any width needs a single address.
+    """
+    return (*range(0, (len(numbers) - 1) * LANES, LANES), last)
+
+
+@word(lowering.transpose)
+def transpose(tile):
+    """Rows as columns, for a tile of LANES rows of one vector."""
+    return np.ascontiguousarray(tile.transpose(2, 1, 0))

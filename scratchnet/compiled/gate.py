@@ -1,0 +1,60 @@
+"""The way back through a ReLU and a max-pool, for the kernels that want a dense gradient of the convolution.
+
+    dz = dy where the ReLU let something through            gate
+    dz = dy at the winner of each window, 0 elsewhere       spread
+
+Both write into the middle of images whose borders are zero already and stay so: the zeros that the gradient
+of the input needs around dz.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scratchnet.compiled.jit import jit
+from scratchnet.compiled.simd import LANES, broadcast, load_first, select, store_first, widen
+
+
+@jit
+def copy_into_middle(x, top, left, padded):
+    """Copy images into the middle of larger ones: the padding of a convolution."""
+    n, h, w, c = x.shape
+    big_h, big_w = padded.shape[1], padded.shape[2]
+    source, target = x.reshape(-1), padded.reshape(-1)
+    for i in range(n):
+        for u in range(h):
+            start, to = (i * h + u) * w * c, ((i * big_h + top + u) * big_w + left) * c
+            for k in range(w * c):
+                target[to + k] = source[start + k]
+
+
+@jit
+def gate(dy, y, relu, top, left, dz):
+    """dz = dy where y > 0; everywhere if there is no ReLU."""
+    n, h, w, f = dy.shape
+    big_h, big_w = dz.shape[1], dz.shape[2]
+    source, shown, target = dy.reshape(-1), y.reshape(-1), dz.reshape(-1)
+    for i in range(n):
+        for u in range(h):
+            start, to = (i * h + u) * w * f, ((i * big_h + top + u) * big_w + left) * f
+            for k in range(w * f):
+                through = shown[start + k] > 0 or not relu
+                target[to + k] = source[start + k] if through else np.float32(0)
+
+
+@jit
+def spread(dy, winner, p_h, p_w, top, left, dz):
+    """dz = dy at the winner of each window, 0 at its other cells."""
+    n, out_h, out_w, f = dy.shape
+    big_h, big_w = dz.shape[1], dz.shape[2]
+    for i in range(n):
+        for u in range(out_h):
+            for v in range(out_w):
+                start = ((i * out_h + u) * out_w + v) * f
+                for k in range(0, f, LANES):
+                    g = load_first(dy, start + k, f - k)
+                    which = widen(load_first(winner, start + k, f - k))
+                    for cell in range(p_h * p_w):
+                        row, column = top + u * p_h + cell // p_w, left + v * p_w + cell % p_w
+                        at = ((i * big_h + row) * big_w + column) * f + k
+                        store_first(dz, at, select(which == broadcast(cell), g, broadcast(np.float32(0))), f - k)
