@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scratchnet.compiled.conv_ways import BACKWARD, FORWARD, DirectBackward, DirectForward, choose
+from scratchnet.compiled.batchnorm import BatchNormTwin
+from scratchnet.compiled.conv_ways import choose_backward, choose_forward
 from scratchnet.compiled.convolution import DEAD, patch_starts
 from scratchnet.compiled.gate import copy_into_middle
 from scratchnet.compiled.memory import aligned_empty, aligned_zeros
 from scratchnet.compiled.twin import Twin, bias_or_zeros, contiguous
-from scratchnet.layers import MaxPool2D, ReLU
+from scratchnet.layers import BatchNorm, MaxPool2D, ReLU
 
 
 class ConvTwin(Twin):
@@ -33,8 +34,7 @@ class ConvTwin(Twin):
         self.layers, self.conv, self.wants_dx = layers, layers[0], wants_dx
         self.geometry = g = geometry_of(layers, input_shape)
         self.bias = bias_or_zeros(self.conv, g.filters)
-        self.forth = choose(FORWARD, g, DirectForward)
-        self.back = choose(BACKWARD, g, DirectBackward)
+        self.forth, self.back = choose_forward(g), choose_backward(g, wants_dx)
 
     def allocate_packed(self):
         return self.forth.allocate_packed(), self.back.allocate_packed()
@@ -70,6 +70,53 @@ class ConvTwin(Twin):
 
     def describe(self):
         return f"{self.forth.words}, backward {self.back.words}"
+
+
+class ConvNormTwin(Twin):
+    """Twin of Conv2D [+ ReLU] + BatchNorm [+ ReLU] [+ MaxPool2D]: the two twins, and a short cut between them.
+
+    On the way back BatchNorm writes its dx right where the convolution wants its dz: past the ReLU, and with
+    the zeros around it that the gradient of the image needs.
+    """
+
+    @classmethod
+    def accepts(cls, layers, input_shape):
+        conv, norm = split(layers)
+        shape = conv[0].windows.out_h, conv[0].windows.out_w, conv[0].filters
+        return ConvTwin.accepts(conv, input_shape) and BatchNormTwin.accepts(norm, shape)
+
+    def __init__(self, layers, input_shape, wants_dx: bool):
+        conv, norm = split(layers)
+        self.layers, self.conv = layers, ConvTwin(conv, input_shape, wants_dx)
+        self.norm = BatchNormTwin(norm, self.conv.geometry.y_shape, True)
+
+    @property
+    def parts(self):
+        return [self.conv, self.norm]
+
+    def forward(self, x, ctx):
+        x, conv_cache = self.conv.forward(x, ctx)
+        y, norm_cache = self.norm.forward(x, ctx)
+        return y, (conv_cache, norm_cache)
+
+    def backward(self, dy, cache):
+        (x, _, _, ctx), norm_cache = cache
+        conv, memory = self.conv, ctx.arrays(self.conv, len(x))[-1]
+        norm_grads = self.norm.backward_into(dy, norm_cache, *conv.back.dz(memory), conv.geometry.relu)
+        grads = ctx.gradients(conv)
+        db = grads["b"] if conv.conv.use_bias else np.empty(conv.geometry.filters, np.float32)
+        wants_dx = conv.wants_dx or ctx.wants_dx
+        dx = conv.back.gradients(x, ctx.packed(conv)[1], memory, grads["W"], db, wants_dx)
+        return dx, {**grads, **norm_grads}
+
+    def describe(self):
+        return f"{self.conv.describe()}, with BatchNorm"
+
+
+def split(layers):
+    """The layers up to the BatchNorm, and from it on."""
+    at = next(i for i, layer in enumerate(layers) if isinstance(layer, BatchNorm))
+    return layers[:at], layers[at:]
 
 
 @dataclass

@@ -3,9 +3,11 @@
 A way forward and a way backward know the same four things: whether they suit a convolution, how they want
 its weights packed, which memory they need for a chunk, and what to call. `conv` chooses one of each.
 
-    forward     Winograd     3×3 at stride 1, 16 channels and more
+    forward     First        few channels and a 2×2 max-pool: all weights in registers
+                Winograd     3×3 at stride 1, 16 channels and more
                 Direct       everything
-    backward    Sparse       behind a max-pool: only where there is a gradient
+    backward    First        few channels, and nobody wants the gradient of the images
+                Sparse       behind a max-pool: only where there is a gradient
                 Winograd     as above, where it saves products
                 Direct       everything
 """
@@ -15,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnet.compiled import convolution as direct
-from scratchnet.compiled import pooled
+from scratchnet.compiled import first, pooled
 from scratchnet.compiled import winograd as wino
 from scratchnet.compiled.gate import gate, spread
 from scratchnet.compiled.matmul import pack_panels, padded_width
@@ -72,14 +74,97 @@ class DirectBackward:
         dz, dx = aligned_zeros((n, g.out_h, g.out_w, g.filters)), aligned_empty((n, g.padded_h, g.padded_w, g.c))
         return g.starts(n), dz, dx, aligned_empty(direct.BLOCK * padded_width(g.filters))
 
+    def dz(self, memory):
+        """Where dz belongs, and the row and column of its first number there."""
+        return memory[1], 0, 0
+
     def backward(self, x, y, winner, dy, packed, memory, dW, db, wants_dx):
+        pass_on(self.g, dy, y, winner, *self.dz(memory))
+        return self.gradients(x, packed, memory, dW, db, wants_dx)
+
+    def gradients(self, x, packed, memory, dW, db, wants_dx):
         g, (starts, dz, dx, panels) = self.g, memory
-        pass_on(g, dy, y, winner, 0, 0, dz)
         direct.weight_gradient(x, starts, dz, dW, db, panels, g.k_h, g.line, g.run)
         if not wants_dx:
             return None
         direct.input_gradient(dz, starts, packed, dx, g.k_h, g.k_w, g.line)
         return g.without_padding(dx)
+
+
+class FirstForward:
+    """Few channels: the weights of LANES filters stay in registers while the windows go by."""
+
+    words = "taps in registers"
+
+    @staticmethod
+    def suits(g) -> bool:
+        """2×2 windows, and taps that fit into the registers."""
+        return (g.p_h, g.p_w, g.s_h, g.s_w) == (2, 2, 1, 1) and first.suits_forward(g.k_h, g.k_w, g.c)
+
+    def __init__(self, geometry):
+        self.g = geometry
+
+    def allocate_packed(self):
+        return first.first_packed(self.g.k_h, self.g.k_w, self.g.c, self.g.filters)
+
+    def pack(self, W, bias, packed):
+        first.pack_first(W, bias, packed)
+
+    def allocate(self, n):
+        return None
+
+    def forward(self, x, packed, y, winner, memory):
+        first.first_convolve_pool(x, packed, y, winner, self.g.k_h, self.g.k_w, self.g.relu)
+
+
+class FirstBackward:
+    """The same for dW. It never computes dx: who asks for it all the same is served by the direct way."""
+
+    words = "taps in registers"
+
+    @staticmethod
+    def suits(g) -> bool:
+        """Without a pool or with 2×2 windows, and not too many taps."""
+        possible = (g.s_h, g.s_w) == (1, 1) and (not g.pooled or (g.p_h, g.p_w) == (2, 2))
+        return possible and first.suits_gradient(g.k_h, g.k_w, g.c)
+
+    def __init__(self, geometry):
+        self.g, self.direct = geometry, DirectBackward(geometry)
+
+    def allocate_packed(self):
+        return self.direct.allocate_packed()
+
+    def pack(self, W, bias, packed):
+        self.W = W
+
+    def allocate(self, n):
+        g = self.g
+        dz = None if g.pooled else aligned_zeros((n, g.out_h, g.out_w, g.filters))
+        return dz, first.first_packed(g.k_h, g.k_w, g.c, g.filters)
+
+    def dz(self, memory):
+        """Where dz belongs, and the row and column of its first number there."""
+        return memory[0], 0, 0
+
+    def backward(self, x, y, winner, dy, packed, memory, dW, db, wants_dx):
+        if wants_dx:
+            self.direct.pack(self.W, None, packed)
+            return self.direct.backward(x, y, winner, dy, packed, self.direct.allocate(len(x)), dW, db, True)
+        if self.g.pooled:
+            first.first_pooled_gradient(x, dy, winner, dW, db, memory[1])
+            return None
+        pass_on(self.g, dy, y, winner, *self.dz(memory))
+        return self.gradients(x, packed, memory, dW, db, False)
+
+    def gradients(self, x, packed, memory, dW, db, wants_dx):
+        dz, sums = memory
+        if wants_dx:
+            general = self.direct.allocate(len(x))
+            general[1][...] = dz
+            self.direct.pack(self.W, None, packed)
+            return self.direct.gradients(x, packed, general, dW, db, True)
+        first.first_gradient(x, dz, dW, db, sums)
+        return None
 
 
 class WinogradForward:
@@ -163,9 +248,16 @@ class WinogradBackward:
             "du": wino.filter_scratch(g.c, g.filters),
         }
 
+    def dz(self, memory):
+        """Where dz belongs, and the row and column of its first number there."""
+        return memory["dz"], self.top, self.left
+
     def backward(self, x, y, winner, dy, packed, memory, dW, db, wants_dx):
+        pass_on(self.g, dy, y, winner, *self.dz(memory))
+        return self.gradients(x, packed, memory, dW, db, wants_dx)
+
+    def gradients(self, x, packed, memory, dW, db, wants_dx):
         g, dz, dx, (v, m) = self.g, memory["dz"], memory["dx"], memory["scratch"]
-        pass_on(g, dy, y, winner, self.top, self.left, dz)
         wino.winograd_weight_gradient(x, memory["tiles"], dz, memory["dz_places"], dW, db, v, m, memory["du"], g.line)
         if not wants_dx:
             return None
@@ -209,16 +301,18 @@ class SparseBackward:
         return g.without_padding(dx) if wants_dx else None
 
 
-FORWARD = (WinogradForward,)  # those before DirectForward, the best first
-BACKWARD = (SparseBackward, WinogradBackward)
+def choose_forward(g):
+    """The best way that suits."""
+    return next((way for way in (FirstForward, WinogradForward) if way.suits(g)), DirectForward)(g)
 
 
-def choose(ways, geometry, otherwise):
-    """The first of the ways that suits, made for this convolution."""
-    return next((way for way in ways if way.suits(geometry)), otherwise)(geometry)
+def choose_backward(g, wants_dx: bool):
+    """The best way that suits; wants_dx: whether a layer before this one has parameters."""
+    ways = (SparseBackward, WinogradBackward) if wants_dx else (FirstBackward, SparseBackward, WinogradBackward)
+    return next((way for way in ways if way.suits(g)), DirectBackward)(g)
 
 
-def pass_on(g, dy, y, winner, top, left, dz) -> None:
+def pass_on(g, dy, y, winner, dz, top, left) -> None:
     """dz from dy: through the pool to the winners, and through the ReLU."""
     if g.pooled:
         spread(dy, winner, g.p_h, g.p_w, top, left, dz)

@@ -25,13 +25,14 @@ from typing import Any
 import numpy as np
 
 from scratchnet.compiled.batchnorm import BatchNormTwin
-from scratchnet.compiled.conv import ConvTwin
+from scratchnet.compiled.conv import ConvNormTwin, ConvTwin
 from scratchnet.compiled.dense import DenseTwin
 from scratchnet.compiled.dropout import DropoutTwin
 from scratchnet.compiled.jit import compiling
 from scratchnet.compiled.losses import compiled_loss
 from scratchnet.compiled.optimizers import compiled_update
 from scratchnet.compiled.rescale import RescaleTwin
+from scratchnet.compiled.twin import Twin
 from scratchnet.layers import BatchNorm, Context, Conv2D, Dense, Dropout, MaxPool2D, ReLU, Rescale
 from scratchnet.plan import Batch, Plan, Step
 from scratchnet.team import Team, shared_team
@@ -41,6 +42,12 @@ CHUNK = 32  # examples; small enough for a chunk's activations to stay in a core
 
 # Which twin stands for which run of layers. Longer runs first: the first that fits is taken.
 TWINS = (
+    ((Conv2D, ReLU, BatchNorm, MaxPool2D), ConvNormTwin),
+    ((Conv2D, BatchNorm, ReLU, MaxPool2D), ConvNormTwin),
+    ((Conv2D, BatchNorm, MaxPool2D), ConvNormTwin),
+    ((Conv2D, ReLU, BatchNorm), ConvNormTwin),
+    ((Conv2D, BatchNorm, ReLU), ConvNormTwin),
+    ((Conv2D, BatchNorm), ConvNormTwin),
     ((Conv2D, ReLU, MaxPool2D), ConvTwin),
     ((Conv2D, MaxPool2D), ConvTwin),
     ((Conv2D, ReLU), ConvTwin),
@@ -62,7 +69,7 @@ class CompiledPlan(Plan):
     def __init__(self, model):
         super().__init__(model.layers, model.names)
         self.steps = fuse(self.steps, model.layers, model.shapes)
-        self.twins = [step.run for step in self.steps if hasattr(step.run, "pack")]
+        self.twins = [part for step in self.steps if isinstance(step.run, Twin) for part in step.run.parts]
         self.memory = Memory()
 
     def team(self) -> Team:

@@ -1,33 +1,46 @@
 """Backward through Conv2D [+ ReLU] + MaxPool2D, where most of the gradient is zero.
 
-A window of the pool passes its gradient on to one position of the convolution's output, the one that was its maximum,
-and to none if ReLU had cut that off. With windows of 2x2 at most a quarter of the positions have a gradient; about half
-of that is usual. The two matrix products of `convolution` multiply by the zeros all the same. Here a term is computed
-only where there is one. For a gradient g that filter f has at a position whose patch of the image is `patch`,
+A window of the pool passes its gradient to one position of the convolution's output, the one that was its maximum, and
+to none if the ReLU cut that off. With windows of 2x2 at most a quarter of the positions have a gradient; an eighth is
+usual. The matrix products of `convolution` multiply by the zeros all the same. Here a term is computed only where there
+is one: for a gradient g that filter f has at the position whose patch of the image is `patch`,
 
-    dW[:, :, :, f] += g * patch                   dpatch += g * W[:, :, :, f]
+    dW[:, :, :, f] += g * patch                dpatch += g * W[:, :, :, f]
 
-and this is all of it: exact, the same terms as in the products, in another order.
+and that is all of it. It is exact, the same terms as in the products in another order.
 
-Both are sums of vectors times numbers, and the vectors lie in memory side by side, so a piece of a patch that fits
-into registers stays there while all its terms are added to it:
+Both are a number times a vector that lies in memory as it is needed, added to a vector. So what is added to stays in
+registers, a *tile*, while all its terms go by:
 
-    dW       for every filter        [ run of dW[f] ]  +=  g * [ run of the patch ]      over its live windows
-    dpatch   for every position      [ run of the patch ]  +=  g * [ run of W[f] ]       over the filters that won there
+    dW        of each filter:       [ part of dW[f] ]    += g * [ that part of the patch ]    over its live windows
+    dx        at each position:     [ part of dpatch ]   += g * [ that part of W[f] ]         over the filters that won
 
-A run is a row of the kernel, k_w * c numbers: 6 vectors of 16 for 3x3x32. A term is one broadcast and 6 multiply-adds
-that take one operand from memory, which in the first-level cache is as fast as arithmetic gets. The terms to be added
-are kept as *sets* (`sets.py`): for each filter the windows where it is alive, for each position the filters that won,
-made by comparing a vector of winners at a time. No list is written, nothing is sorted.
+    registers   tile  v0 v1 v2 v3 v4 v5     one row of the kernel: 3 * 32 channels = 6 vectors of 16
+                g                           one number in all lanes; the other factor comes from memory
 
-Work goes through BLOCK windows at a time, at most one image if it has more of them, so that its part of the image
-stays in the first-level cache (32 kB), with one run of all filters: 24 kB for 64 filters of 3x3x32.
+A term is 14 instructions, 6 of them multiply-adds. Which terms there are is kept as *sets* (`sets.py`): for each filter
+the windows where it is alive, for each cell of each window the filters that won there. They are found by comparing
+whole vectors, in 3 % of the time; writing lists and sorting them took 12 %.
 
-AMD Zen 4, one thread, ms per 128 images, both gradients, with 60 % of the windows alive:
+The work goes through at most BLOCK windows at a time, one image if it has no more: then a part of W for all filters
+(24 kB for 64 filters), or the image (22 kB), stays in the first-level cache while it is read over and over.
+
+AMD Zen 4, one thread, ms per 128 images, dW and dx, 60 % of the windows alive:
+
+                                    sparse   Winograd   direct   (its multiply-adds at the peak rate of the CPU)
+    13x13x32, 3x3 -> 64, pool 2x2     1.96       7.4      10.2        9.7
+    12x12x24, 3x3 -> 32, pool 2x2     0.89       2.6       3.8        3.0
+    12x12x32, 5x5 -> 64, pool 2x2     3.5                 14.7       14.2
+    5x5x64,   3x3 -> 128, pool 2x2    0.46                 3.0        2.9
+
+The time grows with the terms: 1.05 ms for the first with 25 % alive, 2.9 with all of them. So behind a pool it always
+pays. Behind a ReLU alone (windows of one cell, `relu_winners`) it does below about 65 % against the direct way, 50 %
+against Winograd.
 """
 
 import numpy as np
 
+from scratchnet.compiled.convolution import DEAD
 from scratchnet.compiled.jit import jit
 from scratchnet.compiled.memory import aligned_empty
 from scratchnet.compiled.sets import as_set, lowest, without_lowest
@@ -58,12 +71,11 @@ BLOCK = 31                                            # windows in a set: the bi
 def pooled_tile(k_h, k_w, c):
     """How a filter is cut into tiles: two tuples, as long as a tile has rows and vectors, for the kernels below.
 
-    A run is cut into equal pieces of 2 to 12 vectors. Where that makes fewer than 6, a tile takes several rows of the
-    kernel if they fit into the registers: each term costs a few instructions whatever the size of the tile.
+    A run, the k_w * c numbers of a row of the kernel, is cut into equal pieces of 2 to 12 vectors. Where these are
+    short a tile takes several rows: a term costs 8 instructions besides its multiply-adds, whatever their number.
 
-    >>> rows, vectors = pooled_tile(3, 3, 512)
-    >>> len(rows), len(vectors) * LANES
-    (1, 192)
+    >>> pooled_tile(3, 1, 2 * LANES)
+    ((0, 1, 2), (0, 1))
     """
     if k_w * c < LANES:
         raise ValueError(f"a row of the kernel, k_w * c = {k_w} * {c} numbers, must fill a register of {LANES}. "
@@ -78,10 +90,10 @@ def pooled_tile(k_h, k_w, c):
 def pooled_scratch(k_h, k_w, c, filters, windows, cells):
     """The memory `pooled_gradients` works in, for images of so many pool windows of so many cells.
 
-    Four arrays: sums, the gradient of the weights in the layout of `pack_filters`; place, where the patch of a window's
-    winner begins; alive, a set of windows for each filter; winners, sets of filters for each window and cell.
+    Four arrays: sums, what becomes dW, in the layout of `pack_filters`; place, where the patch of a window's winner
+    begins; alive, a set of windows for each filter; winners, sets of filters for each window and cell.
     """
-    block = min(windows, BLOCK) if windows > BLOCK // 2 else BLOCK // windows * windows
+    block = BLOCK if windows > BLOCK else BLOCK // windows * windows  # whole images, if an image fits
     padded = -(-k_w * c // LANES) * LANES
     return (aligned_empty(-(-filters // LANES) * LANES * k_h * padded), aligned_empty((block, filters), np.int32),
             aligned_empty(filters, np.int32), aligned_empty((block, cells, (filters + 63) // 64), np.int64))
@@ -94,8 +106,8 @@ def pack_filters(w, packed, rows, vectors):
     A run that does not fill its last vector ends with it all the same: that vector begins earlier and repeats numbers
     of the one before. So no tile reaches beyond a patch, and both copies of such a number get the same sum.
 
-    packed           aligned, from `packed_size` floats
-    rows, vectors    of a tile
+    packed           aligned; as many floats as W, with k_w * c and filters rounded up to whole vectors
+    rows, vectors    how many of each a tile has
     """
     k_h, k_w, c, filters = w.shape
     run, size, block = k_w * c, rows * vectors * LANES, 0
@@ -105,8 +117,8 @@ def pack_filters(w, packed, rows, vectors):
                 row, i = u + place // (vectors * LANES), v + place % (vectors * LANES)
                 number = row * run + min(i, run - LANES)
                 for f in range(0, filters, LANES):
-                    tile = load_tile_first(w, offsets(EACH, 0, LANES, filters), number * filters + f, SINGLE,
-                                           filters - f)
+                    at = number * filters + f
+                    tile = load_tile_first(w, offsets(EACH, 0, LANES, filters), at, SINGLE, filters - f)
                     store_tile(packed, offsets(EACH, f, f + LANES, size), block + place, SINGLE, transpose(tile))
             block += (filters + LANES - 1) // LANES * LANES * size
 
@@ -123,16 +135,16 @@ def unpack_filters(packed, w, rows, vectors):
                 number = row * run + min(i, run - LANES)
                 for f in range(0, filters, LANES):
                     tile = load_tile(packed, offsets(EACH, f, f + LANES, size), block + place, SINGLE)
-                    store_tile_first(w, offsets(EACH, 0, LANES, filters), number * filters + f, SINGLE,
-                                     transpose(tile), filters - f)
+                    at, rows_of_w = number * filters + f, offsets(EACH, 0, LANES, filters)
+                    store_tile_first(w, rows_of_w, at, SINGLE, transpose(tile), filters - f)
             block += (filters + LANES - 1) // LANES * LANES * size
 
 
 @jit
 def find_terms(dy, winner, starts, cells, first, count, db, memory):
-    """Fill `place`, `alive` and `winners` for the windows first, first + 1, ...; add their dy to db."""
+    """Note in `place`, `alive` and `winners` which terms the windows from `first` on have; add their dy to db."""
     _, place, alive, winners = memory
-    filters, sets = db.size, winners.shape[2]
+    filters = db.size
     winners[:count] = 0
     for f in range(0, filters, LANES):
         inside = lane_numbers() < filters - f
@@ -155,38 +167,38 @@ def find_terms(dy, winner, starts, cells, first, count, db, memory):
 
 @jit
 def add_to_weights(x, dy, first, line, run, k_h, memory, rows, vectors):
-    """sums[f] += g * patch, for every filter over its live windows."""
+    """sums[f] += g * patch, for every filter over the windows where it is alive."""
     sums, place, alive, _ = memory
     filters, piece = alive.size, len(vectors) * LANES
     patch_rows, sum_rows = offsets(rows, 0, k_h, line), offsets(rows, 0, k_h, piece)
-    to = 0
+    block = 0
     for u in range(0, k_h, len(rows)):
         for v in range(0, run, piece):
-            columns = adjacent(vectors, min(piece, run - v) - LANES)
+            columns, sum_columns = adjacent(vectors, min(piece, run - v) - LANES), adjacent(vectors, piece - LANES)
             for f in range(filters):
                 windows = element(alive, f)
                 if windows != 0:
-                    tile = load_tile(sums, sum_rows, to, adjacent(vectors, piece - LANES))
+                    to = block + f * len(rows) * piece
+                    tile = load_tile(sums, sum_rows, to, sum_columns)
                     while windows != 0:
                         at = lowest(windows) * filters + f
                         windows = without_lowest(windows)
                         patch = load_tile(x, patch_rows, element(place, at) + u * line + v, columns)
                         tile = fma(element(dy, first * filters + at), patch, tile)
-                    store_tile(sums, sum_rows, to, adjacent(vectors, piece - LANES), tile)
-                to += len(rows) * piece
-            to += (-filters % LANES) * len(rows) * piece
+                    store_tile(sums, sum_rows, to, sum_columns, tile)
+            block += (filters + LANES - 1) // LANES * LANES * len(rows) * piece
 
 
 @jit
 def add_to_input(weights, dy, starts, cells, first, count, line, run, k_h, dx, memory, rows, vectors):
-    """dx at the patch += g * W[f], for every position over the filters that won there."""
+    """dx at the patch += g * W[f], for every cell of every window over the filters that won there."""
     _, _, alive, winners = memory
     filters, piece = alive.size, len(vectors) * LANES
     patch_rows, weight_rows = offsets(rows, 0, k_h, line), offsets(rows, 0, k_h, piece)
     block = 0
     for u in range(0, k_h, len(rows)):
         for v in range(0, run, piece):
-            columns = adjacent(vectors, min(piece, run - v) - LANES)
+            columns, weight_columns = adjacent(vectors, min(piece, run - v) - LANES), adjacent(vectors, piece - LANES)
             for w in range(count):
                 for cell in range(cells.size):
                     at = starts[first + w] + cells[cell] + u * line + v
@@ -196,9 +208,8 @@ def add_to_input(weights, dy, starts, cells, first, count, line, run, k_h, dx, m
                         while won != 0:
                             f = 64 * s + lowest(won)
                             won = without_lowest(won)
-                            filter_ = load_tile(weights, weight_rows, block + f * len(rows) * piece,
-                                                adjacent(vectors, piece - LANES))
-                            tile = fma(element(dy, (first + w) * filters + f), filter_, tile)
+                            part = load_tile(weights, weight_rows, block + f * len(rows) * piece, weight_columns)
+                            tile = fma(element(dy, (first + w) * filters + f), part, tile)
                     store_tile(dx, patch_rows, at, columns, tile)
             block += (filters + LANES - 1) // LANES * LANES * len(rows) * piece
 
@@ -206,12 +217,12 @@ def add_to_input(weights, dy, starts, cells, first, count, line, run, k_h, dx, m
 @jit
 def add_terms(x, starts, cells, dy, winner, weights, db, dx, memory, line, run, k_h, rows, vectors):
     """db, dx and the packed sums for dW, BLOCK windows at a time."""
-    block = memory[1].shape[0]
+    windows, block = winner.size // db.size, memory[1].shape[0]
     memory[0][:] = 0
     db[:] = 0
     dx[...] = 0
-    for first in range(0, starts.size, block):
-        count = min(block, starts.size - first)
+    for first in range(0, windows, block):
+        count = min(block, windows - first)
         find_terms(dy, winner, starts, cells, first, count, db, memory)
         add_to_weights(x, dy, first, line, run, k_h, memory, rows, vectors)
         if dx.size > 0:
@@ -222,10 +233,10 @@ def pooled_gradients(x, starts, cells, dy, winner, weights, dw, db, dx, memory, 
     """The gradients of convolution, ReLU and max-pool, from dy of the pool's output.
 
     x                (n, h, w, c) the images as the convolution saw them, with their padding
-    starts, cells    int32: where the patch of the first cell of each window begins, n * out_h * out_w numbers, and how
-                     far the patches of its cells are from there (as for `convolution.convolve_pool`): any stride
-    dy, winner       (n, out_h, out_w, filters): float32, and uint8: the number of the cell that was the maximum.
-                     DEAD, like any number that is not a cell's, means that no gradient goes through
+    starts, cells    int32: where the patch of the first cell of each window begins, at least one for each window of dy, and
+                     how far those of its cells are from there (as for `convolution.convolve_pool`): any stride
+    dy, winner       (n, out_h, out_w, filters): float32, and uint8, the number of the cell that was the maximum;
+                     DEAD, like any number that is not a cell's: no gradient goes through
     weights          from `pack_filters`
     dw, db           (k_h, k_w, c, filters) and (filters), written
     dx               as x, written; an array of size 0 if it is not wanted
@@ -236,3 +247,11 @@ def pooled_gradients(x, starts, cells, dy, winner, weights, dw, db, dx, memory, 
     k_h, k_w, c, _ = dw.shape
     add_terms(x, starts, cells, dy, winner, weights, db, dx, memory, line, k_w * c, k_h, rows, vectors)
     unpack_filters(memory[0], dw, len(rows), len(vectors))
+
+
+@jit
+def relu_winners(y, winner):
+    """winner (uint8, as y) = 0 where the ReLU's output y is above 0, else DEAD: for a pool of 1x1, cells = [0]."""
+    shown, won = y.reshape(-1), winner.reshape(-1)
+    for i in range(shown.size):
+        won[i] = 0 if shown[i] > 0 else DEAD

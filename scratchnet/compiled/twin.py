@@ -18,6 +18,11 @@ class Twin:
 
     layers: list[Any]
 
+    @property
+    def parts(self) -> list[Twin]:
+        """The twins that have arrays of their own: this one, or those it is made of."""
+        return [self]
+
     @classmethod
     def accepts(cls, layers, input_shape) -> bool:
         """Whether this twin can do what these built layers do."""

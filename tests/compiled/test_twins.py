@@ -128,6 +128,24 @@ def test_batchnorm_twins_equal_the_textbook(n, shape, relu, training):
         assert_twins_agree(layers, shape, n, training=training)
 
 
+@settings(max_examples=150)
+@given(convolutions())
+def test_training_steps_that_need_no_input_gradient_give_the_same_parameters(case):
+    layers, input_shape, n, seed = case
+    if not fits(layers, input_shape, n):
+        return
+    editions = three_editions(lambda: [*layers(), sn.Flatten(), sn.Dense(3)], input_shape, seed)
+    rng = np.random.default_rng(seed + 1)
+    x, y = rng.normal(size=(n, *input_shape)).astype(np.float32), rng.integers(0, 3, n)
+    changes = []
+    for model in editions:
+        before = {name: p.copy() for name, p in model.parameters().items()}
+        train_step(model, sn.SoftmaxCrossEntropy(), sn.SGD(1.0), x, y)
+        changes.append({name: p - before[name] for name, p in model.parameters().items()})
+    for name in changes[0]:
+        assert_same(name, *(change[name] for change in changes), tolerance_for(editions[0]))
+
+
 def test_the_first_of_equal_maxima_wins_in_the_twin_too():
     layers = lambda: [sn.Conv2D(4, 1), sn.MaxPool2D(2)]  # noqa: E731
     twin, _, textbook = three_editions(layers, (8, 8, 3))
