@@ -9,8 +9,7 @@ is one: for a gradient g that filter f has at the position whose patch of the im
 
 and that is all of it. It is exact, the same terms as in the products in another order.
 
-Both are a number times a vector that lies in memory as it is needed, added to a vector. So what is added to stays in
-registers, a *tile*, while all its terms go by:
+Both add a vector, as it lies in memory, times a number. What is added to stays in registers, a *tile*, meanwhile:
 
     dW        of each filter:       [ part of dW[f] ]    += g * [ that part of the patch ]    over its live windows
     dx        at each position:     [ part of dpatch ]   += g * [ that part of W[f] ]         over the filters that won
@@ -26,17 +25,17 @@ The work goes through at most BLOCK windows at a time, one image if it has no mo
 (24 kB for 64 filters), or the image (22 kB), stays in the first-level cache while it is read over and over.
 
 AMD Zen 4, one thread, ms per 128 images, dW and dx, 60 % of the windows alive:
-
                                     sparse   Winograd   direct   (its multiply-adds at the peak rate of the CPU)
     13x13x32, 3x3 -> 64, pool 2x2     1.96       7.4      10.2        9.7
     12x12x24, 3x3 -> 32, pool 2x2     0.89       2.6       3.8        3.0
     12x12x32, 5x5 -> 64, pool 2x2     3.5                 14.7       14.2
     5x5x64,   3x3 -> 128, pool 2x2    0.46                 3.0        2.9
 
-The time grows with the terms: 1.05 ms for the first with 25 % alive, 2.9 with all of them. So behind a pool it always
-pays. Behind a ReLU alone (windows of one cell, `relu_winners`) it does below about 65 % against the direct way, 50 %
-against Winograd.
+The time grows with the terms: 1.05 ms for the first with 25 % alive, 2.9 with all. Behind a pool it always pays, behind
+a ReLU alone (`relu_winners`) below about 65 % of live positions against the direct way, 50 % against Winograd.
 """
+
+import math
 
 import numpy as np
 
@@ -78,8 +77,7 @@ def pooled_tile(k_h, k_w, c):
     ((0, 1, 2), (0, 1))
     """
     if k_w * c < LANES:
-        raise ValueError(f"a row of the kernel, k_w * c = {k_w} * {c} numbers, must fill a register of {LANES}. "
-                         "Use the gradients in `convolution` for smaller ones.")
+        raise ValueError(f"a row of the kernel, {k_w} * {c} numbers, does not fill a register of {LANES}. Use `convolution`.")
     in_run = -(-k_w * c // LANES)
     vectors = max((v for v in range(2, 13) if in_run % v == 0), default=in_run)
     room = 25 if REGISTERS == 32 else 12
@@ -88,26 +86,24 @@ def pooled_tile(k_h, k_w, c):
 
 
 def pooled_scratch(k_h, k_w, c, filters, windows, cells):
-    """The memory `pooled_gradients` works in, for images of so many pool windows of so many cells.
+    """The memory `pooled_gradients` works in, for images of so many windows of so many cells: four arrays.
 
-    Four arrays: sums, what becomes dW, in the layout of `pack_filters`; place, where the patch of a window's winner
-    begins; alive, a set of windows for each filter; winners, sets of filters for each window and cell.
+    sums, what becomes dW, in the layout of `pack_filters`; place, where the patch of a window's winner begins; alive, a
+    set of windows for each filter; winners, a set of filters (64 to a number) for each cell of each window.
     """
     block = BLOCK if windows > BLOCK else BLOCK // windows * windows  # whole images, if an image fits
-    padded = -(-k_w * c // LANES) * LANES
-    return (aligned_empty(-(-filters // LANES) * LANES * k_h * padded), aligned_empty((block, filters), np.int32),
-            aligned_empty(filters, np.int32), aligned_empty((block, cells, (filters + 63) // 64), np.int64))
+    packed = (-(-filters // LANES) * LANES, k_h, -(-k_w * c // LANES) * LANES)
+    return (aligned_empty(math.prod(packed)), aligned_empty((block, filters), np.int32),
+            aligned_empty(filters, np.int32), aligned_empty((block, cells, -(-filters // 64)), np.int64))
 
 
 @jit
 def pack_filters(w, packed, rows, vectors):
     """Copy W (k_h, k_w, c, filters) into `packed`, tile by tile and in each tile filter by filter.
 
-    A run that does not fill its last vector ends with it all the same: that vector begins earlier and repeats numbers
-    of the one before. So no tile reaches beyond a patch, and both copies of such a number get the same sum.
-
-    packed           aligned; as many floats as W, with k_w * c and filters rounded up to whole vectors
-    rows, vectors    how many of each a tile has
+    The last vector of a run ends where the run ends. It may begin earlier, then, and repeat numbers of the one before:
+    no tile reaches beyond a patch, and both copies of such a number get the same sum. `rows` and `vectors` say how many
+    of each a tile has; `packed` has as many floats as W with k_w * c and filters rounded up to whole vectors.
     """
     k_h, k_w, c, filters = w.shape
     run, size, block = k_w * c, rows * vectors * LANES, 0
@@ -143,8 +139,7 @@ def unpack_filters(packed, w, rows, vectors):
 @jit
 def find_terms(dy, winner, starts, cells, first, count, db, memory):
     """Note in `place`, `alive` and `winners` which terms the windows from `first` on have; add their dy to db."""
-    _, place, alive, winners = memory
-    filters = db.size
+    (_, place, alive, winners), filters = memory, db.size
     winners[:count] = 0
     for f in range(0, filters, LANES):
         inside = lane_numbers() < filters - f
@@ -233,8 +228,8 @@ def pooled_gradients(x, starts, cells, dy, winner, weights, dw, db, dx, memory, 
     """The gradients of convolution, ReLU and max-pool, from dy of the pool's output.
 
     x                (n, h, w, c) the images as the convolution saw them, with their padding
-    starts, cells    int32: where the patch of the first cell of each window begins, at least one for each window of dy, and
-                     how far those of its cells are from there (as for `convolution.convolve_pool`): any stride
+    starts, cells    int32: where the patch of the first cell of each window begins, and how far those of its cells are
+                     from there, as for `convolution.convolve_pool`: any stride
     dy, winner       (n, out_h, out_w, filters): float32, and uint8, the number of the cell that was the maximum;
                      DEAD, like any number that is not a cell's: no gradient goes through
     weights          from `pack_filters`
