@@ -15,10 +15,16 @@ class Row(NamedTuple):
     untrained: int  # BatchNorm's running averages
     multiply_adds: int
     bytes: int  # of the output
+    runs_as: str  # its kernels, forward/backward; ″ where a twin does it together with the layer above
 
 
 def rows(model) -> list[Row]:
     """The numbers behind `Sequential.summary`, a row per layer."""
+    kernels = {}
+    for step in model.plan.steps:
+        first, *others = step.layers.split()
+        kernels[first] = step.run.describe() if hasattr(step.run, "describe") else "textbook"
+        kernels.update(dict.fromkeys(others, "″"))
     return [
         Row(
             name,
@@ -27,6 +33,7 @@ def rows(model) -> list[Row]:
             sum(getattr(layer, s).size for s in layer.state),
             layer.multiply_adds(before, shape),
             math.prod(shape) * model.dtype.itemsize,
+            kernels[name],
         )
         for name, layer, before, shape in zip(
             model.names, model.layers, model.shapes[:-1], model.shapes[1:], strict=True
@@ -42,6 +49,8 @@ def print_summary(model) -> None:
     table = Table("layer", box=None, header_style="bold", pad_edge=False)
     for title in ("output", "parameters", "multiply-adds", "activation"):
         table.add_column(title, justify="right")
+    if model.engine == "numba":
+        table.add_column("kernels", no_wrap=True)
     layers = rows(model)
     for row in layers:
         table.add_row(
@@ -50,6 +59,7 @@ def print_summary(model) -> None:
             f"{row.parameters + row.untrained:,}" if row.parameters else "",
             f"{row.multiply_adds:,}" if row.multiply_adds else "",
             kibibytes(row.bytes),
+            *([row.runs_as] if model.engine == "numba" else []),
         )
     trained, untrained = sum(r.parameters for r in layers), sum(r.untrained for r in layers)
     table.add_section()

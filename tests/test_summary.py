@@ -12,7 +12,7 @@ def network():
 
 
 def test_every_layer_has_its_row():
-    table = {row.name: tuple(row)[1:] for row in rows(network())}
+    table = {row.name: tuple(row)[1:6] for row in rows(network())}
     assert table == {  # output shape, trained, not trained, multiply-adds, bytes of the output in float32
         "0.conv2d": ((6, 6, 4), 3 * 3 * 2 * 4 + 4, 0, 6 * 6 * 4 * 3 * 3 * 2, 6 * 6 * 4 * 4),
         "1.batchnorm": ((6, 6, 4), 8, 8, 0, 6 * 6 * 4 * 4),
@@ -60,3 +60,11 @@ def test_float64_takes_twice_the_memory():
 
 def test_kibibytes_are_1024_bytes():
     assert kibibytes(1536) == "1.5 KiB" and kibibytes(1024 * 1234) == "1,234.0 KiB"
+
+
+def test_a_compiled_model_says_which_kernels_do_what():
+    layers = [sn.Conv2D(16, 3), sn.ReLU(), sn.Conv2D(16, 3), sn.ReLU(), sn.MaxPool2D(2), sn.AvgPool2D(2), sn.Flatten()]
+    table = {row.name: row.runs_as for row in rows(sn.Sequential(layers, (14, 14, 1)))}
+    assert table["2.conv2d"] == "winograd/sparse"  # 16 channels, 3×3, and a max-pool behind it
+    assert table["3.relu"] == table["4.maxpool2d"] == "″"  # done together with the layer above
+    assert table["5.avgpool2d"] == "textbook"  # has no twin

@@ -69,7 +69,7 @@ class ConvTwin(Twin):
         return dx, grads
 
     def describe(self):
-        return f"{self.forth.words}, backward {self.back.words}"
+        return f"{self.forth.words}/{self.back.words}"
 
 
 class ConvNormTwin(Twin):
@@ -110,7 +110,7 @@ class ConvNormTwin(Twin):
         return dx, {**grads, **norm_grads}
 
     def describe(self):
-        return f"{self.conv.describe()}, with BatchNorm"
+        return self.conv.describe()
 
 
 def split(layers):

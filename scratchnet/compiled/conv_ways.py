@@ -94,7 +94,7 @@ class DirectBackward:
 class FirstForward:
     """Few channels: the weights of LANES filters stay in registers while the windows go by."""
 
-    words = "taps in registers"
+    words = "taps"
 
     @staticmethod
     def suits(g) -> bool:
@@ -120,7 +120,7 @@ class FirstForward:
 class FirstBackward:
     """The same for dW. It never computes dx: who asks for it all the same is served by the direct way."""
 
-    words = "taps in registers"
+    words = "taps"
 
     @staticmethod
     def suits(g) -> bool:
@@ -170,7 +170,7 @@ class FirstBackward:
 class WinogradForward:
     """F(2×2, 3×3): 16 products where the direct way has 36. A 2×2 tile of its output is a window of the pool."""
 
-    words = "Winograd"
+    words = "winograd"
 
     @staticmethod
     def suits(g) -> bool:
@@ -207,7 +207,7 @@ class WinogradForward:
 class WinogradBackward:
     """dW through both transforms; dx as the convolution of dz, with zeros around it, with the turned filters."""
 
-    words = "Winograd"
+    words = "winograd"
 
     @staticmethod
     def suits(g) -> bool:

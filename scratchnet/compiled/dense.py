@@ -58,7 +58,7 @@ class DenseTwin(Twin):
         return dx, grads
 
     def describe(self):
-        return "register tiles"
+        return "tiles"
 
 
 def panels_for(k: int, n: int) -> np.ndarray:

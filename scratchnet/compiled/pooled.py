@@ -77,7 +77,8 @@ def pooled_tile(k_h, k_w, c):
     ((0, 1, 2), (0, 1))
     """
     if k_w * c < LANES:
-        raise ValueError(f"a row of the kernel, {k_w} * {c} numbers, does not fill a register of {LANES}. Use `convolution`.")
+        raise ValueError(f"a row of the kernel, {k_w} * {c} numbers, does not fill a register of {LANES}. "
+                         "Use `convolution.weight_gradient` and `input_gradient` for kernels that small.")
     in_run = -(-k_w * c // LANES)
     vectors = max((v for v in range(2, 13) if in_run % v == 0), default=in_run)
     room = 25 if REGISTERS == 32 else 12
@@ -146,8 +147,7 @@ def find_terms(dy, winner, starts, cells, first, count, db, memory):
         windows, total = broadcast(0), load_first(db, f, filters - f)
         for w in range(count):
             at = (first + w) * filters + f
-            which = widen(load_first(winner, at, filters - f))
-            begin = broadcast(0)
+            which, begin = widen(load_first(winner, at, filters - f)), broadcast(0)
             for cell in range(cells.size):
                 won = (which == cell) & inside
                 begin = select(won, broadcast(starts[first + w] + cells[cell]), begin)
@@ -164,9 +164,8 @@ def find_terms(dy, winner, starts, cells, first, count, db, memory):
 def add_to_weights(x, dy, first, line, run, k_h, memory, rows, vectors):
     """sums[f] += g * patch, for every filter over the windows where it is alive."""
     sums, place, alive, _ = memory
-    filters, piece = alive.size, len(vectors) * LANES
+    filters, piece, block = alive.size, len(vectors) * LANES, 0
     patch_rows, sum_rows = offsets(rows, 0, k_h, line), offsets(rows, 0, k_h, piece)
-    block = 0
     for u in range(0, k_h, len(rows)):
         for v in range(0, run, piece):
             columns, sum_columns = adjacent(vectors, min(piece, run - v) - LANES), adjacent(vectors, piece - LANES)
@@ -188,9 +187,8 @@ def add_to_weights(x, dy, first, line, run, k_h, memory, rows, vectors):
 def add_to_input(weights, dy, starts, cells, first, count, line, run, k_h, dx, memory, rows, vectors):
     """dx at the patch += g * W[f], for every cell of every window over the filters that won there."""
     _, _, alive, winners = memory
-    filters, piece = alive.size, len(vectors) * LANES
+    filters, piece, block = alive.size, len(vectors) * LANES, 0
     patch_rows, weight_rows = offsets(rows, 0, k_h, line), offsets(rows, 0, k_h, piece)
-    block = 0
     for u in range(0, k_h, len(rows)):
         for v in range(0, run, piece):
             columns, weight_columns = adjacent(vectors, min(piece, run - v) - LANES), adjacent(vectors, piece - LANES)

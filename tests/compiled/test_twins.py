@@ -33,7 +33,7 @@ def three_editions(layers, input_shape, seed=0):
 
 def tolerance_for(model) -> float:
     used = [step.run.describe() for step in model.plan.steps if hasattr(step.run, "describe")]
-    return WINOGRAD_TOLERANCE if any("Winograd" in words for words in used) else TOLERANCE
+    return WINOGRAD_TOLERANCE if any("winograd" in words for words in used) else TOLERANCE
 
 
 def assert_same(name, got, rounded, exact, tolerance):
