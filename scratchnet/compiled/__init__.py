@@ -14,9 +14,10 @@ Read it in this order.
     matmul          the tile at work: a matrix product at the speed of the multiply-add units
     convolution     the same loop, reading the patches of an image where they lie: im2col without the copies
     winograd        a 3×3 convolution with 16 products where 36 are expected
-    first           the first layer: one channel in, weights in registers
-    pooled          backward behind a max-pool: three quarters of the work is multiplying by zero; don't
+    taps, first     the first layer: one channel in, weights in registers
+    sets, pooled    backward behind a max-pool: three quarters of the work is multiplying by zero; don't
+    gate            the way back through ReLU and max-pool where a dense gradient is wanted after all
     batchnorm, dense, dropout, losses, rescale, optimizers      the other twins
-    conv            which of these a convolution uses
+    conv            a convolution and what follows it as one step;  conv_ways, conv_winograd  which kernels do it
     plan            which twin stands for which layers; the memory they work in
 """

@@ -179,11 +179,13 @@ def normalise_pool(x, cells, p_h, mean, a, beta, relu, winner, y):
             left = channels - c
             m, a_c, b_c = load_channels(mean, c, left), load_channels(a, c, left), load_channels(beta, c, left)
             best = fma(load_channels(x, start + c, left) - m, a_c, b_c)
-            which = broadcast(0)
+            which, total = broadcast(0), best
             for k in range(1, cells.size):
                 rival = fma(load_channels(x, start + cells[k] + c, left) - m, a_c, b_c)
                 which = select(rival > best, broadcast(k), which)
                 best = select(rival > best, rival, best)
+                total = total + rival
+            best = select(total == total, best, total)  # NaN if one of them is, which no comparison would notice
             which = select(best > floor, which, broadcast(DEAD))
             store_channels(winner, window * channels + c, narrow(which), left)
             store_channels(y, window * channels + c, maximum(floor, best), left)

@@ -30,11 +30,11 @@ class ConvTwin(Twin):
         pool = layers[-1]
         return not isinstance(pool, MaxPool2D) or (pool.stride == pool.pool_size and np.prod(pool.pool_size) < DEAD)
 
-    def __init__(self, layers, input_shape, wants_dx: bool):
+    def __init__(self, layers, input_shape, wants_dx: bool, dense: bool = False):
         self.layers, self.conv, self.wants_dx = layers, layers[0], wants_dx
         self.geometry = g = geometry_of(layers, input_shape)
         self.bias = bias_or_zeros(self.conv, g.filters)
-        self.forth, self.back = choose_forward(g), choose_backward(g, wants_dx)
+        self.forth, self.back = choose_forward(g), choose_backward(g, wants_dx, dense)
 
     def allocate_packed(self):
         return self.forth.allocate_packed(), self.back.allocate_packed()
@@ -87,7 +87,7 @@ class ConvNormTwin(Twin):
 
     def __init__(self, layers, input_shape, wants_dx: bool):
         conv, norm = split(layers)
-        self.layers, self.conv = layers, ConvTwin(conv, input_shape, wants_dx)
+        self.layers, self.conv = layers, ConvTwin(conv, input_shape, wants_dx, dense=True)
         self.norm = BatchNormTwin(norm, self.conv.geometry.y_shape, True)
 
     @property

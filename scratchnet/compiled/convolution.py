@@ -121,11 +121,13 @@ def store_winners(cells, scratch, rows, width, y, winner, at, left, floor):
     for r in range(rows):
         for v in range(0, min(width, left), LANES):
             best = load(scratch, r * width + v)
-            which = broadcast(0)
+            which, total = broadcast(0), best
             for cell in range(1, cells):
                 rival = load(scratch, (cell * len(ROWS) + r) * width + v)
                 which = select(rival > best, cell, which)         # not >=: the first of equals wins, as in argmax
                 best = select(rival > best, rival, best)
+                total = total + rival
+            best = select(total == total, best, total)    # NaN if one of them is, which no comparison would notice
             store_first(winner, at + r * f + v, narrow(select(best > floor, which, DEAD)), left - v)
             store_first(y, at + r * f + v, maximum(floor, best), left - v)
 

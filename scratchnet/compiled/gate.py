@@ -15,6 +15,14 @@ from scratchnet.compiled.jit import jit
 from scratchnet.compiled.simd import LANES, broadcast, load_first, select, store_first, widen
 
 
+def pass_on(g, dy, y, winner, dz, top, left) -> None:
+    """dz from dy, for a convolution of geometry g: through the pool to the winners, or through the ReLU."""
+    if g.pooled:
+        spread(dy, winner, g.p_h, g.p_w, top, left, dz)
+    else:
+        gate(dy, y, g.relu, top, left, dz)
+
+
 @jit
 def copy_into_middle(x, top, left, padded):
     """Copy images into the middle of larger ones: the padding of a convolution."""

@@ -163,6 +163,21 @@ def test_the_first_of_equal_maxima_wins_in_the_twin_too():
     np.testing.assert_allclose(grads["0.conv2d.W"], grads64["0.conv2d.W"], atol=1e-4)
 
 
+@pytest.mark.parametrize("layers", [
+    lambda: [sn.Conv2D(20, 3), sn.ReLU(), sn.MaxPool2D(2)],  # Winograd
+    lambda: [sn.Conv2D(20, 5), sn.MaxPool2D(2)],  # direct
+    lambda: [sn.Conv2D(20, 3), sn.ReLU()],
+    lambda: [sn.BatchNorm(), sn.ReLU(), sn.MaxPool2D(2)],
+])  # fmt: skip
+@pytest.mark.parametrize("channels", [1, 16])
+@pytest.mark.parametrize("where", [(2, 2), (2, 3), (3, 2), (3, 3)])
+def test_a_nan_in_the_image_reaches_the_output(layers, channels, where):
+    x = np.ones((1, 10, 10, channels), np.float32)
+    x[0, where[0], where[1]] = np.nan
+    model = sn.Sequential(layers(), (10, 10, channels))
+    assert np.isnan(model.forward(x)).any()
+
+
 def test_rows_and_columns_that_a_pool_drops_get_no_gradient():
     twin, *_ = three_editions(lambda: [sn.Conv2D(3, 1), sn.ReLU(), sn.MaxPool2D(2)], (5, 7, 2))
     x = np.random.default_rng(0).normal(size=(2, 5, 7, 2)).astype(np.float32)
