@@ -102,7 +102,8 @@ class ConvNormTwin(Twin):
     def backward(self, dy, cache):
         (x, _, _, ctx), norm_cache = cache
         conv, memory = self.conv, ctx.arrays(self.conv, len(x))[-1]
-        norm_grads = self.norm.backward_into(dy, norm_cache, *conv.back.dz(memory), conv.geometry.relu)
+        dz, top, left = conv.back.dz(memory)
+        norm_grads = self.norm.backward_into(dy, norm_cache, dz, top, left, conv.geometry.relu)
         grads = ctx.gradients(conv)
         db = grads["b"] if conv.conv.use_bias else np.empty(conv.geometry.filters, np.float32)
         wants_dx = conv.wants_dx or ctx.wants_dx

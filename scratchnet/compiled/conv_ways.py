@@ -14,6 +14,8 @@ its weights packed, which memory they need for a chunk, and what to call. `conv`
 
 from __future__ import annotations
 
+from typing import Any
+
 from scratchnet.compiled import convolution as direct
 from scratchnet.compiled import first, pooled
 from scratchnet.compiled.conv_winograd import WinogradBackward, WinogradForward
@@ -218,7 +220,7 @@ def choose_backward(g, wants_dx: bool, dense: bool):
     wants_dx: whether a layer before this one has parameters. dense: whether something behind the convolution,
     a BatchNorm, makes a gradient without zeros.
     """
-    ways = [WinogradBackward] if dense else [SparseBackward, WinogradBackward]
+    ways: list[Any] = [WinogradBackward] if dense else [SparseBackward, WinogradBackward]
     ways = ways if wants_dx else [FirstBackward, *ways]
     return next((way for way in ways if way.suits(g)), DirectBackward)(g)
 
