@@ -78,7 +78,9 @@ def main(argv=None) -> int:
         return 2
 
     best = sn.load_model(out / "model.safetensors", args.engine)
-    metrics = report.write_run(out, best, history, test, vars(args) | {"dataset": dataset, "epochs": epochs})
+    used = {"dataset": dataset, "epochs": epochs, "batch_size": batch_size}
+    used |= {"optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr}
+    metrics = report.write_run(out, best, history, test, vars(args) | used)
     print(f"test accuracy {metrics['test_accuracy']:.2%}, test loss {metrics['test_loss']:.4f}: {out}")
     return 0
 
