@@ -1,0 +1,196 @@
+"""Workers kept alive and asked in turn: A B C A B C ...
+
+A machine has moods: a neighbour, a fan, a turbo clock. Timing all of A and then all of B measures the mood as
+much as the framework. Here every framework waits in a process of its own, already warm, and gets a short turn
+in every round; a slow minute then falls on everyone, and the median over the rounds forgets it.
+
+    with Lineup(["scratchnet", "torch-nchw"], threads=2, data=data) as lineup:
+        lineup.start(NETS["chollet"], batch=128)
+        lineup.in_turn(7, "train", steps=60)          # {"scratchnet": [{"seconds": 0.09}, ...], "torch-nchw": ...}
+"""
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from nets import Net, weights
+from quiet import clock_of, undisturbed
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run one framework. Where a framework has several, the fastest counts."""
+    framework: str
+    worker: str                                         # run as `python -m`, in this folder
+    imports: str                                        # what its user imports
+    module: str                                         # what its interpreter must be able to import
+    options: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+
+    def environment(self, threads: int, more: dict[str, str] | None = None) -> dict[str, str]:
+        """The environment variables of its process."""
+        limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
+        paths = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+        return {**os.environ, "PYTHONPATH": paths, **limits, **self.env, **(more or {})}
+
+
+def ours(framework: str, module: str, **options: str) -> Variant:
+    return Variant(framework, "peers.ours", "scratchnet", module, options)
+
+
+def torch(**options: str) -> Variant:
+    return Variant("PyTorch", "peers.pytorch", "torch", "torch", options)
+
+
+def keras(framework: str, backend: str, **options: str) -> Variant:
+    env = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    return Variant(framework, "peers.keras", "keras", backend, options, env)
+
+
+VARIANTS: dict[str, Variant] = {
+    "scratchnet": ours("scratchnet", "numba"),
+    "textbook": ours("textbook", "numpy", engine="numpy"),
+    "torch-nchw": torch(layout="nchw"),
+    "torch-channels-last": torch(layout="channels_last"),
+    "torch-compiled": torch(layout="channels_last", compile="yes"),
+    "tf-fit": keras("Keras/TensorFlow", "tensorflow", loop="fit"),
+    "tf-batch": keras("Keras/TensorFlow", "tensorflow", loop="batch"),
+    "jax-fit": keras("Keras/JAX", "jax", loop="fit"),
+    "jax-batch": keras("Keras/JAX", "jax", loop="batch"),
+}
+
+AVX2_ONLY = {"NUMBA_CPU_NAME": "haswell", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+             "MKL_ENABLE_INSTRUCTIONS": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2", "OPENBLAS_CORETYPE": "Haswell"}
+"""What holds each framework to 256-bit vectors on a machine that has wider ones."""
+
+
+class Worker:
+    """One framework in its own process: `ask` sends a job and waits for the answer.
+
+    Raises RuntimeError with the worker's own words if it fails or dies.
+    """
+
+    def __init__(self, name: str, python: str, threads: int, env: dict[str, str] | None = None):
+        self.name, self.variant = name, VARIANTS[name]
+        self.log = tempfile.TemporaryFile("w+")
+        self.process: subprocess.Popen = subprocess.Popen(
+            [python, "-m", self.variant.worker], cwd=HERE, text=True, stderr=self.log,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=lambda: use_processors(threads),
+            env=self.variant.environment(threads, env))
+
+    def ask(self, do: str, **job) -> dict:
+        jobs, answers = self.pipes()
+        try:
+            print(json.dumps({"do": do, **job}), file=jobs, flush=True)
+            line = answers.readline()
+        except BrokenPipeError:
+            line = ""
+        answer = json.loads(line) if line else {"error": self.last_words()}
+        if "error" in answer:
+            raise RuntimeError(f"{self.name} could not {do}:\n{answer['error']}")
+        return answer
+
+    def pipes(self) -> tuple[IO[str], IO[str]]:
+        """Where jobs go in and answers come out."""
+        assert self.process.stdin and self.process.stdout
+        return self.process.stdin, self.process.stdout
+
+    def last_words(self) -> str:
+        """What a worker that died wrote before."""
+        self.process.wait()
+        self.log.seek(0)
+        return f"its process ended with code {self.process.returncode}. " + self.log.read()[-2000:]
+
+    def close(self) -> None:
+        """Let the worker come to its end, and wait for it."""
+        jobs, answers = self.pipes()
+        with contextlib.suppress(BrokenPipeError):
+            jobs.close()
+        self.process.wait()
+        answers.close()
+        self.log.close()
+
+
+class Lineup:
+    """Workers side by side, fed with the same data and the same weights, asked in turn.
+
+    names: keys of VARIANTS. data: {"x": uint8 (n, 28, 28), "y": (n,), "order": indices of the batches, in a row}.
+    pythons: module -> the interpreter that has it (this one, if not named). env: for every worker.
+    patience: seconds that a timed turn may wait for a quiet moment.
+    """
+
+    def __init__(self, names, threads: int, data: dict[str, np.ndarray], pythons: dict[str, str] | None = None,
+                 env: dict[str, str] | None = None, patience: float = 20):
+        self.folder = tempfile.TemporaryDirectory()
+        np.savez(self.path("data"), x=data["x"], y=data["y"], order=data["order"])
+        self.threads, self.patience, pythons = threads, patience, pythons or {}
+        self.workers = [
+            Worker(name, pythons.get(VARIANTS[name].module, sys.executable), threads, env) for name in names]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        for worker in self.workers:
+            worker.close()
+        self.folder.cleanup()
+
+    def path(self, name: str) -> str:
+        return str(Path(self.folder.name) / f"{name}.npz")
+
+    def start(self, net: Net, batch: int, **more) -> None:
+        """Every worker builds this network, with the same initial weights, and goes to the first batch.
+
+        more: dtype="float32", lr=1e-3.
+        """
+        np.savez(self.path("weights"), *weights(net))
+        for worker in self.workers:
+            worker.ask("start", net=net, batch=batch, threads=self.threads, data=self.path("data"),
+                       weights=self.path("weights"), **worker.variant.options, **more)
+
+    def all(self, do: str, **job) -> dict[str, dict]:
+        """Name -> its answer to a job that nobody times."""
+        return {worker.name: worker.ask(do, **job) for worker in self.workers}
+
+    def in_turn(self, rounds: int, do: str, **job) -> dict[str, list[dict]]:
+        """Name -> its answers to the same timed job, `rounds` times A B C ..., in quiet moments if it can be."""
+        answers: dict[str, list[dict]] = {worker.name: [] for worker in self.workers}
+        for _ in range(rounds):
+            for worker in self.workers:
+                turn = partial(worker.ask, do, **job)
+                answers[worker.name].append(undisturbed(turn, clock_of(worker.process.pid), self.patience))
+        return answers
+
+    def versions(self) -> dict[str, str]:
+        """Package -> version, of all the workers."""
+        answers = self.all("versions").values()
+        return {module: number for answer in answers for module, number in answer.items()}
+
+
+def use_processors(count: int) -> None:
+    """Keep this process on `count` processors, one per core before a core's second one (Linux only).
+
+    JAX takes as many threads as it finds processors; no other way of telling it is known.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        mine = sorted(os.sched_getaffinity(0), key=lambda cpu: (place_in_core(cpu), cpu))
+        os.sched_setaffinity(0, mine[:count])
+
+
+def place_in_core(cpu: int) -> int:
+    """0 for the first processor of a core, 1 for its hyper-thread."""
+    try:
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return 0
+    numbers = [int(number) for number in siblings.replace("-", ",").split(",")]
+    return 0 if cpu == numbers[0] else 1

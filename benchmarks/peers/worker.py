@@ -1,0 +1,118 @@
+"""The conversation between the driver and one framework: one JSON object a line, each way.
+
+A framework lives in a process of its own, so that its thread pool, its allocator and its import time are its
+own too, and in an interpreter of its own, so that it need not share an environment with the others. This file
+needs nothing but NumPy. A job is `{"do": "train", "steps": 60}`; the answer is whatever the method `train`
+returns, or `{"error": ...}`. The worker takes its own times: the driver's pipe is in none of them.
+"""
+import json
+import os
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}      # the same for everyone
+BATCHNORM = {"momentum": 0.99, "epsilon": 1e-3}                     # Keras's meaning of momentum
+
+
+class Peer:
+    """What every framework is asked. A peer writes the first three methods, and `train` anew if it must."""
+
+    modules: tuple[str, ...] = ("numpy",)               # whose versions go on record
+    x: np.ndarray                                       # the images, as the peer likes them best: made by `build`
+    options: dict[str, str]                             # what makes a variant of it: see `driver.VARIANTS`
+
+    def build(self, net, images, labels, initial, threads, dtype) -> None:
+        """Make the network with these weights; keep images and labels in memory, outside every time."""
+        raise NotImplementedError
+
+    def one_step(self, rows: np.ndarray):
+        """One step of training on the images of these rows; returns the loss."""
+        raise NotImplementedError
+
+    def probabilities(self, x, batch: int) -> np.ndarray:
+        """Class probabilities (n, classes) of prepared images, `batch` at a time."""
+        raise NotImplementedError
+
+    def start(self, net: list, batch: int, threads: int, data: str, weights: str, dtype: str = "float32",
+              lr: float = 1e-3, **options: str) -> None:
+        """Build the network with the given weights (an .npz, in order) over the given data (x, y, order)."""
+        with np.load(data) as arrays:
+            images, labels, self.order = arrays["x"], arrays["y"], arrays["order"]
+        with np.load(weights) as arrays:
+            initial = [arrays[name].astype(dtype) for name in arrays.files]
+        self.batch, self.at, self.lr, self.options = batch, 0, lr, options
+        self.build([tuple(layer) for layer in net], images, labels, initial, threads, dtype)
+
+    def rows(self, steps: int) -> Iterator[np.ndarray]:
+        """The indices of the next batches, in the order that the driver fixed; over again at its end."""
+        for _ in range(steps):
+            if self.at + self.batch > len(self.order):
+                self.at = 0
+            yield self.order[self.at:self.at + self.batch]
+            self.at += self.batch
+
+    def losses(self, steps: int) -> dict:
+        """The loss of each of the next steps."""
+        return {"losses": [float(self.one_step(rows)) for rows in self.rows(steps)]}
+
+    def train(self, steps: int) -> dict:
+        """Seconds for the next steps: batch gathered, forward, backward, update."""
+        return {"seconds": stopwatch(lambda: [self.one_step(rows) for rows in self.rows(steps)])}
+
+    def predict(self, images: int, batch: int) -> dict:
+        """Seconds until the class probabilities of the first `images` images lie in a NumPy array."""
+        probabilities: list[np.ndarray] = []
+        seconds = stopwatch(lambda: probabilities.append(self.probabilities(self.x[:images], batch)))
+        return {"seconds": seconds, "checksum": float(np.abs(probabilities[0]).sum())}
+
+    def one_by_one(self, images: int) -> dict:
+        """Seconds to classify so many images, each in a call of its own."""
+        return {"seconds": stopwatch(lambda: [self.probabilities(self.x[i:i + 1], 1) for i in range(images)])}
+
+    def versions(self) -> dict:
+        """Name -> version of the modules that are in use."""
+        return {name: sys.modules[name].__version__ for name in self.modules if name in sys.modules}
+
+    def memory(self) -> dict:
+        """Resident memory now and at its peak, in MiB."""
+        return resident()
+
+
+def stopwatch(work: Callable[[], object]) -> float:
+    """Seconds that one call takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def resident() -> dict[str, float]:
+    """{"now":, "peak":} MiB of this process.
+
+    Linux tells both in /proc; elsewhere only the peak is known. (On Linux, `ru_maxrss` would not do: it starts
+    with what the *parent* had when it launched us.)
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return {"now": int(fields["VmRSS"].split()[0]) / 1024, "peak": int(fields["VmHWM"].split()[0]) / 1024}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return {"now": peak, "peak": peak}
+
+
+def serve(peer: Peer) -> None:
+    """Answer jobs from stdin until it closes. What the framework itself prints goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        job = json.loads(line)
+        try:
+            answer = getattr(peer, job.pop("do"))(**job) or {}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer), file=answers, flush=True)

@@ -1,0 +1,168 @@
+"""From the JSON files of `results/` to the tables and pictures of the README.
+
+    python benchmarks/table.py                          every result: a Markdown table on the screen, a PNG beside it
+    python benchmarks/table.py --into README.md         and the tables between <!-- training --> and <!-- /training -->
+
+A framework that was run in several ways is represented by the one with the smallest median.
+"""
+import argparse
+import json
+import re
+from pathlib import Path
+
+from quiet import disturbed
+
+HERE = Path(__file__).resolve().parent
+OURS = ("scratchnet", "textbook")                       # never "the fastest peer"
+COLOURS = {"scratchnet": "#d1495b", "textbook": "#edae49", "PyTorch": "#30638e", "Keras/TensorFlow": "#6b9080",
+           "Keras/JAX": "#a9a9a9"}
+
+
+def best(rows: list[dict]) -> dict[str, dict[str, dict]]:
+    """case -> framework -> its fastest row, in the order in which they were measured."""
+    found: dict[str, dict[str, dict]] = {}
+    for row in rows:
+        frameworks = found.setdefault(row["case"], {})
+        if row["framework"] not in frameworks or row["median"] < frameworks[row["framework"]]["median"]:
+            frameworks[row["framework"]] = row
+    return found
+
+
+def markdown(record: dict) -> str:
+    """The record as tables: median (smallest–largest), and how ours compares with the fastest peer."""
+    if record["question"] == "parity":
+        return deviations(record)
+    cases = best(record["rows"])
+    parts = [grid(cases, record["unit"], median_and_spread, ratio=True)]
+    if any(row.get("images", 0) > 1 for row in record["rows"]):
+        parts.append(grid(cases, "images per second", lambda row: f"{row['images'] / row['median']:,.0f}"))
+    return "\n\n".join([*parts, footnote(record)])
+
+
+def grid(cases, corner: str, cell, ratio: bool = False) -> str:
+    """One table: a line a case, a column a framework."""
+    frameworks = list(dict.fromkeys(name for found in cases.values() for name in found))
+    lines = [[corner, *frameworks, *(["of the fastest peer"] if ratio else [])]]
+    for case, found in cases.items():
+        cells = [cell(found[name]) if name in found else "" for name in frameworks]
+        lines.append([case, *cells, *([share(found)] if ratio else [])])
+    lines.insert(1, ["---", *["---:"] * (len(lines[0]) - 1)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def median_and_spread(row: dict) -> str:
+    """1.50 (1.48–1.61), with a dagger if others used the processors: such a time says little."""
+    dagger = " †" if disturbed(row) else ""
+    if len(row["runs"]) == 1:
+        return show(row["median"]) + dagger
+    return f"{show(row['median'])} ({show(row['min'])}–{show(row['max'])}){dagger}"
+
+
+def share(found: dict[str, dict]) -> str:
+    """Our median over the fastest peer's: 0.25 is a quarter of its time."""
+    peers = [row["median"] for name, row in found.items() if name not in OURS]
+    mine = found.get("scratchnet")
+    return f"{mine['median'] / min(peers):.2f}×" if mine and peers and min(peers) > 0 else ""
+
+
+def show(value: float) -> str:
+    """Three significant digits, and no exponent."""
+    if abs(value) >= 100 or value == 0:
+        return f"{value:,.0f}"
+    digits = 2 if abs(value) >= 1 else 3
+    return f"{value:.{digits}f}" if abs(value) >= 0.01 else f"{value:.5f}"
+
+
+def deviations(record: dict) -> str:
+    """The table of parity.py, which has deviations in place of times."""
+    lines = ["| network | who | largest deviation of the loss in 20 steps |", "| --- | --- | ---: |"]
+    return "\n".join([*lines, *(f"| {r['case']} | {r['variant']} | {r['deviation']:.1e} |" for r in record["rows"])])
+
+
+def footnote(record: dict) -> str:
+    """Machine, threads, versions: without them a time says nothing."""
+    machine, settings = record["machine"], record["settings"]
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    turns = max(len(row["runs"]) for row in record["rows"])
+    return (f"{machine['cpu']}, {machine['threads']} threads, {machine['system']}, Python {machine['python']}, "
+            f"{versions}; {settings['dataset']}; commit {machine['commit']}, {machine['date'][:10]}."
+            + (f" Median of up to {turns} alternating turns, smallest–largest in brackets." if turns > 1 else "")
+            + (" † Other programs used the processors during a turn." if any(map(disturbed, record["rows"])) else ""))
+
+
+def plot(record: dict, path: Path) -> None:
+    """A picture of the record: lines where something was varied, bars elsewhere."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    axes = list(dict.fromkeys(row["axis"] for row in record["rows"] if "axis" in row))
+    figure, panels = plt.subplots(1, max(1, len(axes)), figsize=(9 if not axes else 4 * len(axes), 4.5), squeeze=False)
+    for panel, axis in zip(panels[0], axes or [None], strict=True):
+        (lines if axis else bars)(panel, best([row for row in record["rows"] if row.get("axis") == axis]))
+        panel.set_xlabel(axis or record["unit"])
+        panel.spines[["top", "right"]].set_visible(False)
+    if axes:
+        panels[0][0].set_ylabel(record["unit"])
+    panels[0][0].legend(frameon=False)
+    figure.suptitle(f"{record['question']}: {record['machine']['cpu']}, {record['machine']['threads']} threads")
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def bars(panel, cases) -> None:
+    """Horizontal bars, a group for each case; the whiskers reach from the smallest to the largest run."""
+    frameworks = list(dict.fromkeys(name for found in cases.values() for name in found))
+    height = 0.8 / len(frameworks)
+    for i, name in enumerate(frameworks):
+        rows = [(k + i * height, found[name]) for k, found in enumerate(cases.values()) if name in found]
+        medians = [row["median"] for _, row in rows]
+        whiskers = [[row["median"] - row["min"] for _, row in rows], [row["max"] - row["median"] for _, row in rows]]
+        panel.barh([y for y, _ in rows], medians, height * 0.9, xerr=whiskers, label=name, color=COLOURS.get(name),
+                   error_kw={"linewidth": 0.8})
+    panel.set_yticks([k + 0.4 - height / 2 for k in range(len(cases))], list(cases))
+    panel.invert_yaxis()
+    every = [row["median"] for found in cases.values() for row in found.values()]
+    if min(every) > 0 and max(every) > 100 * min(every):        # 10,000 images and one image, say
+        panel.set_xscale("log")
+
+
+def lines(panel, cases) -> None:
+    """A line for each framework over what was varied, both axes logarithmic."""
+    import matplotlib.ticker
+
+    for name in dict.fromkeys(name for found in cases.values() for name in found):
+        points = [(found[name]["x"], found[name]["median"]) for found in cases.values() if name in found]
+        panel.plot(*zip(*points, strict=True), "o-", label=name, color=COLOURS.get(name))
+    measured = sorted({row["x"] for found in cases.values() for row in found.values()})
+    panel.set(xscale="log", yscale="log")
+    panel.set_xticks(measured, [f"{x:g}" for x in measured])
+    panel.minorticks_off()
+    panel.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    panel.yaxis.set_major_formatter("{x:g}")
+
+
+def insert(text: str, name: str, table: str) -> str:
+    """`text` with the table between its markers <!-- name --> and <!-- /name -->, if it has them."""
+    between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    return between.sub(lambda match: f"{match[1]}{table}\n{match[2]}", text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path, help="default: all of results/*.json")
+    parser.add_argument("--into", type=Path, help="a Markdown file with markers")
+    args = parser.parse_args()
+    for path in args.files or sorted((HERE / "results").glob("*.json")):
+        record = json.loads(path.read_text())
+        print(f"## {path.stem}\n\n{markdown(record)}\n")
+        if record["question"] != "parity":
+            plot(record, path.with_suffix(".png"))
+        if args.into:
+            args.into.write_text(insert(args.into.read_text(), path.stem, markdown(record)))
+
+
+if __name__ == "__main__":
+    main()
