@@ -172,9 +172,9 @@ class Geometry:
         """Where the patch of the first cell of each window of the pool begins."""
         return self.starts_of(n, *self.y_shape[:2], self.s_h * self.p_h, self.s_w * self.p_w)
 
-    def tile_starts(self, n):
-        """Where the patches of each tile of 2×2 positions begin."""
-        return self.starts_of(n, (self.out_h + 1) // 2, (self.out_w + 1) // 2, 2, 2)
+    def tile_starts(self, n, side):
+        """Where the patches of each tile of side × side positions begin."""
+        return self.starts_of(n, -(-self.out_h // side), -(-self.out_w // side), side, side)
 
     def starts_of(self, n, out_h, out_w, step_h, step_w):
         return patch_starts(n, self.padded_h, self.padded_w, self.c, out_h, out_w, step_h, step_w)

@@ -24,6 +24,8 @@ AMD Zen 4, one thread, ms per 128 images (direct convolution in brackets), relat
     16x16x32 -> 64    4.2 (8.0)     4.1 (8.0)              4.3 (8.3)
     9x9x64 -> 128     5.0 (7.9)     2.8 (5.8)              5.3 (8.2)
 
+`winograd4` is a second edition of all this, with tiles of 4x4: `side` and `planes` below say which edition is meant.
+
 Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, arXiv:1509.09308.
 """
 
@@ -56,38 +58,38 @@ from scratchnet.compiled.winograd_transforms import (
     transform_products,
 )
 
-TILES = 48                                            # 24, 32, 64 and 96 are within 3 % of it
+TILES = 24                                            # 16, 32 and 48 are within 3 % of it
 
 
-def padded_size(out):
+def padded_size(out, side=2):
     """Height (or width) that the padded images must have for an output of height `out`: whole tiles, and 2 more.
 
     >>> padded_size(11), padded_size(12)
     (14, 14)
     """
-    return 2 * ((out + 1) // 2) + 2
+    return -(-out // side) * side + 2
 
 
-def output_places(n, out_h, out_w, f):
-    """Where the four positions of every 2x2 tile lie in outputs (n, out_h, out_w, f) read as flat   -> int32, flat
+def output_places(n, out_h, out_w, f, side=2):
+    """Where the positions of every tile lie in outputs (n, out_h, out_w, f) read as flat   -> int32, flat
 
-    -1 stands for a position outside, which the last tile of an odd line or column has.
+    -1 stands for a position outside, which the last tile of a line or column may have.
     """
-    tiles_h, tiles_w = (out_h + 1) // 2, (out_w + 1) // 2
-    places = np.full((n, 2 * tiles_h, 2 * tiles_w), -1, np.int32)
+    tiles_h, tiles_w = -(-out_h // side), -(-out_w // side)
+    places = np.full((n, side * tiles_h, side * tiles_w), -1, np.int32)
     places[:, :out_h, :out_w] = np.arange(n * out_h * out_w).reshape(n, out_h, out_w) * f
-    tiles = places.reshape(n, tiles_h, 2, tiles_w, 2).transpose(0, 1, 3, 2, 4)
+    tiles = places.reshape(n, tiles_h, side, tiles_w, side).transpose(0, 1, 3, 2, 4)
     return np.ascontiguousarray(tiles).reshape(-1)
 
 
-def winograd_scratch(c, f):
-    """Memory for V and M (or Z) of TILES tiles: sixteen planes each   -> two arrays"""
-    return aligned_empty(16 * plane_size(c)), aligned_empty(16 * plane_size(f))
+def winograd_scratch(c, f, planes=16):
+    """Memory for V and M (or Z) of TILES tiles   -> two arrays"""
+    return aligned_empty(planes * plane_size(c)), aligned_empty(planes * plane_size(f))
 
 
-def filter_scratch(c, f):
-    """Memory for U, or dU: sixteen (c, f) matrices, f padded   -> array"""
-    return aligned_empty(16 * c * padded_width(f))
+def filter_scratch(c, f, planes=16):
+    """Memory for U, or dU: a (c, f) matrix for each plane, f padded   -> array"""
+    return aligned_empty(planes * c * padded_width(f))
 
 
 @jit
@@ -120,30 +122,36 @@ def transform_filters(w, u):
 
 @inline
 def multiply_panel(v, at, stride, count, c, u, panel, m, to, n, columns):
-    """M = V @ U for one of the sixteen, in the columns of one panel of U."""
+    """M = V @ U for one of the planes, in the columns of one panel of U."""
     for first in range(0, count, len(ROWS)):
         rows = offsets(ROWS, first, count - 1, stride)
         tile = product(zero_tile(ROWS, columns), v, rows, at, 1, u, panel, columns, c)
         store_tile(m, offsets(ROWS, first, count - 1, n), to, columns, tile)
 
 
-@inline
-def transform_and_multiply(x, starts, first, count, u, v, m, line, c, f):
-    """M[p] = (B^T d B)[p] @ U[p] for `count` tiles from `first` on and all sixteen p."""
-    stride, n, plane = padded_width(c), padded_width(f), plane_size(c)
-    for t in range(count):
-        for i in range(0, c, LANES):
-            transform_image(x, starts[first + t] + i, line, c, c - i, v, t * stride + i, plane)
-    for p in range(16):
+@jit
+def multiply_planes(v, count, c, u, m, f, planes):
+    """M[p] = V[p] @ U[p] for `count` tiles and all planes p."""
+    stride, n = padded_width(c), padded_width(f)
+    for p in range(planes):
         j = 0
         while j < f:
             width = panel_width(f - j)
-            at, panel, to = p * plane, p * c * n + j * c, p * plane_size(f) + j
+            at, panel, to = p * plane_size(c), p * c * n + j * c, p * plane_size(f) + j
             if width > LANES:
                 multiply_panel(v, at, stride, count, c, u, panel, m, to, n, PAIR)
             else:
                 multiply_panel(v, at, stride, count, c, u, panel, m, to, n, SINGLE)
             j += width
+
+
+@inline
+def transform_and_multiply(x, starts, first, count, u, v, m, line, c, f):
+    """M[p] = (B^T d B)[p] @ U[p] for `count` tiles from `first` on and all sixteen p."""
+    for t in range(count):
+        for i in range(0, c, LANES):
+            transform_image(x, starts[first + t] + i, line, c, c - i, v, t * padded_width(c) + i, plane_size(c))
+    multiply_planes(v, count, c, u, m, f, 16)
 
 
 @jit
@@ -210,7 +218,7 @@ def winograd_pool(x, starts, u, bias, y, winner, v, m, line, relu):
 
 @inline
 def gradient_panel(v, at, stride, count, c, z, row, du, to, n, columns):
-    """dU += V^T @ Z for one of the sixteen, in the columns of one panel of Z."""
+    """dU += V^T @ Z for one of the planes, in the columns of one panel of Z."""
     for first in range(0, c, len(ROWS)):
         places = offsets(ROWS, first, c - 1, n)
         rows = offsets(ROWS, first, c - 1, 1)
@@ -218,11 +226,11 @@ def gradient_panel(v, at, stride, count, c, z, row, du, to, n, columns):
         store_tile(du, places, to, columns, tile)
 
 
-@inline
-def add_tiles(v, z, du, db, count, c, f):
-    """dU[p] += V[p]^T @ Z[p] for `count` tiles and all sixteen p; db += the tiles' dy."""
+@jit
+def add_planes(v, count, c, z, du, f, planes):
+    """dU[p] += V[p]^T @ Z[p] for `count` tiles and all planes p."""
     stride, n = padded_width(c), padded_width(f)
-    for p in range(16):
+    for p in range(planes):
         j = 0
         while j < f:
             width = panel_width(f - j)
@@ -232,11 +240,6 @@ def add_tiles(v, z, du, db, count, c, f):
             else:
                 gradient_panel(v, at, stride, count, c, z, row, du, to, n, SINGLE)
             j += width
-    for j in range(0, f, LANES):                      # place (1, 1) of A dy A^T is the sum of the tile's four dy
-        total = load_first(db, j, f - j)
-        for t in range(count):
-            total = total + load(z, 5 * plane_size(f) + panel_place(j, t, f, TILES))
-        store_first(db, j, total, f - j)
 
 
 @jit
@@ -259,7 +262,12 @@ def winograd_weight_gradient(x, starts, dy, places, dw, db, v, z, du, line):
             for j in range(0, padded_width(f), LANES):
                 to = panel_place(j, t, f, TILES)
                 transform_output_gradient(dy, places, 4 * (first + t), j, f - j, z, to, plane_size(f))
-        add_tiles(v, z, du, db, count, c, f)
+        add_planes(v, count, c, z, du, f, 16)
+        for j in range(0, f, LANES):                  # place (1, 1) of A dy A^T, plane 5, is the sum of a tile's dy
+            total = load_first(db, j, f - j)
+            for t in range(count):
+                total = total + load(z, 5 * plane_size(f) + panel_place(j, t, f, TILES))
+            store_first(db, j, total, f - j)
     for i in range(c):
         for j in range(0, f, LANES):
             at = i * padded_width(f) + j
