@@ -88,6 +88,8 @@ class Progress(Callback):
                             console=self.console, transient=True)  # fmt: skip
         self.bar.start()
         title = f"epoch {run.epoch + 1}/{run.epochs}"
+        for logs in run.history.epochs[-1:]:  # the accuracy so far: that of the epoch before
+            title += f"  accuracy {logs.get('val_accuracy', logs['accuracy']):.2%}"
         self.task = self.bar.add_task(title, total=run.batches_per_epoch, loss=float("nan"))
         self.done, self.smooth, self.shown = 0, None, time.monotonic()
 
