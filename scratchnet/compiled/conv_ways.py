@@ -147,14 +147,14 @@ class FirstBackward:
         return memory[0], 0, 0
 
     def backward(self, x, y, winner, dy, packed, memory, dW, db, wants_dx):
+        if not self.g.pooled:
+            pass_on(self.g, dy, y, winner, *self.dz(memory))
+            return self.gradients(x, packed, memory, dW, db, wants_dx)
         if wants_dx:
             self.direct.pack(self.W, None, packed)
             return self.direct.backward(x, y, winner, dy, packed, self.direct.allocate(len(x)), dW, db, True)
-        if self.g.pooled:
-            first.first_pooled_gradient(x, dy, winner, dW, db, memory[1])
-            return None
-        pass_on(self.g, dy, y, winner, *self.dz(memory))
-        return self.gradients(x, packed, memory, dW, db, False)
+        first.first_pooled_gradient(x, dy, winner, dW, db, memory[1])
+        return None
 
     def gradients(self, x, packed, memory, dW, db, wants_dx):
         dz, sums = memory

@@ -34,7 +34,6 @@ from scratchnet.compiled.simd import (
     offsets,
     outer_fma,
     store,
-    store_first,
     store_tile,
     store_tile_first,
     transpose,
@@ -196,14 +195,3 @@ def matmul(a, panels, c, relu, add, transposed):
         else:
             multiply_panel(a, row_step, step, panels, c, j, k, floor, add, SINGLE)
         j += width
-
-
-@jit
-def column_sums(a, sums):
-    """sums[j] = sum over r of a[r, j]           (m, n) -> (n): the gradient of a bias"""
-    m, n = a.shape
-    for j in range(0, n, LANES):
-        total = load_first(a, j, n - j)
-        for r in range(1, m):
-            total = total + load_first(a, r * n + j, n - j)
-        store_first(sums, j, total, n - j)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from scratchnet.compiled.jit import readable
 from scratchnet.compiled.matmul import (
-    column_sums,
     matmul,
     pack_panels,
     pack_panels_transposed,
@@ -101,15 +100,6 @@ def test_panels_cover_every_column_once(n):
         left -= widths[-1]
     assert sum(widths) == padded_width(n) and n <= padded_width(n) < n + LANES
     assert all(width == 2 * LANES for width in widths[:-1])
-
-
-@given(st.integers(1, 20), st.integers(1, 3 * LANES))
-def test_column_sums(m, n):
-    a = np.random.default_rng([m, n]).normal(size=(m, n)).astype(np.float32)
-    sums, whole = between_walls(n)
-    column_sums(a, sums)
-    np.testing.assert_allclose(sums, a.astype(np.float64).sum(axis=0), atol=1e-5)
-    assert_walls_stand(whole)
 
 
 def test_nan_and_infinity_are_not_hidden():
