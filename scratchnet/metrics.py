@@ -16,6 +16,7 @@ examples) it counts as 0. Averages over classes leave out those without examples
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from math import sqrt
 from statistics import NormalDist
 from typing import Any, NamedTuple
@@ -153,7 +154,8 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> McNemar:
     return McNemar(only_a, only_b, min(1.0, 2 * tail / 2**m))
 
 
-class Calibration(NamedTuple):
+@dataclass(frozen=True)
+class Calibration:
     """Confidence against accuracy in bins of equal width; bins without examples have 0 in both."""
 
     edges: np.ndarray  # (bins + 1,)
@@ -181,7 +183,8 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS)
     return Calibration(edges, count, mean, accuracy, (count * abs(accuracy - mean)).sum() / len(labels))
 
 
-class Example(NamedTuple):
+@dataclass(frozen=True)
+class Example:
     """One example and what the model said about it."""
 
     index: int  # its place in the data set
@@ -257,6 +260,6 @@ def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         "confidence_when_right": float(confidence[right].mean()) if right.any() else None,
         "confidence_when_wrong": float(confidence[~right].mean()) if not right.all() else None,
         "calibration_error": float(calibration(probabilities, labels).error),
-        "top_losses": [e._asdict() for e in top_losses(probabilities, labels)],
-        "confident_mistakes": [e._asdict() for e in confident_mistakes(probabilities, labels)],
+        "top_losses": [asdict(e) for e in top_losses(probabilities, labels)],
+        "confident_mistakes": [asdict(e) for e in confident_mistakes(probabilities, labels)],
     }
