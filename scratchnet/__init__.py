@@ -31,6 +31,7 @@ from scratchnet.data import (
     read_idx,
     train_val_split,
     write_idx,
+    write_idx_dataset,
 )
 from scratchnet.gradcheck import GradientError, gradcheck
 from scratchnet.layers import (
@@ -59,8 +60,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     # data
-    "DataFileError", "read_idx", "write_idx", "load_mnist", "load_idx_dataset", "load_synthetic",
-    "train_val_split", "digit_from_image",
+    "DataFileError", "read_idx", "write_idx", "load_mnist", "load_idx_dataset", "write_idx_dataset",
+    "load_synthetic", "train_val_split", "digit_from_image",
     # layers, in the order in which an image meets them
     "Layer", "Context", "Rescale", "Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten",
     "Dense", "Dropout", "BatchNorm",

@@ -35,9 +35,10 @@ def main(argv=None) -> int:
 def trained_on(path: Path) -> str:
     """The kind of data set the run was trained on, if the model lies in the folder of a run."""
     try:
-        return json.loads((path.parent / "config.json").read_text())["dataset"]
+        dataset = json.loads((path.parent / "config.json").read_text())["dataset"]
     except (OSError, ValueError, KeyError):
         return "auto"
+    return dataset if dataset in data.CHOICES else "auto"  # a folder's own name
 
 
 def parse_args(argv):

@@ -18,7 +18,7 @@ from scratchnet import data, report, zoo
 from scratchnet.optimizers import OPTIMIZERS
 
 
-def build_model(input_shape, classes, args):
+def build_model(input_shape, classes, class_names, args):
     """The network and how it is trained. Edit it here, or choose another one with --preset."""
     layers = [
         sn.Rescale(),
@@ -32,7 +32,7 @@ def build_model(input_shape, classes, args):
     recipe = zoo.Recipe(layers, sn.Adam(1e-3), epochs=5, batch_size=128)
     if args.preset != "default":
         recipe = zoo.PRESETS[args.preset](classes)
-    model = sn.Sequential(recipe.layers, input_shape, seed=args.seed, engine=args.engine)
+    model = sn.Sequential(recipe.layers, input_shape, args.seed, args.engine, class_names=class_names)
     return model, recipe
 
 
@@ -42,13 +42,18 @@ def main(argv=None) -> int:
         sn.set_threads(args.threads)
     try:
         ((x, y), test), dataset = data.load_dataset(args.dataset, args.data_dir)
+        class_names = data.class_names(dataset, args.data_dir)
+        input_shape = x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1)
+        model, recipe = build_model(input_shape, data.count_classes(((x, y), test), class_names), class_names, args)
     except (sn.DataFileError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except ValueError as error:
+        size = "×".join(map(str, input_shape))
+        print(f"error: the preset {args.preset} does not fit images of {size}: {error}", file=sys.stderr)
+        return 2
     x, y = x[: args.limit], y[: args.limit]
-    train, val = sn.train_val_split(y, min(5000, len(y) // 10), args.seed)
-    classes = int(y.max()) + 1
-    model, recipe = build_model(x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1), classes, args)
+    train, val = sn.train_val_split(y, min(5000, max(1, len(y) // 10)), args.seed)
     optimizer = choose_optimizer(args, recipe)
     epochs, batch_size = args.epochs or recipe.epochs, args.batch_size or recipe.batch_size
 

@@ -3,20 +3,24 @@
     atomic      a file that appears complete or not at all
     idx         the file format of MNIST, read without believing a word of it
     download    a file that is known by the hash of its content
-    mnist       where the four files are, how they get there, what they hold
+    folder      four such files and the names of the classes: a data set
+    mnist       where MNIST's four files are, how they get there, what they hold
     synthetic   digits for those who have neither MNIST nor a network
     images      a photographed digit, made as MNIST was made
+    labelled    a folder of labelled pictures becomes a data set
+    choose      which data set a script works on
     batches     which examples an epoch and a step see
 
 Nothing here knows of layers or models: arrays come out, that is all.
 """
 
 from scratchnet.data.batches import batches, epoch_order, train_val_split
-from scratchnet.data.choose import CHOICES, load_dataset
+from scratchnet.data.choose import CHOICES, class_names, load_dataset
 from scratchnet.data.download import DownloadError
+from scratchnet.data.folder import count_classes, load_idx_dataset, read_class_names, write_idx_dataset
 from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write_idx
 from scratchnet.data.images import digit_from_image
-from scratchnet.data.mnist import load_idx_dataset, load_mnist
+from scratchnet.data.mnist import load_mnist
 from scratchnet.data.synthetic import load_synthetic
 
 __all__ = [
@@ -26,9 +30,13 @@ __all__ = [
     "MissingDataError",
     "load_mnist",
     "load_idx_dataset",
+    "write_idx_dataset",
+    "read_class_names",
+    "count_classes",
     "DownloadError",
     "load_synthetic",
     "load_dataset",
+    "class_names",
     "CHOICES",
     "digit_from_image",
     "train_val_split",

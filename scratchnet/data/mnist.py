@@ -1,7 +1,7 @@
 """Where MNIST is, how it gets there, and whether it is what it says.
 
-A data set of this family is a folder with four IDX files: images and labels, for training and for testing.
-The folder is, in this order:
+Like every data set of its family, MNIST is a folder with four IDX files (see `folder`). The folder is, in
+this order:
 
     1. the argument `data_dir`
     2. the environment variable SCRATCHNET_DATA
@@ -20,9 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from scratchnet.data.download import fetch_idx
-from scratchnet.data.idx import DataFileError, MissingDataError, idx_sha256, read_idx
-
-Dataset = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+from scratchnet.data.folder import BY_HAND, FILES, Dataset, find_file, load_idx_dataset
+from scratchnet.data.idx import DataFileError, idx_sha256
 
 SHA256 = {  # of the four files, unpacked
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -30,16 +29,14 @@ SHA256 = {  # of the four files, unpacked
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-FILES = tuple(SHA256)
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://azureopendatastorage.blob.core.windows.net/mnist/",
     "https://raw.githubusercontent.com/fgnt/mnist/master/",
 )
-BY_HAND = (
-    "Put the four files {names} (packed, with .gz, or unpacked) into {folder}, or set SCRATCHNET_DATA to "
-    "a folder that has them or can be written. SCRATCHNET_MNIST_MIRROR may name a mirror of your own; "
+MIRRORS_AND_PROXIES = (
+    "SCRATCHNET_MNIST_MIRROR may name a mirror of your own; "
     "HTTPS_PROXY and REQUESTS_CA_BUNDLE tell of a proxy and its certificates."
 )
 
@@ -57,7 +54,7 @@ def load_mnist(data_dir: str | os.PathLike[str] | None = None, download: bool = 
     """
     folder = data_folder(data_dir)
     if download:
-        advice = BY_HAND.format(names=", ".join(SHA256), folder=folder)
+        advice = f"{BY_HAND.format(names=', '.join(FILES), folder=folder)} {MIRRORS_AND_PROXIES}"
         for name, sha256 in SHA256.items():
             if find_file(folder, name) is None:
                 fetch_idx(name, sha256, folder, mirrors(), advice)
@@ -72,32 +69,6 @@ def load_mnist(data_dir: str | os.PathLike[str] | None = None, download: bool = 
             stacklevel=2,
         )
     return dataset
-
-
-def load_idx_dataset(data_dir: str | os.PathLike[str]) -> Dataset:
-    """The four IDX files of any folder -> (x_train, y_train), (x_test, y_test), of any size and classes.
-
-    The files have MNIST's names. Images are (n, h, w) or (n, h, w, c), labels integers from 0, (n,).
-    Raises MissingDataError or DataFileError.
-
-    >>> (x_train, y_train), (x_test, y_test) = load_idx_dataset("fashion-mnist")  # doctest: +SKIP
-    """
-    folder = Path(data_dir).expanduser()
-    paths = {name: find_file(folder, name) for name in SHA256}
-    missing = [name for name, path in paths.items() if path is None]
-    if missing:
-        advice = BY_HAND.format(names=", ".join(SHA256), folder=folder)
-        raise MissingDataError(f"{folder}: there is no {', no '.join(missing)}. {advice}")
-
-    x_train, y_train, x_test, y_test = (read_idx(path) for path in paths.values() if path)
-    _check_pair(x_train, y_train, f"{folder} (train)")
-    _check_pair(x_test, y_test, f"{folder} (t10k)")
-    if x_train.shape[1:] != x_test.shape[1:]:
-        raise DataFileError(
-            f"{folder}: expected images of one shape, found {x_train.shape[1:]} for training and "
-            f"{x_test.shape[1:]} for testing. The four files are not of one data set."
-        )
-    return (x_train, y_train), (x_test, y_test)
 
 
 def is_mnist(dataset: Dataset) -> bool:
@@ -121,33 +92,10 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("scratchnet"))
 
 
-def find_file(folder: Path, name: str) -> Path | None:
-    """The file called `name` in `folder`, packed or not, and also with the dot that some unpackers put in."""
-    dotted = name.replace("-idx", ".idx")
-    candidates = (folder / spelling for spelling in (f"{name}.gz", name, f"{dotted}.gz", dotted))
-    return next((path for path in candidates if os.path.exists(path)), None)
-
-
 def mirrors() -> list[str]:
     """The addresses to ask, in order: the user's own, then the public ones."""
     own = os.environ.get("SCRATCHNET_MNIST_MIRROR")
     return [own, *MIRRORS] if own else list(MIRRORS)
-
-
-def _check_pair(x: np.ndarray, y: np.ndarray, where: str) -> None:
-    """Images and labels must be images and labels, one label for each image."""
-    if x.ndim not in (3, 4):
-        raise DataFileError(f"{where}: expected images of rank 3 or 4, found {x.shape}. Is it another file?")
-    if y.ndim != 1 or y.dtype.kind not in "iu":
-        found = f"{y.dtype} of shape {y.shape}"
-        raise DataFileError(f"{where}: expected integer labels of rank 1, found {found}. Is it another file?")
-    if len(x) != len(y) or len(x) == 0:
-        raise DataFileError(
-            f"{where}: expected one label for each image, found {len(x)} images and {len(y)} labels. "
-            "Take images and labels from the same data set."
-        )
-    if y.min() < 0:
-        raise DataFileError(f"{where}: expected labels from 0, found {y.min()}. Number the classes from 0.")
 
 
 def _check_like_mnist(x: np.ndarray, y: np.ndarray, folder: Path) -> None:

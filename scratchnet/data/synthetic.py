@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchnet.data.idx import DataFileError, write_idx
-from scratchnet.data.mnist import FILES, Dataset, cache_folder, load_idx_dataset
+from scratchnet.data.folder import Dataset, load_idx_dataset, write_idx_dataset
+from scratchnet.data.idx import DataFileError
+from scratchnet.data.mnist import cache_folder
 
 RECIPE = 1  # part of the folder's name: raise it whenever the same arguments give other images
 CHARACTERS = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without I and O, which look like 1 and 0
@@ -78,9 +79,7 @@ def load_synthetic(
         for n, stream in zip((n_train, n_test), streams, strict=True)
     ]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, array in zip(FILES, (array for pair in made for array in pair), strict=True):
-            write_idx(folder / f"{file}.gz", array)
+        write_idx_dataset(folder, (made[0], made[1]), CHARACTERS[:classes])
     except OSError as error:
         warnings.warn(f"{folder}: cannot keep the synthetic digits ({error})", UserWarning, stacklevel=2)
         return made[0], made[1]

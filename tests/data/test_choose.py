@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.data import choose, load_dataset, write_idx
+from scratchnet.data import choose, class_names, load_dataset, write_idx
 from scratchnet.data.idx import DataFileError, MissingDataError
 
 
@@ -58,6 +58,35 @@ def test_damaged_files_are_an_error_and_not_a_reason_for_other_data(tmp_path, sm
     folder = write_folder(tmp_path)
     (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(b"<html>not found</html>")
     with pytest.raises(DataFileError):
+        load_dataset("auto", folder)
+
+
+@pytest.mark.parametrize("name", ["mnist", "synthetic"])
+def test_a_folders_name_cannot_make_its_content_pass_for_another(name, tmp_path):
+    (tmp_path / name).mkdir()
+    assert load_dataset("auto", write_folder(tmp_path / name))[1] == f"folder {name}"
+
+
+def test_insisting_on_mnist_makes_other_content_an_error(tmp_path, recwarn):
+    with pytest.raises(DataFileError, match="other data than MNIST's"):
+        load_dataset("mnist", write_folder(tmp_path, size=28, classes=10))
+    assert len(recwarn) == 0
+
+
+def test_a_folder_tells_the_names_of_its_classes_and_nobody_else_does(tmp_path, small_synthetic):
+    (tmp_path / "classes.txt").write_text("a\nb\nc\nd\ne\nf\ng\n")
+    _, name = load_dataset("auto", write_folder(tmp_path))
+    assert class_names(name, tmp_path) == list("abcdefg")
+    assert class_names("synthetic", tmp_path) is class_names("mnist", tmp_path) is None
+
+
+def test_images_and_labels_must_be_fit_to_learn_from(tmp_path):
+    folder = write_folder(tmp_path)
+    write_idx(folder / "train-labels-idx1-ubyte.gz", np.full(21, 6, np.uint8))
+    with pytest.raises(DataFileError, match="found none of class 0"):
+        load_dataset("auto", folder)
+    write_idx(folder / "train-images-idx3-ubyte.gz", np.zeros((21, 20, 20), np.float32))
+    with pytest.raises(DataFileError, match="images of bytes, 0 to 255, found float32"):
         load_dataset("auto", folder)
 
 

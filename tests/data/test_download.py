@@ -17,8 +17,9 @@ import pytest
 
 from scratchnet.data import download, mnist
 from scratchnet.data.download import DownloadError, fetch_idx
+from scratchnet.data.folder import FILES
 from scratchnet.data.idx import DataFileError, MissingDataError, read_idx
-from scratchnet.data.mnist import FILES, load_mnist
+from scratchnet.data.mnist import load_mnist
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
 LABELS = np.arange(20, dtype=np.uint8) % 10

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from scratchnet.data import mnist
+from scratchnet.data.folder import FILES, find_file, load_idx_dataset
 from scratchnet.data.idx import DataFileError, MissingDataError, write_idx
-from scratchnet.data.mnist import FILES, data_folder, find_file, is_mnist, load_idx_dataset, load_mnist
+from scratchnet.data.mnist import data_folder, is_mnist, load_mnist
 
 REAL = os.environ.get("SCRATCHNET_DATA", "")
 RNG = np.random.default_rng(0)

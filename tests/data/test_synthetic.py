@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from scratchnet.data import synthetic
+from scratchnet.data.folder import FILES, load_idx_dataset
 from scratchnet.data.idx import read_idx
-from scratchnet.data.mnist import FILES, is_mnist, load_idx_dataset
+from scratchnet.data.mnist import is_mnist
 from scratchnet.data.synthetic import CHARACTERS, FONTS, PENS, load_synthetic
 
 
@@ -40,7 +41,7 @@ def test_they_are_white_on_black_in_the_middle(tmp_path):
 def test_they_lie_in_real_files_in_a_folder_of_their_own(tmp_path):
     dataset = small(tmp_path)
     (folder,) = tmp_path.iterdir()
-    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{name}.gz" for name in FILES)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["classes.txt", *(f"{name}.gz" for name in FILES)])
     assert same(dataset, load_idx_dataset(folder))
 
 
@@ -112,6 +113,6 @@ def test_arguments_out_of_range_are_named(wrong, tmp_path):
 def test_the_files_are_not_packed_twice_differently(tmp_path):
     for folder in ("a", "b"):
         small(tmp_path / folder)
-    a, b = (sorted((tmp_path / folder).glob("*/*")) for folder in "ab")
+    a, b = (sorted((tmp_path / folder).glob("*/*.gz")) for folder in "ab")
     assert [path.read_bytes() for path in a] == [path.read_bytes() for path in b]
     assert read_idx(a[0]).dtype == np.uint8

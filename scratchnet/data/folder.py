@@ -1,0 +1,163 @@
+"""A data set is a folder: four IDX files, and perhaps the names of the classes.
+
+    train-images-idx3-ubyte   t10k-images-idx3-ubyte   images, (n, h, w); with channels idx4, (n, h, w, c)
+    train-labels-idx1-ubyte   t10k-labels-idx1-ubyte   labels, (n,): whole numbers from 0
+    classes.txt               one name on each line, that of class 0 first
+
+The names are those that MNIST's files have had since 1998; each file may be packed (`.gz`). Any sizes,
+channels and classes will do. MNIST's relatives come as such files too, and differ in small ways:
+
+    Fashion-MNIST, KMNIST   nothing to do; a classes.txt makes the answers readable
+    EMNIST                  rename emnist-<split>-train-… to train-… and -test-… to t10k-…; every image lies
+                            on its side, x.swapaxes(1, 2) sets it up; the letters count from 1, so y - 1
+    QMNIST                  rename; of the eight numbers in a row of its labels the first is the class, y[:, 0]
+
+`write_idx_dataset` writes what such a repair gives.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from scratchnet.data.atomic import replacing
+from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write_idx
+
+Dataset = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+NAMES, MAX_NAMES = "classes.txt", 2**20  # bytes: nobody has names for so many classes
+BY_HAND = (
+    "Put the four files {names} (packed, with .gz, or unpacked) into {folder}, or set SCRATCHNET_DATA to "
+    "a folder that has them or can be written."
+)
+
+
+def load_idx_dataset(data_dir: str | os.PathLike[str]) -> Dataset:
+    """The four IDX files of any folder -> (x_train, y_train), (x_test, y_test), of any size and classes.
+
+    Images are (n, h, w) or (n, h, w, c), labels integers from 0, (n,). Raises MissingDataError if a file is
+    absent, DataFileError if one is damaged or they do not fit together.
+
+    >>> (x_train, y_train), (x_test, y_test) = load_idx_dataset("fashion-mnist")  # doctest: +SKIP
+    """
+    folder = Path(data_dir).expanduser()
+    paths = {name: find_file(folder, name) for name in FILES}
+    missing = [name for name, path in paths.items() if path is None]
+    if missing:
+        advice = BY_HAND.format(names=", ".join(FILES), folder=folder)
+        raise MissingDataError(f"{folder}: there is no {', no '.join(missing)}. {advice}")
+
+    x_train, y_train, x_test, y_test = (read_idx(path) for path in paths.values() if path)
+    _check_pair(x_train, y_train, f"{folder} (train)")
+    _check_pair(x_test, y_test, f"{folder} (t10k)")
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise DataFileError(
+            f"{folder}: expected images of one shape, found {x_train.shape[1:]} for training and "
+            f"{x_test.shape[1:]} for testing. The four files are not of one data set."
+        )
+    return (x_train, y_train), (x_test, y_test)
+
+
+def write_idx_dataset(data_dir: str | os.PathLike[str], dataset: Dataset, class_names=None) -> None:
+    """Write the four IDX files, packed, and classes.txt if there are names, into a folder, made if need be.
+
+    >>> x, y = np.zeros((6, 20, 20, 3), np.uint8), np.array([0, 1, 2] * 2, np.uint8)
+    >>> write_idx_dataset("fruit", ((x, y), (x, y)), ["apple", "pear", "quince"])
+    >>> load_idx_dataset("fruit")[0][0].shape, read_class_names("fruit")
+    ((6, 20, 20, 3), ['apple', 'pear', 'quince'])
+    """
+    folder = Path(data_dir).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in zip(FILES, (array for pair in dataset for array in pair), strict=True):
+        write_idx(folder / f"{name.replace('idx3', f'idx{array.ndim}')}.gz", array)
+    if class_names:
+        with replacing(folder / NAMES) as file:
+            file.write("".join(f"{name}\n" for name in class_names).encode())
+
+
+def read_class_names(data_dir: str | os.PathLike[str]) -> list[str] | None:
+    """The lines of the folder's classes.txt, or None if it has none. Raises DataFileError if it is malformed."""
+    path = Path(data_dir).expanduser() / NAMES
+    if not path.exists():
+        return None
+    expected = f"{path}: expected the names of the classes, one on each line"
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_NAMES:
+            raise DataFileError(f"{expected}, found what is no text file of at most {MAX_NAMES} bytes.")
+        names = [line.strip() for line in path.read_text("utf-8-sig").strip().split("\n")]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "bytes that are not UTF-8"
+        raise DataFileError(f"{expected}, found: {reason}. Save it as UTF-8 text.") from error
+    seen: set[str] = set()
+    for number, name in enumerate(names, 1):
+        if not name or not name.isprintable() or name in seen:
+            what = "a second time" if name in seen else "there"
+            raise DataFileError(f"{expected}, found {name!r} {what} in line {number}. Give each class its own name.")
+        seen.add(name)
+    return names
+
+
+def count_classes(dataset: Dataset, class_names=None, where: object = "labels") -> int:
+    """How many classes there are: at least two, each with training examples, none beyond the names.
+
+    Raises DataFileError; `where` is what it calls the data.
+
+    >>> x, y = np.zeros((6, 20, 20), np.uint8), np.array([0, 1, 2] * 2, np.uint8)
+    >>> count_classes(((x, y), (x, y)))
+    3
+    >>> count_classes(((x, y + 1), (x, y)))
+    Traceback (most recent call last):
+    scratchnet.data.idx.DataFileError: labels: expected training examples of every class from 0 to 3, found ...
+    """
+    (_, y_train), (_, y_test) = dataset
+    seen = np.unique(y_train)
+    classes = len(class_names) if class_names else int(seen[-1]) + 1
+    for y, part in ((y_train, "training"), (y_test, "test")):
+        if y.max() >= classes:
+            limit = f"as {NAMES} names {classes} classes" if class_names else "as those of the training examples"
+            raise DataFileError(
+                f"{where}: expected labels from 0 to {classes - 1}, {limit}, found {y.max()} among the {part} "
+                "examples. Number the classes from 0, in both parts alike."
+            )
+    if len(seen) < classes:
+        gap = int(np.flatnonzero(np.append(seen, -1) != np.arange(len(seen) + 1))[0])  # the first number left out
+        raise DataFileError(
+            f"{where}: expected training examples of every class from 0 to {classes - 1}, found none of class "
+            f"{gap}. Number the classes from 0 without gaps."
+        )
+    if classes < 2:
+        raise DataFileError(f"{where}: expected at least two classes, found one. There is nothing to tell apart.")
+    return classes
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """The file called `name` in `folder`, packed or not; with idx4 for images that have channels, and also with
+    the dot that some unpackers put in."""
+    ranks = [name, name.replace("idx3", "idx4")] if "idx3" in name else [name]
+    spellings = (spelling for rank in ranks for spelling in (rank, rank.replace("-idx", ".idx")))
+    candidates = (folder / f"{spelling}{suffix}" for spelling in spellings for suffix in (".gz", ""))
+    return next((path for path in candidates if os.path.exists(path)), None)
+
+
+def _check_pair(x: np.ndarray, y: np.ndarray, where: str) -> None:
+    """Images and labels must be images and labels, one label for each image."""
+    if x.ndim not in (3, 4) or 0 in x.shape[1:]:
+        raise DataFileError(f"{where}: expected images of rank 3 or 4, found {x.shape}. Is it another file?")
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        found = f"{y.dtype} of shape {y.shape}"
+        raise DataFileError(f"{where}: expected integer labels of rank 1, found {found}. Is it another file?")
+    if len(x) != len(y) or len(x) == 0:
+        raise DataFileError(
+            f"{where}: expected one label for each image, found {len(x)} images and {len(y)} labels. "
+            "Take images and labels from the same data set."
+        )
+    if y.min() < 0:
+        raise DataFileError(f"{where}: expected labels from 0, found {y.min()}. Number the classes from 0.")
