@@ -7,6 +7,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     initializers    how weights start          losses        what is minimised
     optimizers      how weights move           schedules     how fast
     model           layers in a row            training      the loop;  callbacks  what happens beside it
+    checkpoint      a training that was interrupted goes on
     team            a batch in chunks on several threads, and why the result does not depend on them
     gradcheck       is backward really the derivative of forward?
     saving          a model in one file        summary       its table of layers
@@ -21,7 +22,18 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     print(model.evaluate(*test))
 """
 
-from scratchnet.callbacks import Callback, Checkpoint, CSVLogger, ModelCheckpoint, Progress
+from scratchnet.callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateSchedule,
+    ModelCheckpoint,
+    Progress,
+    ReduceLROnPlateau,
+    TerminateOnNaN,
+)
+from scratchnet.checkpoint import Checkpoint
 from scratchnet.data import (
     DataFileError,
     digit_from_image,
@@ -70,7 +82,8 @@ __all__ = [
     "Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp",
     # the model and its training
     "Sequential", "load_model", "ModelFileError", "History", "set_threads",
-    "Callback", "Progress", "CSVLogger", "ModelCheckpoint", "Checkpoint",
+    "Callback", "Progress", "CSVLogger", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
+    "ReduceLROnPlateau", "LearningRateSchedule", "ModelCheckpoint", "Checkpoint",
     # is it right?
     "gradcheck", "GradientError",
 ]  # fmt: skip

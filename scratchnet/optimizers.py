@@ -9,11 +9,13 @@ Adam moments) it keeps per parameter *name*, so that it can be saved and restore
     Adam       m, s = running means of g and g²   p -= lr m̂ / (√ŝ + ε)       arXiv 1412.6980
     AdamW      Adam, and p -= lr λ p              weight decay apart from the gradient, arXiv 1711.05101
 
-lr is a number, or a schedule: a function from the step number (0, 1, ...) to the learning rate.
+lr is a number, or a schedule: a function from the step number (0, 1, ...) to the learning rate. `lr_scale`
+is a factor in front of it, 1 at first, for those who watch the training and find the rate too large.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -36,13 +38,14 @@ class Optimizer:
     def __init__(self, lr: float | Schedule):
         if not callable(lr) and not lr > 0:
             raise ValueError(f"lr must be a positive number or a schedule, got {lr!r}")
-        self.lr = lr
+        self.lr, self.lr_scale = lr, 1.0
         self.steps = 0
         self.memory: dict[str, tuple[np.ndarray, ...]] = {}
 
-    def learning_rate(self) -> float:
-        """The learning rate of the next step."""
-        return float(self.lr(self.steps) if callable(self.lr) else self.lr)
+    def learning_rate(self, step: int | None = None) -> float:
+        """The learning rate of the next step, or of step number `step`."""
+        step = self.steps if step is None else step
+        return self.lr_scale * float(self.lr(step) if callable(self.lr) else self.lr)
 
     def step(self, params: dict[str, np.ndarray], grads: dict[str, np.ndarray]) -> None:
         """Change every parameter in place."""
@@ -60,6 +63,12 @@ class Optimizer:
     def update(self, name, p, g, lr, *slots) -> None:
         """Change p and the slots in place: the formula."""
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        arguments = inspect.signature(type(self)).parameters.values()
+        values = [(a.name, getattr(self, a.name, a.default), a.default) for a in arguments]
+        shown = [f"{name}={value!r}" for name, value, default in values if value != default or name == "lr"]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class SGD(Optimizer):

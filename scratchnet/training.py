@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.callbacks import Callbacks, Progress
+from scratchnet.checkpoint import restore
 from scratchnet.data.batches import batches, epoch_order
 from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.optimizers import Adam, Optimizer
@@ -110,11 +112,9 @@ def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, val
     optimizer: by default Adam(1e-3); one that is passed again goes on where it was.
     loss: by default SoftmaxCrossEntropy(). validation_data: (x, y), evaluated after every epoch.
     augment: a function (images, rng) -> images, called on every chunk of a batch.
-    resume: a checkpoint file to go on from (see `callbacks.Checkpoint`).
+    resume: a checkpoint file to go on from (see `scratchnet.checkpoint`).
     verbose: show progress. Each batch's order is a function of the model's seed and the epoch alone.
     """
-    from scratchnet import callbacks as cb
-
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
@@ -124,27 +124,27 @@ def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, val
     loss = loss or SoftmaxCrossEntropy()
     run = Run(model, optimizer or Adam(1e-3), epochs, batch_size, len(x))
     if resume is not None:
-        cb.restore(run, resume)
-    listeners = cb.Callbacks(run, [*callbacks, *([cb.Progress()] if verbose else [])])
+        restore(run, resume)
+    listeners = Callbacks(run, [*callbacks, *([Progress()] if verbose else [])])
     sample = np.linspace(0, len(x) - 1, min(len(x), TRAINING_SAMPLE)).astype(np.int64)
 
     run.history.compile_seconds += model.plan.rehearse(
         lambda: rehearsal(model, loss, run.optimizer, x, y, batch_size, augment), verbose
     )
-    listeners.on_train_begin()
+    listeners.tell("on_train_begin")
     try:
         for epoch in range(run.epoch, epochs):
             run.epoch = epoch
-            listeners.on_epoch_begin()
+            listeners.tell("on_epoch_begin")
             logs = train_epoch(run, loss, x, y, augment, listeners) | evaluate(model, x[sample], y[sample])
             if validation_data is not None:
                 logs |= {f"val_{name}": value for name, value in evaluate(model, *validation_data).items()}
             run.history.epochs.append(logs)
-            listeners.on_epoch_end(logs)
+            listeners.tell("on_epoch_end", logs)
             if run.stop:
                 break
     finally:
-        listeners.on_train_end()
+        listeners.tell("on_train_end")
     return run.history
 
 
@@ -153,13 +153,13 @@ def train_epoch(run: Run, loss, x, y, augment, listeners) -> dict[str, float]:
     start, losses = time.perf_counter(), []
     for rows in batches(epoch_order(len(x), run.model.seed, run.epoch), run.batch_size):
         losses.append(train_step(run.model, loss, run.optimizer, x[rows], y[rows], augment))
-        listeners.on_batch_end({"training_loss": losses[-1]})
+        listeners.tell("on_batch_end", {"training_loss": losses[-1]})
     return {
         "epoch": run.epoch + 1,
         "training_loss": float(np.mean(losses)),
         "seconds": time.perf_counter() - start,
         "images": len(x),
-        "lr": run.optimizer.learning_rate(),
+        "lr": run.optimizer.learning_rate(run.optimizer.steps - 1),  # that of the last step
     }
 
 

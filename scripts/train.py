@@ -18,8 +18,8 @@ from scratchnet import data, report, zoo
 from scratchnet.optimizers import OPTIMIZERS
 
 
-def build_model(input_shape, classes, class_names, args):
-    """The network and how it is trained. Edit it here, or choose another one with --preset."""
+def default(classes: int = 10) -> zoo.Recipe:
+    """Two convolutions and a wide dense layer behind a dropout. Edit it here, or choose another --preset."""
     layers = [
         sn.Rescale(),
         sn.Conv2D(32, 3), sn.ReLU(), sn.MaxPool2D(2),
@@ -29,15 +29,13 @@ def build_model(input_shape, classes, class_names, args):
         sn.Dense(128), sn.ReLU(),
         sn.Dense(classes),
     ]  # fmt: skip
-    recipe = zoo.Recipe(layers, sn.Adam(1e-3), epochs=5, batch_size=128)
-    if args.preset != "default":
-        recipe = zoo.PRESETS[args.preset](classes)
-    model = sn.Sequential(recipe.layers, input_shape, args.seed, args.engine, class_names=class_names)
-    return model, recipe
+    return zoo.Recipe(layers, sn.Adam(1e-3), epochs=5, batch_size=128)
 
 
 def main(argv=None) -> int:
     args = parse_args(argv)
+    if args.list_presets:
+        return list_presets()
     if args.threads:
         sn.set_threads(args.threads)
     try:
@@ -53,7 +51,8 @@ def main(argv=None) -> int:
         print(f"error: the preset {args.preset} does not fit images of {size}: {error}", file=sys.stderr)
         return 2
     x, y = x[: args.limit], y[: args.limit]
-    train, val = sn.train_val_split(y, min(5000, max(1, len(y) // 10)), args.seed)
+    held_out = recipe.validation if isinstance(recipe.validation, float) else min(recipe.validation, len(y) // 10)
+    train, val = sn.train_val_split(y, held_out or 1, args.seed)
     optimizer = choose_optimizer(args, recipe)
     epochs, batch_size = args.epochs or recipe.epochs, args.batch_size or recipe.batch_size
 
@@ -65,6 +64,7 @@ def main(argv=None) -> int:
         print(f"{dataset}: {counts}")
 
     callbacks = [
+        *recipe.callbacks,
         sn.ModelCheckpoint(out / "model.safetensors"),
         sn.Checkpoint(out / "checkpoint.safetensors"),
         sn.CSVLogger(out / "history.csv"),
@@ -90,6 +90,28 @@ def main(argv=None) -> int:
     return 0
 
 
+PRESETS = {"default": default, **zoo.PRESETS}
+
+
+def build_model(input_shape, classes, class_names, args):
+    """The network that the preset names, and how it is trained."""
+    recipe = PRESETS[args.preset](classes)
+    model = sn.Sequential(recipe.layers, input_shape, args.seed, args.engine, class_names=class_names)
+    return model, recipe
+
+
+def list_presets() -> int:
+    """Every preset's name, what it is, its number of parameters for MNIST, and how it is trained."""
+    for name, make in PRESETS.items():
+        recipe = make(10)
+        model = sn.Sequential(recipe.layers, (28, 28, 1), engine="numpy")
+        trained, kept = (sum(a.size for a in arrays.values()) for arrays in (model.parameters(), model.state()))
+        size = f"{trained + kept:,} parameters" + (f" ({trained:,} trained)" if kept else "")
+        print(f"{name:<14} {(make.__doc__ or '').splitlines()[0]}")
+        print(f"{'':<14} {size}; {recipe}")
+    return 0
+
+
 def choose_optimizer(args, recipe):
     """The recipe's optimizer, unless --optimizer or --lr ask for another."""
     if not (args.optimizer or args.lr):
@@ -101,8 +123,9 @@ def choose_optimizer(args, recipe):
 def parse_args(argv):
     parser = argparse.ArgumentParser(description="Train a digit classifier.", epilog="Data: see README.md.")
     add = parser.add_argument
-    add("--preset", choices=["default", *zoo.PRESETS], default="default",
+    add("--preset", choices=list(PRESETS), default="default",
         help="the network in this script, or one of scratchnet.zoo")
+    add("--list-presets", action="store_true", help="say what each preset is, and stop")
     add("--data-dir", help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
     add("--dataset", choices=data.CHOICES, default="auto", help="auto: MNIST, or synthetic digits without it")
     add("--epochs", type=at_least_one, help="passes over the training set (default: the recipe's)")

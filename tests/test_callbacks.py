@@ -2,7 +2,9 @@
 
 import contextlib
 import csv
+import errno
 import io
+import math
 import os
 import re
 import subprocess
@@ -180,27 +182,55 @@ def test_csv_logger_is_up_to_date_after_every_epoch(stripes, tmp_path):
 
 def test_csv_logger_takes_a_column_that_comes_later(tmp_path):
     epochs = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.4, "val_loss": 0.6}]
-    sn.CSVLogger(tmp_path / "h.csv").on_epoch_end(SimpleNamespace(history=History(epochs)), epochs[-1])
+    run = SimpleNamespace(history=History(epochs))
+    sn.CSVLogger(tmp_path / "h.csv").on_epoch_end(run, epochs[-1])
     assert (tmp_path / "h.csv").read_text().split() == ["epoch,loss,val_loss", "1,0.5,", "2,0.4,0.6"]
 
 
 # ModelCheckpoint
 
 
-def saved_after(values, monitor):
+def saved_after(values, monitor, **options):
     """The epochs after which ModelCheckpoint saves, if `monitor` takes these values."""
-    saved, history = [], History()
-    callback = sn.ModelCheckpoint("best.safetensors", monitor)
+    saved = []
+    callback = sn.ModelCheckpoint("best.safetensors", monitor, **options)
+    callback.on_train_begin(None)
     for epoch, value in enumerate(values):
         model = SimpleNamespace(save=lambda path, epoch=epoch: saved.append(epoch))
-        history.epochs.append({monitor: value})
-        callback.on_epoch_end(SimpleNamespace(history=history, model=model), history.epochs[-1])
+        callback.on_epoch_end(SimpleNamespace(model=model), {monitor: value})
     return saved
 
 
 def test_model_checkpoint_saves_what_is_better_than_ever_before():
     assert saved_after([0.5, 0.7, 0.6, 0.7, 0.8, 0.1], "val_accuracy") == [0, 1, 4]
     assert saved_after([0.5, 0.7, 0.4, 0.4, 0.3, 0.9], "val_loss") == [0, 2, 4]
+    assert saved_after([0.5, 0.7, 0.4], "val_loss", mode="max") == [0, 1]
+
+
+def test_model_checkpoint_is_not_stuck_with_a_first_value_that_is_no_number():
+    assert saved_after([math.nan, 0.5, math.nan, 0.4, -math.inf, 0.3], "val_loss") == [1, 3, 5]
+    assert saved_after([math.inf, 0.5], "val_loss") == [1]
+
+
+def test_model_checkpoint_can_keep_the_last_model_and_not_the_best():
+    assert saved_after([0.5, 0.7, 0.6], "val_loss", save_best_only=False) == [0, 1, 2]
+
+
+def test_a_disk_that_is_full_is_one_warning_and_the_model_is_saved_when_there_is_room(stripes, tmp_path, monkeypatch):
+    model, path, tries = network(), tmp_path / "new" / "best.safetensors", []
+
+    def save(target):
+        tries.append(target)
+        if len(tries) < 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sn.Sequential.save(model, target)
+
+    monkeypatch.setattr(model, "save", save)
+    callback = sn.ModelCheckpoint(path, "lr")  # constant: the first value stays the best
+    with pytest.warns(UserWarning, match="best.safetensors could not be written: No space left .* goes on") as caught:
+        model.fit(*stripes, epochs=5, callbacks=[callback], verbose=False)
+    assert len(caught) == 1 and len(tries) == 3
+    assert sn.load_model(path, "numpy").predict(stripes[0]).shape == (80, 4)
 
 
 def test_the_saved_model_is_the_one_with_the_best_accuracy(stripes, tmp_path):

@@ -38,10 +38,11 @@ MAY_IMPORT = {
     "saving": {"data"},
     "plan": {"layers", "team"},
     "compiled": {"layers", "losses", "optimizers", "plan", "randomness", "team"},
-    "callbacks": {"saving"},
-    "training": {"callbacks", "data", "layers", "losses", "optimizers", "randomness", "team"},
+    "callbacks": {"data"},
+    "checkpoint": {"callbacks", "saving"},
+    "training": {"callbacks", "checkpoint", "data", "layers", "losses", "optimizers", "randomness", "team"},
     "model": {"compiled", "layers", "losses", "plan", "randomness", "saving", "summary", "team", "training"},
-    "zoo": {"layers", "optimizers"},
+    "zoo": {"callbacks", "layers", "optimizers"},
     "report": {"data", "metrics", "summary", "team"},
 }
 

@@ -68,3 +68,16 @@ def test_the_two_editions_of_two_conv_differ_only_in_their_training():
     a, b = PRESETS["two-conv"](10), PRESETS["two-conv-adam"](10)
     assert [repr(layer) for layer in a.layers] == [repr(layer) for layer in b.layers]
     assert isinstance(a.optimizer, sn.RMSprop) and isinstance(b.optimizer, sn.Adam)
+
+
+def test_vgg_bn_is_trained_as_published():
+    recipe = PRESETS["vgg-bn"](10)
+    assert str(recipe) == (
+        "Adam(lr=0.001), batch 128, 20 epochs, 5,000 held out, EarlyStopping(monitor='val_accuracy', patience=5), "
+        "ReduceLROnPlateau(factor=0.5, patience=3, min_lr=1e-07)"
+    )
+    assert recipe.callbacks[0].restore_best_weights and recipe.callbacks[1].monitor == "val_loss"
+
+
+def test_a_tenth_is_held_out_for_two_conv_adam_and_5000_for_pyramid():
+    assert PRESETS["two-conv-adam"](10).validation == 0.1 and PRESETS["pyramid"](10).validation == 5000

@@ -1,0 +1,71 @@
+"""When to stop: early stopping, and an end without an error for a training that diverged.
+
+A network that has learned what the examples have in common goes on to learn the examples by heart: the
+training loss still falls, the validation loss rises. The number of epochs is therefore a parameter that
+limits what the network can express, and the validation set chooses it (Prechelt 1998, "Early stopping - but
+when?"). Some bad luck is allowed for: `patience` epochs without improvement.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from scratchnet.callbacks.base import Callback
+from scratchnet.callbacks.monitor import Monitor, patience_of
+
+
+class EarlyStopping(Monitor):
+    """Stop after `patience` epochs in a row without improvement; go back to the best epoch's weights.
+
+    min_delta: what is smaller is no improvement. restore_best_weights: when the training ends, however it ends,
+    the model gets the parameters and BatchNorm statistics back that it had after its best epoch.
+
+    >>> stop = EarlyStopping("val_accuracy", patience=5)
+    >>> history = model.fit(x, y, epochs=2, validation_data=(x, y), callbacks=[stop], verbose=False)
+    """
+
+    arguments = ("monitor", "mode", "min_delta", "patience", "restore_best_weights")
+    memory = ("best", "best_epoch", "wait", "best_weights")
+
+    def __init__(self, monitor="val_loss", patience=0, mode="auto", min_delta=0.0, restore_best_weights=True):
+        super().__init__(monitor, mode, min_delta)
+        self.patience = patience_of("EarlyStopping: patience", patience)
+        self.restore_best_weights = bool(restore_best_weights)
+
+    def on_train_begin(self, run):
+        super().on_train_begin(run)
+        self.wait = self.best_epoch = 0  # best_epoch counts from 1
+        self.best_weights: dict[str, np.ndarray] = {}
+
+    def on_epoch_end(self, run, logs):
+        if self.improved(logs):
+            self.wait, self.best_epoch = 0, run.epoch + 1
+            if self.restore_best_weights:
+                self.best_weights = {name: array.copy() for name, array in weights(run.model).items()}
+        else:
+            self.wait += 1
+            run.stop = run.stop or self.wait >= max(self.patience, 1)
+
+    def on_train_end(self, run):
+        for name, array in self.best_weights.items():
+            weights(run.model)[name][...] = array
+
+
+class TerminateOnNaN(Callback):
+    """End a training whose loss becomes NaN or infinite with a warning, where it would be an error.
+
+    The history has the epochs before, and the model is as it was before the step that diverged.
+
+    >>> history = model.fit(x, y, callbacks=[TerminateOnNaN()], verbose=False)
+    """
+
+    def on_divergence(self, run, error) -> bool:
+        warnings.warn(str(error), stacklevel=2)
+        return True
+
+
+def weights(model) -> dict[str, np.ndarray]:
+    """All arrays of a model, trained or not: the live ones."""
+    return {**model.parameters(), **model.state()}

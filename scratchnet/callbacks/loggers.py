@@ -1,0 +1,53 @@
+"""The history as a file, and functions as callbacks."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from scratchnet.callbacks.base import Callback, surviving
+from scratchnet.data.atomic import replacing
+
+
+class CSVLogger(Callback):
+    """One line per epoch in a CSV file, up to date after every epoch, so that it can be watched and plotted.
+
+    The file is the history, written anew each time: a resumed training leaves no line twice.
+
+    >>> history = model.fit(x, y, epochs=2, callbacks=[CSVLogger("history.csv")], verbose=False)
+    """
+
+    def __init__(self, path):
+        self.path = path
+
+    def on_train_begin(self, run):
+        self.warned = False
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+
+    def on_epoch_end(self, run, logs):
+        names = dict.fromkeys(name for epoch in run.history.epochs for name in epoch)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, fieldnames=list(names))
+        writer.writeheader()
+        writer.writerows(run.history.epochs)
+        with surviving(self, self.path), replacing(self.path) as file:
+            file.write(text.getvalue().encode())
+
+
+class LambdaCallback(Callback):
+    """A callback made of functions, for what is too small for a class. They get what the hooks get.
+
+    >>> def shout(run, logs):
+    ...     print(f"epoch {run.epoch + 1}!")
+    >>> history = model.fit(x, y, callbacks=[LambdaCallback(on_epoch_end=shout)], verbose=False)
+    epoch 1!
+    """
+
+    def __init__(self, **hooks):
+        """hooks: on_train_begin(run), on_epoch_begin(run), on_batch_end(run, logs), on_epoch_end(run, logs), ..."""
+        known = [name for name in vars(Callback) if name.startswith("on_")]
+        for name, function in hooks.items():
+            if name not in known or not callable(function):
+                raise TypeError(f"LambdaCallback: expected functions for {', '.join(known)}; got {name}={function!r}")
+            setattr(self, name, function)

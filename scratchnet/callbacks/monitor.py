@@ -1,0 +1,60 @@
+"""Is this epoch better than the best so far?
+
+A loss is better when it is lower, an accuracy when it is higher, and a value that is not a finite number is
+never better than anything: comparisons with NaN are all false, and a best of NaN could never be beaten.
+"""
+
+from __future__ import annotations
+
+import math
+
+from scratchnet.callbacks.base import Callback
+
+MODES = ("auto", "min", "max")
+
+
+class Monitor(Callback):
+    """The part that callbacks share which watch one quantity of the history.
+
+    monitor: its name, such as "val_loss". mode: "min" or "max", which is better; "auto" is "max" for an accuracy.
+    min_delta: by how much a value must be better to count.
+
+    >>> watch = Monitor("val_loss")
+    >>> watch.on_train_begin(run=None)
+    >>> [watch.improved({"val_loss": value}) for value in (float("nan"), 0.5, 0.7, 0.4)]
+    [False, True, False, True]
+    """
+
+    arguments: tuple[str, ...] = ("monitor", "mode", "min_delta")
+    memory: tuple[str, ...] = ("best",)
+
+    def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0):
+        if mode not in MODES:
+            raise ValueError(f'{type(self).__name__}: mode must be "auto", "min" or "max", got {mode!r}')
+        if not min_delta >= 0:
+            raise ValueError(f"{type(self).__name__}: min_delta must be 0 or more, got {min_delta!r}")
+        self.monitor, self.mode, self.min_delta = monitor, mode, float(min_delta)
+        self.best: float | None = None
+
+    def on_train_begin(self, run):
+        self.best = None
+
+    def improved(self, logs: dict[str, float]) -> bool:
+        """Whether the monitored value is better than ever before; if so it is the best from now on."""
+        if self.monitor not in logs:
+            raise KeyError(f"{type(self).__name__}: {self.monitor!r} was not recorded. Recorded: {', '.join(logs)}")
+        value = logs[self.monitor]
+        if not math.isfinite(value):
+            return False
+        sign = 1 if self.mode == "max" or (self.mode == "auto" and self.monitor.endswith("accuracy")) else -1
+        if self.best is not None and not sign * (value - self.best) > self.min_delta:
+            return False
+        self.best = value
+        return True
+
+
+def patience_of(name: str, epochs: int, least: int = 0) -> int:
+    """A number of epochs, or an error that names the argument."""
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < least:
+        raise ValueError(f"{name} must be a whole number of epochs, {least} or more, got {epochs!r}")
+    return epochs

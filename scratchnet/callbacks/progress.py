@@ -1,0 +1,63 @@
+"""What is printed while a model is trained."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from scratchnet.callbacks.base import Callback
+
+
+class Progress(Callback):
+    """A live line on a terminal; elsewhere (a file, a pipe, a notebook log) one flushed line per epoch."""
+
+    def on_train_begin(self, run):
+        from rich.console import Console
+
+        self.console = Console()
+        self.bar: Any = None
+
+    def on_epoch_begin(self, run):
+        if not self.console.is_terminal:
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, TextColumn("loss {task.fields[loss]:.4f}"),
+                            console=self.console, transient=True)  # fmt: skip
+        self.bar.start()
+        title = f"epoch {run.epoch + 1}/{run.epochs}"
+        for logs in run.history.epochs[-1:]:  # the accuracy so far: that of the epoch before
+            title += f"  accuracy {logs.get('val_accuracy', logs['accuracy']):.2%}"
+        self.task = self.bar.add_task(title, total=run.batches_per_epoch, loss=float("nan"))
+        self.done, self.smooth, self.shown = 0, None, time.monotonic()
+
+    def on_batch_end(self, run, logs):
+        if self.bar is None:
+            return
+        value, self.done = logs["training_loss"], self.done + 1
+        self.smooth = value if self.smooth is None else 0.95 * self.smooth + 0.05 * value
+        if time.monotonic() - self.shown > 0.1:
+            self.bar.update(self.task, completed=self.done, loss=self.smooth)
+            self.shown = time.monotonic()
+
+    def on_epoch_end(self, run, logs):
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+        print(epoch_line(run, logs), flush=True)
+
+    def on_train_end(self, run):
+        if self.bar is not None:  # interrupted: give the terminal back
+            self.bar.stop()
+
+
+def epoch_line(run, logs: dict[str, float]) -> str:
+    """epoch 1/5  loss 0.0712  accuracy 97.86 %  val_loss 0.0745  val_accuracy 97.70 %  12.3 s"""
+    words = [f"epoch {run.epoch + 1:>{len(str(run.epochs))}}/{run.epochs}"]
+    for name, value in logs.items():
+        if name.endswith("accuracy"):
+            words.append(f"{name} {value:.2%}".replace("%", " %"))
+        elif name.endswith("loss") and name != "training_loss":
+            words.append(f"{name} {value:.4f}")
+    return "  ".join([*words, f"{logs['seconds']:.1f} s"])
