@@ -10,6 +10,8 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     checkpoint      a training that was interrupted goes on
     team            a batch in chunks on several threads, and why the result does not depend on them
     gradcheck       is backward really the derivative of forward?
+    health          what happens inside        doctor        what it means, in words
+    lr_finder       which learning rate?
     saving          a model in one file        summary       its table of layers
 
     import scratchnet as sn
@@ -46,6 +48,7 @@ from scratchnet.data import (
     write_idx_dataset,
 )
 from scratchnet.gradcheck import GradientError, gradcheck
+from scratchnet.health import Health
 from scratchnet.layers import (
     AvgPool2D,
     BatchNorm,
@@ -61,6 +64,7 @@ from scratchnet.layers import (
     Rescale,
 )
 from scratchnet.losses import SoftmaxCrossEntropy
+from scratchnet.lr_finder import LearningRates, lr_find
 from scratchnet.model import Sequential, load_model
 from scratchnet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from scratchnet.saving import ModelFileError
@@ -84,6 +88,8 @@ __all__ = [
     "Sequential", "load_model", "ModelFileError", "History", "set_threads",
     "Callback", "Progress", "CSVLogger", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
     "ReduceLROnPlateau", "LearningRateSchedule", "ModelCheckpoint", "Checkpoint",
+    # is it well?
+    "Health", "lr_find", "LearningRates",
     # is it right?
     "gradcheck", "GradientError",
 ]  # fmt: skip

@@ -199,12 +199,17 @@ class Sequential:
             "class_names": self.class_names, "layers": layers,
         }  # fmt: skip
 
-    def untrained_copy(self) -> Sequential:
-        """A model of the same architecture and engine with parameters of its own, as they were at the start."""
+    def untrained_copy(self, engine: str | None = None, dtype: Any = None) -> Sequential:
+        """A model of the same architecture with parameters of its own, as they were at the start.
+
+        engine, dtype: by default those of this model.
+        """
         layers = copy.deepcopy(self.layers)
         for layer in layers:
             layer.taken = False
-        return Sequential(layers, self.input_shape, self.seed, self.engine, self.dtype, self.class_names)
+        return Sequential(
+            layers, self.input_shape, self.seed, engine or self.engine, dtype or self.dtype, self.class_names
+        )
 
     def save(self, path) -> None:
         """Write architecture, preprocessing, class names and all arrays into one safetensors file."""

@@ -42,7 +42,7 @@ def write_run(out, model, history, test, settings: dict[str, Any]) -> dict[str, 
     return metrics
 
 
-def write_json(path, data: dict[str, Any]) -> None:
+def write_json(path, data: Any) -> None:
     """Indented JSON, written whole or not at all."""
     with replacing(path) as file:
         file.write(json.dumps(data, indent=2, default=str).encode() + b"\n")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import scratchnet as sn
-from scratchnet import data, report, zoo
+from scratchnet import data, doctor, metrics, report, zoo
 from scratchnet.optimizers import OPTIMIZERS
 
 
@@ -56,6 +56,8 @@ def main(argv=None) -> int:
     optimizer = choose_optimizer(args, recipe)
     epochs, batch_size = args.epochs or recipe.epochs, args.batch_size or recipe.batch_size
 
+    if args.doctor and not healthy(model, x[train], y[train]):
+        return 1
     out = Path(args.resume or args.out or f"runs/{time.strftime('%Y-%m-%d_%H%M%S')}-{args.preset}")
     out.mkdir(parents=True, exist_ok=True)
     if not args.quiet:
@@ -68,6 +70,7 @@ def main(argv=None) -> int:
         sn.ModelCheckpoint(out / "model.safetensors"),
         sn.Checkpoint(out / "checkpoint.safetensors"),
         sn.CSVLogger(out / "history.csv"),
+        health := sn.Health(out / "health.csv", x[train], y[train]),
     ]
     try:
         history = model.fit(
@@ -83,10 +86,15 @@ def main(argv=None) -> int:
         return 2
 
     best = sn.load_model(out / "model.safetensors", args.engine)
+    confusion = metrics.confusion_matrix(y[val], best.predict(x[val]).argmax(axis=1), best.shapes[-1][0])
+    findings = doctor.findings(history, health.rows, y[train], confusion, class_names)
+    report.write_json(out / "findings.json", findings)
     used = {"dataset": dataset, "epochs": epochs, "batch_size": batch_size}
     used |= {"optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr}
-    metrics = report.write_run(out, best, history, test, vars(args) | used)
-    print(f"test accuracy {metrics['test_accuracy']:.2%}, test loss {metrics['test_loss']:.4f}: {out}")
+    result = report.write_run(out, best, history, test, vars(args) | used)
+    if not args.quiet:
+        print(*map(doctor.line, findings), sep="\n")
+    print(f"test accuracy {result['test_accuracy']:.2%}, test loss {result['test_loss']:.4f}: {out}")
     return 0
 
 
@@ -112,6 +120,17 @@ def list_presets() -> int:
     return 0
 
 
+def healthy(model, x, y) -> bool:
+    """Print what the doctor says before the training; whether all checks passed."""
+    checks = []
+    for check in doctor.examine(model, x, y):
+        print(check, flush=True)
+        checks.append(check.passed)
+    if not all(checks):
+        print(f"error: {checks.count(False)} of {len(checks)} checks failed; not trained", file=sys.stderr)
+    return all(checks)
+
+
 def choose_optimizer(args, recipe):
     """The recipe's optimizer, unless --optimizer or --lr ask for another."""
     if not (args.optimizer or args.lr):
@@ -135,6 +154,8 @@ def parse_args(argv):
     add("--seed", type=int, default=0, help="decides weights, order, dropout and the validation split")
     add("--threads", type=at_least_one, help="default: all processors this process may use")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
+    add("--doctor", action="store_true",
+        help="check model and data first; train only if all is well, else exit with code 1")
     add("--limit", type=at_least_one, help="use only the first so many training images")
     add("--out", help="folder of the run (default: runs/<time>-<preset>)")
     add("--resume", metavar="RUN", help="go on with the run in this folder")

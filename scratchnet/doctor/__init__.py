@@ -1,0 +1,13 @@
+"""The doctor: what is wrong with a training, in words.
+
+    examine     before: is everything connected? A minute of checks that would have saved an hour of training
+    findings    after: what the history, the layers' health and the answers say, and what to do about it
+
+    for check in doctor.examine(model, x, y):
+        print(check)
+"""
+
+from scratchnet.doctor.after import findings, line
+from scratchnet.doctor.before import Check, examine
+
+__all__ = ["Check", "examine", "findings", "line"]

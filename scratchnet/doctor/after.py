@@ -1,0 +1,230 @@
+"""After a training: what its numbers say, in sentences that end with what to do.
+
+Three witnesses are heard. The *history* tells how the loss moved, of the training set and of the validation
+set. The layers' *health* tells how large the steps were and which units died. The *answers* tell which classes
+the model never names. A finding is {"level": "warning" | "note" | "good", "text": ...}.
+
+The yardstick for a loss is what guessing costs: who knows how frequent each class is and nothing else, and says
+so, has on average a loss of
+
+    H = -Σ_k p_k log p_k            the entropy of the labels; log(classes) if all classes are equally frequent
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+
+Finding = dict[str, str]
+LEVELS = {"warning": "✗", "note": "·", "good": "✓"}
+
+# Parts of H. A loss above the first is no better than guessing; one below the second has learned half of what there
+# is to know; a training loss that rises by the third does more than flutter.
+NOTHING, LEARNED, SWING = 0.95, 0.5, 0.05
+# Update ratios a hundred times smaller and larger than the healthy 1e-3. The very first step may be larger: biases
+# are still 0, and Adam takes a step of full length in every direction.
+TINY_STEP, HUGE_STEP, FIRST_STEP = 1e-5, 0.1, 0.5
+# With too high a learning rate "as much as 40 % of your network can be dead" (CS231n, "Neural Networks 1").
+DEAD = 0.4
+# Over-fitting is a validation loss so many times its minimum. Prechelt 1998 ("Early stopping, but when?") stops at
+# 1.05; but the loss of a few thousand images of which 1 % are errors is itself uncertain by 10 %.
+OVERFIT = 1.2
+# The last epoch was the best, and took 5 % off the validation loss: there is more to gain.
+STILL_FALLING = 0.95
+# With 3 to 1 one is right three times in four by always giving the same answer.
+IMBALANCE = 3.0
+LOWER = "Try a tenth of it; scripts/lr_find.py suggests one."
+
+
+def findings(history, health=(), labels=None, confusion=None, class_names=None) -> list[Finding]:
+    """What a training's record says, warnings first.
+
+    history: the History that fit returned. health: the `rows` of a `health.Health`. labels: those it was trained
+    on. confusion: the best model's confusion matrix on the validation set (`metrics.confusion_matrix`).
+    What is not given is not judged.
+
+    >>> history = History([{"loss": 0.5, "val_loss": 0.5}, {"loss": 0.1, "val_loss": 0.9}])
+    >>> findings(history)[0]["text"]
+    'Over-fitting: from epoch 2 on the validation loss rose (0.5 to 0.9) ...'
+    """
+    epochs, guess = history.epochs, None if labels is None else entropy(labels)
+    found: list[Finding] = []
+    if (first := first_not_finite(epochs)) is not None:
+        diverged = f"Diverged: since epoch {first + 1} the loss is not a number. The learning rate is too high."
+        found.append(warning(f"{diverged} {LOWER}"))
+    elif epochs:
+        found += [*learning(epochs, health, guess), *dead_units(health), *fitting(epochs, guess)]
+    found += [*imbalance(labels, class_names), *never_predicted(confusion, class_names)]
+    return sorted(found, key=lambda finding: list(LEVELS).index(finding["level"]))
+
+
+def line(finding: Finding) -> str:
+    """A finding as it is printed: ✗ for a warning, · for a note, ✓ for what is good.
+
+    >>> print(line(good("All is well.")))
+    ✓ All is well.
+    """
+    return f"{LEVELS[finding['level']]} {finding['text']}"
+
+
+def warning(text: str) -> Finding:
+    """Something is wrong."""
+    return {"level": "warning", "text": text}
+
+
+def note(text: str) -> Finding:
+    """Something could be better."""
+    return {"level": "note", "text": text}
+
+
+def good(text: str) -> Finding:
+    """Something is as it should be."""
+    return {"level": "good", "text": text}
+
+
+def entropy(labels) -> float:
+    """-Σ p log p of the labels' frequencies: the loss of the best guess that looks at no image.
+
+    >>> round(entropy(np.array([0, 1, 2, 3])), 4)
+    1.3863
+    """
+    counts = class_counts(labels)
+    p = counts[counts > 0] / counts.sum()
+    return float(-(p * np.log(p)).sum())
+
+
+def class_counts(labels) -> np.ndarray:
+    """How often each class occurs, (classes,); labels are class numbers or one-hot."""
+    labels = np.asarray(labels)
+    return np.bincount(labels.argmax(axis=1) if labels.ndim == 2 else labels)
+
+
+def first_not_finite(epochs) -> int | None:
+    """The first epoch, from 0, with a loss that is infinite or nan."""
+    return next((i for i, e in enumerate(epochs) if not math.isfinite(e["loss"] + e.get("val_loss", 0.0))), None)
+
+
+# is the learning rate right?
+
+
+def learning(epochs, health, guess) -> Iterator[Finding]:
+    """Did the loss fall? If not, were the steps too large or too small?"""
+    loss = [epoch["loss"] for epoch in epochs]
+    moving = max(epoch.get("training_loss", 0.0) for epoch in epochs)
+    rises = sum(after - before > SWING * (guess or max(loss)) for before, after in pairwise(loss))
+    first, usual = step_sizes(health)
+    learned = guess is None or loss[-1] < LEARNED * guess
+    if usual > HUGE_STEP or (first > FIRST_STEP and not learned):
+        yield warning(f"The learning rate is too high: {step_of(max(first, usual))}. {LOWER}")
+    elif guess and moving > 1.1 * guess:
+        yield warning(f"The learning rate is too high: the loss rose to {moving:.3g}, a guess has {guess:.3g}. {LOWER}")
+    elif rises >= 2 and 3 * rises >= len(loss) - 1:
+        swings = f"The training loss goes up and down ({rises} rises in {len(loss)} epochs)"
+        yield warning(f"{swings}: lower the learning rate, or let a schedule lower it.")
+    elif usual < TINY_STEP and not learned:
+        yield warning(f"The learning rate is too low: {step_of(usual)}. Try ten times as much, or more.")
+    elif guess and loss[-1] > NOTHING * guess:
+        nothing = f"Nothing was learned: the training loss is {loss[-1]:.3g}, that of a guess {guess:.3g}"
+        yield warning(f"{nothing}. scripts/train.py --doctor looks for the cause.")
+    elif learned and TINY_STEP < usual < HUGE_STEP:
+        yield good(f"The learning rate fits: {step_of(usual)}.")
+
+
+def step_of(ratio: float) -> str:
+    """An update ratio in words."""
+    return f"a step changes a layer by {ratio:.0e} of its size (1e-3 is usual)"
+
+
+def step_sizes(health) -> tuple[float, float]:
+    """The update ratio of the first recorded step, and the usual one later: medians over layers, then over steps."""
+    steps: dict[int, list[float]] = {}
+    for row in health:
+        if row["update_ratio"] is not None:
+            steps.setdefault(row["step"], []).append(row["update_ratio"])
+    medians = [float(np.median(steps[step])) for step in sorted(steps)]
+    return (medians[0], float(np.median(medians[1:] or medians))) if medians else (math.nan, math.nan)
+
+
+def dead_units(health) -> Iterator[Finding]:
+    """Which ReLUs have lost their units, and since when?"""
+    layers: dict[str, list[tuple[int, float]]] = {}
+    for row in health:
+        if row["dead_share"] is not None:
+            layers.setdefault(row["layer"], []).append((row["step"], row["dead_share"]))
+    lost = []
+    for name, records in layers.items():
+        if (share := records[-1][1]) >= DEAD:
+            alive = [i for i, record in enumerate(records) if record[1] < DEAD]
+            step = records[alive[-1] + 1 if alive else 0][0]
+            lost.append(f"{'all' if share == 1 else f'{share:.0%}'} of {name} since step {step} or earlier")
+    if lost:
+        cure = "A lower learning rate or a BatchNorm before it keeps units alive."
+        yield warning(f"Dead units, 0 for every image: {', '.join(lost)}. {cure}")
+    shares = {name: records[-1][1] for name, records in layers.items()}
+    if shares and max(shares.values()) < DEAD:
+        worst = max(shares, key=lambda name: shares[name])
+        yield good(f"The ReLUs are alive: at most {shares[worst]:.0%} of a layer's units are dead ({worst}).")
+
+
+# did it learn the right thing?
+
+
+def fitting(epochs, guess) -> Iterator[Finding]:
+    """Over-fitting, under-fitting, or stopped too early?"""
+    loss, moving = [epoch["loss"] for epoch in epochs], epochs[-1].get("training_loss", math.inf)
+    learned = guess is None or loss[-1] <= LEARNED * guess
+    if guess and moving < LEARNED * guess < loss[-1] / 2:
+        lag = f"In evaluation the training set's loss is {loss[-1]:.3g}, in training it was {moving:.3g}"
+        cure = "Train longer, or give it a smaller momentum."
+        yield warning(f"{lag}: the running averages of a BatchNorm lag behind. {cure}")
+    elif guess and not learned and loss[-1] <= NOTHING * guess:
+        under = f"Under-fitting: even on the training set the loss is {loss[-1]:.3g}, that of a guess {guess:.3g}"
+        yield note(f"{under}. Train longer, with a higher learning rate, or a larger network.")
+    elif guess and learned:
+        yield good(f"The training loss fell to {loss[-1]:.3g}; that of a guess is {guess:.3g}.")
+    val = [epoch["val_loss"] for epoch in epochs if "val_loss" in epoch]
+    if len(val) < len(loss) or len(val) < 2:
+        return
+    best = int(np.argmin(val))
+    if val[-1] > OVERFIT * val[best] and loss[-1] < loss[best]:
+        rose = f"the validation loss rose ({val[best]:.3g} to {val[-1]:.3g})"
+        fell = f"the training loss fell ({loss[best]:.3g} to {loss[-1]:.3g})"
+        cure = "Stop there, or use more images, dropout or augmentation."
+        yield warning(f"Over-fitting: from epoch {best + 2} on {rose} while {fell}. {cure}")
+    elif best == len(val) - 1 and val[-1] < STILL_FALLING * val[-2]:
+        yield note("The last epoch was the best and the validation loss still falls: train longer.")
+    elif learned:
+        yield good(f"The validation loss has reached its floor, {val[best]:.3g} in epoch {best + 1} of {len(val)}.")
+
+
+# the classes
+
+
+def imbalance(labels, class_names) -> Iterator[Finding]:
+    """Are some classes much rarer than others?"""
+    if labels is None:
+        return
+    counts = class_counts(labels)
+    few, many = int(counts.argmin()), int(counts.argmax())
+    if counts[many] > IMBALANCE * counts[few]:
+        most = f"{counts[many]:,} training images of class {title(many, class_names)}"
+        least = f"{counts[few]:,} of class {title(few, class_names)}"
+        yield note(f"There are {most} and {least}: look at each class's recall, not at the accuracy.")
+
+
+def never_predicted(confusion, class_names) -> Iterator[Finding]:
+    """Are there classes that the model never names?"""
+    if confusion is None:
+        return
+    missing = np.flatnonzero((confusion.sum(axis=0) == 0) & (confusion.sum(axis=1) > 0))
+    if len(missing):
+        names = ", ".join(title(int(k), class_names) for k in missing)
+        yield warning(f"The model never answers {names}, though the validation set has such images.")
+
+
+def title(k: int, class_names) -> str:
+    """A class's name, or its number."""
+    return class_names[k] if class_names else str(k)

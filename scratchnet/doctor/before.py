@@ -1,0 +1,149 @@
+"""Before a training: is everything connected?
+
+A network with a wrong gradient, a pair of shuffled labels or images that were never scaled still trains, only
+worse than it could, and nothing says so. Each of these checks takes seconds and catches one such mistake
+(Karpathy, "A Recipe for Training Neural Networks" and CS231n, "Before learning: sanity checks").
+All of them work on copies of the model: nothing of it is changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from scratchnet.gradcheck import GradientError, gradcheck
+from scratchnet.layers import Dropout, Rescale
+from scratchnet.losses import SoftmaxCrossEntropy, one_hot
+from scratchnet.optimizers import Adam
+from scratchnet.training import train_step
+
+SAMPLE, BATCH, FEW = 256, 32, 4  # images for the loss, for the batch that is learned by heart, for the gradients
+UNDECIDED = 0.2  # the first loss may be so far from log(classes), as a part of it
+BY_HEART, STEPS = 0.05, 300  # a batch counts as learned below this part of log(classes), within so many steps
+ENTRIES = 4  # of every parameter, at random places: a wrong formula is wrong nearly everywhere
+EXACT = 1e-5  # a BatchNorm over four images is so curved that differences err by 1e-6; a wrong formula errs by 1e-2
+SAME = 1e-4  # relative difference of two sums of a million float32 products in different order
+
+
+class Check(NamedTuple):
+    """One thing that was looked at. print(check) shows ✓ or ✗ and the numbers."""
+
+    passed: bool
+    text: str
+
+    def __str__(self) -> str:
+        return f"{'✓' if self.passed else '✗'} {self.text}"
+
+
+def examine(model, x, y, verbose: bool = True) -> Iterator[Check]:
+    """Look at a model and its training set before the training; yield a Check after each look.
+
+    x: (n, ...) images, y: labels, as for `fit`. verbose: say so if kernels have to be compiled.
+    After wrong labels the rest is not looked at: no loss could be computed.
+
+    >>> for check in examine(model, 255 * x, y):
+    ...     print(check)
+    ✓ labels: 8 images, classes 0 to 7 of 10
+    ✓ input: mean 0.499, spread 0.289, within 0.000108 to 1
+    ✓ first loss: 2.285 ≈ log 10 = 2.303
+    ✓ gradients: 4 entries of each array differ from differences by ...
+    ✓ one batch: 8 images learned by heart in ... steps, loss 0.1...
+    """
+    labels = check_labels(model, x, y)
+    yield labels
+    if not labels.passed:
+        return
+    chosen = np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64)
+    x, y = model.check_input(x[chosen]), np.asarray(y)[chosen]
+    yield check_input_scale(model, x)
+    model.plan.rehearse(lambda: learn_by_heart(model, x[:1], y[:1], steps=1), verbose)
+    yield check_first_loss(model, x, y)
+    if model.engine == "numba":
+        yield check_engines(model, x[:BATCH], y[:BATCH])
+    yield check_gradients(model, x[:FEW], y[:FEW])
+    yield check_one_batch(model, x[:BATCH], y[:BATCH])
+
+
+def check_labels(model, x, y) -> Check:
+    """A label for every image, all of them classes that the model has."""
+    classes = model.shapes[-1][-1]
+    try:
+        if len(x) != len(y) or not len(x):
+            raise ValueError(f"{len(x)} images and {len(y)} labels; expected one label per image")
+        present = np.flatnonzero(one_hot(y, classes).any(axis=0))
+    except ValueError as error:
+        return Check(False, f"labels: {error}")
+    which = f"all {classes} classes" if len(present) == classes else f"classes {numbers(present)} of {classes}"
+    return Check(True, f"labels: {len(x):,} images, {which}")
+
+
+def numbers(present) -> str:
+    """[0, 1, 2] -> "0 to 2"; [0, 2] -> "0, 2"."""
+    together = len(present) == present[-1] - present[0] + 1
+    return f"{present[0]} to {present[-1]}" if together else ", ".join(map(str, present))
+
+
+def check_input_scale(model, x) -> Check:
+    """What the first layer after Rescale sees has a size of about 1, as the initial weights take for granted."""
+    if isinstance(model.layers[0], Rescale):
+        x = model.layers[0].scale * x.astype(np.float64) + model.layers[0].offset
+    with np.errstate(invalid="ignore"):  # nan and inf are found in the next line
+        mean, spread = float(x.mean(dtype=np.float64)), float(x.std(dtype=np.float64))
+    passed = bool(np.isfinite(x).all() and abs(mean) <= 5 and 0.01 <= spread <= 5)
+    advice = "" if passed else ". Put Rescale() first, with a scale that brings the numbers near 1"
+    return Check(passed, f"input: mean {mean:.3g}, spread {spread:.3g}, within {x.min():.3g} to {x.max():.3g}{advice}")
+
+
+def check_first_loss(model, x, y) -> Check:
+    """Before it has learned anything a model cannot prefer a class: its loss is log(classes)."""
+    classes = model.shapes[-1][-1]
+    loss, _ = SoftmaxCrossEntropy()(model.untrained_copy().forward(x, training=True), y)
+    passed = abs(loss - math.log(classes)) <= UNDECIDED * math.log(classes)
+    advice = "" if passed else ". The last layer starts with weights that are too large, or its input is"
+    return Check(passed, f"first loss: {loss:.3f} {'≈' if passed else 'is not near'} log {classes} = "
+                         f"{math.log(classes):.3f}{advice}")  # fmt: skip
+
+
+def check_engines(model, x, y) -> Check:
+    """The compiled twins compute what the textbook says."""
+    one, other = (
+        SoftmaxCrossEntropy()(model.untrained_copy(engine).forward(x, training=True), y)[0]
+        for engine in ("numba", "numpy")
+    )
+    passed = abs(one - other) <= SAME * abs(other)
+    return Check(passed, f"engines: the compiled loss is {one:.6f}, the textbook's {other:.6f}")
+
+
+def check_gradients(model, x, y) -> Check:
+    """backward is the derivative of forward, at a few places of each parameter, in float64."""
+    exact = model.untrained_copy("numpy", np.float64)
+    x = x + np.random.default_rng(0).random(x.shape) * np.std(x)  # equal pixels are ties in a max-pool: corners
+    try:
+        worst = gradcheck(exact, x, tolerance=EXACT, labels=y, entries=ENTRIES, verbose=False)
+    except GradientError as error:
+        return Check(False, f"gradients: {error}")
+    return Check(True, f"gradients: {ENTRIES} entries of each array differ from differences by {worst.error:.0e}")
+
+
+def check_one_batch(model, x, y) -> Check:
+    """A network that cannot learn one small batch by heart will not learn a large data set."""
+    loss, steps = learn_by_heart(model, x, y, STEPS)
+    passed = loss <= BY_HEART * math.log(model.shapes[-1][-1])
+    result = f"learned by heart in {steps} steps" if passed else f"not learned by heart in {steps} steps"
+    return Check(passed, f"one batch: {len(x)} images {result}, loss {loss:.3f}")
+
+
+def learn_by_heart(model, x, y, steps: int) -> tuple[float, int]:
+    """Train a copy on one batch, without dropout, until its loss is small; the last loss and the steps made."""
+    copy, optimizer, loss = model.untrained_copy(), Adam(1e-3), math.inf
+    for layer in copy.layers:
+        if isinstance(layer, Dropout):
+            layer.rate = 0.0
+    target = BY_HEART * math.log(model.shapes[-1][-1])
+    with np.errstate(all="ignore"):  # if it explodes, the loss says so
+        while optimizer.steps < steps and not loss <= target:
+            loss = train_step(copy, SoftmaxCrossEntropy(), optimizer, x, y)
+    return loss, optimizer.steps

@@ -1,0 +1,167 @@
+"""Health: what goes on inside the layers while a model learns.
+
+A loss that does not fall says that something is wrong, not where. Four numbers per layer say where, each of them
+measured on the same few training images:
+
+    activations      mean and spread of what the layer puts out: do they vanish or explode on their way?
+    dead share       units of a ReLU that are 0 for every image. Their gradient is 0 too: they never come back.
+    gradient norm    |dL/dw| over the layer's parameters: does the error still arrive here?
+    update ratio     |Δw| / |w| of one step: by which part of itself a layer changes. About 1e-3 is healthy
+                     (Karpathy, CS231n notes "Learning and Evaluation"): a layer that is made anew every few
+                     steps cannot keep what it learned, one that changes by 1e-6 has not begun.
+
+The network is looked at as the training sees it: dropout on (the same masks each time), a BatchNorm with the
+statistics of these images; nothing of the model is changed. The activations come from the textbook layers, one
+after the other, whatever the engine; the gradients from the engine that trains, for it is quicker.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnet.callbacks import Callback
+from scratchnet.data.atomic import replacing
+from scratchnet.gradcheck import FrozenContext
+from scratchnet.layers import ReLU
+from scratchnet.losses import SoftmaxCrossEntropy
+from scratchnet.randomness import ExampleRandom
+
+COLUMNS = (
+    "epoch", "step", "layer", "activation_mean", "activation_std", "dead_share", "gradient_norm", "update_ratio",
+)  # fmt: skip
+Row = dict[str, Any]  # one layer at one step, by COLUMNS; None where a number makes no sense for the layer
+
+
+class Health(Callback):
+    """Record every layer's health after the first step of a training and at the end of each epoch.
+
+    path: where to write it, as CSV with COLUMNS, or None to keep it in `rows` only. x, y: the training set, of
+    which `sample` images are looked at. every: steps between two records, instead of an epoch's.
+    A record costs about as much as training on ten times its images; `seconds` says what all of them took.
+
+    >>> health = Health(None, x, y, sample=8)
+    >>> history = model.fit(x, y, epochs=2, callbacks=[health], verbose=False)
+    >>> [(row["step"], row["layer"]) for row in health.rows[-3:]]
+    [(2, '0.rescale'), (2, '1.flatten'), (2, '2.dense')]
+    """
+
+    def __init__(self, path: str | os.PathLike | None, x, y, sample: int = 64, every: int | None = None):
+        if sample < 1 or len(x) != len(y) or not len(x):
+            raise ValueError(f"Health needs a sample of its images and labels, got {len(x)} and {len(y)}, {sample=}")
+        chosen = np.linspace(0, len(x) - 1, min(sample, len(x))).astype(np.int64)
+        self.path, self.every = path, every
+        self.x, self.y = x[chosen], y[chosen]
+        self.rows: list[Row] = []
+        self.seconds = 0.0
+
+    def on_train_begin(self, run):
+        started = run.optimizer.steps
+        self.rows = [row for row in read_health(self.path) if row["step"] <= started] if started else []
+        self.before = None if started else copies(run.model)
+        self.seconds = 0.0
+
+    def on_batch_end(self, run, logs):
+        start, step = time.perf_counter(), run.optimizer.steps
+        if self.before is not None:
+            self.rows += record(run, self.x, self.y, self.before)
+            self.before = None
+            if self.path is not None:
+                write_health(self.path, self.rows)
+        if (step + 1) % (self.every or run.batches_per_epoch) == 0:
+            self.before = copies(run.model)
+        self.seconds += time.perf_counter() - start
+
+
+def copies(model) -> dict[str, np.ndarray]:
+    """The parameters as they are now."""
+    return {name: p.copy() for name, p in model.parameters().items()}
+
+
+def record(run, x, y, before: dict[str, np.ndarray]) -> list[Row]:
+    """A row for each layer; before: the parameters before the step that was just made."""
+    model = run.model
+    state = {name: array.copy() for name, array in model.state().items()}
+    with np.errstate(all="ignore"):  # what overflows is seen in the numbers
+        outputs, grads = activations(model, x), gradients(model, x, y)
+        rows = []
+        for name, layer in zip(model.names, model.layers, strict=True):
+            w = {f"{name}.{p}": getattr(layer, p) for p in layer.params}
+            out = outputs[name]
+            rows.append({
+                "epoch": run.epoch + 1, "step": run.optimizer.steps, "layer": name,
+                "activation_mean": float(out.mean()), "activation_std": float(out.std()),
+                "dead_share": dead_share(out) if isinstance(layer, ReLU) else None,
+                "gradient_norm": norm(grads[p] for p in w) if w else None,
+                "update_ratio": ratio(norm(w[p] - before[p] for p in w), norm(before[p] for p in w)) if w else None,
+            })  # fmt: skip
+    for name, array in model.state().items():  # a BatchNorm moved its running averages
+        array[...] = state[name]
+    return rows
+
+
+def activations(model, x) -> dict[str, np.ndarray]:
+    """What each layer puts out for these images."""
+    x, ctx, outputs = model.check_input(x), FrozenContext(training=True, seed=model.seed), {}
+    for name, layer in zip(model.names, model.layers, strict=True):
+        x, _ = layer.forward(x, ctx)
+        outputs[name] = x
+    return outputs
+
+
+def gradients(model, x, y) -> dict[str, np.ndarray]:
+    """dL/dp for every parameter, by name."""
+    logits, caches = model.forward_cached(x, model.context(True, ExampleRandom(model.seed, step=0)))
+    return model.backward(SoftmaxCrossEntropy()(logits, y)[1], caches)[1]
+
+
+def dead_share(y: np.ndarray) -> float:
+    """Of a ReLU's output (n, ..., c): the share of the c units that are 0 for all examples and positions.
+
+    >>> dead_share(np.array([[0.0, 2.0], [0.0, 0.0]]))
+    0.5
+    """
+    return float((y.reshape(-1, y.shape[-1]).max(axis=0) <= 0).mean())
+
+
+def norm(arrays) -> float:
+    """The length of several arrays taken as one vector."""
+    return float(np.sqrt(sum(np.square(a, dtype=np.float64).sum() for a in arrays)))
+
+
+def ratio(change: float, size: float) -> float:
+    """change / size; parameters that were all zero and move have changed beyond measure."""
+    return change / size if size else (np.inf if change else 0.0)
+
+
+def write_health(path, rows: list[Row]) -> None:
+    """Write rows as CSV, whole or not at all. Empty where a row has None."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def read_health(path) -> list[Row]:
+    """What write_health wrote; no rows where there is no file."""
+    if path is None or not Path(path).exists():
+        return []
+    with open(path, newline="") as file:
+        return [{name: read_cell(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
+
+
+def read_cell(name: str, text: str) -> Any:
+    """One cell as the number it was."""
+    if name == "layer":
+        return text
+    if name in ("epoch", "step"):
+        return int(text)
+    return float(text) if text else None
