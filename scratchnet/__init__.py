@@ -44,6 +44,7 @@ from scratchnet.data import (
     load_synthetic,
     read_idx,
     train_val_split,
+    whole_image,
     write_idx,
     write_idx_dataset,
 )
@@ -77,7 +78,7 @@ __version__ = "0.1.0"
 __all__ = [
     # data
     "DataFileError", "read_idx", "write_idx", "load_mnist", "load_idx_dataset", "write_idx_dataset",
-    "load_synthetic", "train_val_split", "digit_from_image",
+    "load_synthetic", "train_val_split", "digit_from_image", "whole_image",
     # layers, in the order in which an image meets them
     "Layer", "Context", "Rescale", "Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten",
     "Dense", "Dropout", "BatchNorm",

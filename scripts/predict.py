@@ -1,14 +1,18 @@
-"""Which digit is in this picture?
+"""What is in this picture?
 
     python scripts/predict.py digits.safetensors photo.png scan.jpg
+    python scripts/predict.py runs/2026-11-21_101500-default photo.png --json
 
-Any image file will do: the digit is found, turned into white on black, cropped, scaled and centred the way
-the images of MNIST were, and then shown to the model.
+Any image file will do. For a model of digits, the digit is found, turned into white on black, scaled and
+centred the way the images of MNIST were. For other models (colour, or classes with names) the whole picture is
+scaled to the model's size, as make_idx.py does. Give --digits or --invert here if they were given there.
+Exit code: 0, 1 if some picture could not be used, 2 if the model could not.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -20,34 +24,61 @@ def main(argv=None) -> int:
     path = Path(args.model)
     try:
         model = sn.load_model(path / "model.safetensors" if path.is_dir() else path, args.engine)
+        if len(model.input_shape) != 3 or model.input_shape[2] not in (1, 3):
+            raise ValueError(f"{path}: takes input of shape {model.input_shape}, not grey or colour pictures")
+        if args.digits and not takes_digits(model):
+            raise ValueError(f"{path}: takes input of shape {model.input_shape}, --digits needs grey squares")
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    failed = 0
-    for image in args.images:
-        try:
-            digit = sn.digit_from_image(image, size=model.input_shape[0])
-            probabilities = model.predict(digit[None])[0]
-        except (ValueError, OSError) as error:
-            print(f"{image}: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        print(f"{image}: {describe(probabilities, model.class_names)}")
-    return 1 if failed else 0
+    names = model.class_names or [str(k) for k in range(model.shapes[-1][0])]
+    answers = [answer(image, model, names, args) for image in args.images]
+    if args.json:
+        print(json.dumps(answers, indent=2))
+    return 1 if any("error" in found for found in answers) else 0
 
 
-def describe(probabilities, class_names) -> str:
-    """7 (99.8 %), then 1 (0.1 %)"""
-    names = class_names or [str(k) for k in range(len(probabilities))]
-    first, second = probabilities.argsort()[::-1][:2]
-    return f"{names[first]} ({probabilities[first]:.1%}), then {names[second]} ({probabilities[second]:.1%})"
+def answer(image, model, names, args) -> dict:
+    """{"image":, "class":, "probability":, "probabilities":} or {"image":, "error":}; printed unless --json."""
+    try:
+        pixels = prepare(image, model, names, args)
+    except (ValueError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error).removeprefix(f"{image}: ")
+        print(f"{image}: {reason}", file=sys.stderr)
+        return {"image": image, "error": reason}
+    p = model.predict(pixels[None])[0]
+    best, *others = p.argsort()[::-1]
+    if not args.json:
+        then = "".join(f", then {names[k]} ({p[k]:.1%})" for k in others[:1])
+        print(f"{image}: {names[best]} ({p[best]:.1%}){then}")
+    probabilities = {name: float(value) for name, value in zip(names, p, strict=True)}
+    return {"image": image, "class": names[best], "probability": float(p[best]), "probabilities": probabilities}
+
+
+def prepare(image, model, names, args):
+    """The picture as the model saw pictures when it was trained."""
+    if args.digits or (takes_digits(model) and not args.whole and all(name.isdecimal() for name in names)):
+        size = model.input_shape[0]
+        return sn.digit_from_image(image, size, round(size * 20 / 28))
+    return sn.whole_image(image, model.input_shape, args.invert)
+
+
+def takes_digits(model) -> bool:
+    """Whether its images are grey squares, as those of MNIST."""
+    h, w, c = model.input_shape
+    return h == w and c == 1
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(description="Recognise digits in image files.")
+    parser = argparse.ArgumentParser(description="Recognise what is in image files.")
     add = parser.add_argument
     add("model", metavar="MODEL", help="a model file, or the folder of a run")
-    add("images", metavar="IMAGE", nargs="+", help="image files, one digit each")
+    add("images", metavar="IMAGE", nargs="+", help="image files")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--digits", action="store_true", help="find one digit in each picture and centre it")
+    kind.add_argument("--whole", action="store_true", help="scale the whole picture, also for a model of digits")
+    add("--invert", action="store_true", help="swap black and white in whole pictures")
+    add("--json", action="store_true", help="print the answers with all probabilities as JSON")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
     return parser.parse_args(argv)
 

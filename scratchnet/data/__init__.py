@@ -6,6 +6,7 @@
     folder      four such files and the names of the classes: a data set
     mnist       where MNIST's four files are, how they get there, what they hold
     synthetic   digits for those who have neither MNIST nor a network
+    pictures    a picture of any kind, as bytes
     images      a photographed digit, made as MNIST was made
     labelled    a folder of labelled pictures becomes a data set
     choose      which data set a script works on
@@ -20,7 +21,9 @@ from scratchnet.data.download import DownloadError
 from scratchnet.data.folder import count_classes, load_idx_dataset, read_class_names, write_idx_dataset
 from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write_idx
 from scratchnet.data.images import digit_from_image
+from scratchnet.data.labelled import LabelledImages, load_labelled_images
 from scratchnet.data.mnist import load_mnist
+from scratchnet.data.pictures import whole_image
 from scratchnet.data.synthetic import load_synthetic
 
 __all__ = [
@@ -39,6 +42,9 @@ __all__ = [
     "class_names",
     "CHOICES",
     "digit_from_image",
+    "whole_image",
+    "load_labelled_images",
+    "LabelledImages",
     "train_val_split",
     "epoch_order",
     "batches",

@@ -18,6 +18,7 @@ channels and classes will do. MNIST's relatives come as such files too, and diff
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,8 @@ FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-NAMES, MAX_NAMES = "classes.txt", 2**20  # bytes: nobody has names for so many classes
+NAMES = "classes.txt"
+MAX_NAMES, MAX_NAME = 2**20, 200  # bytes in all, and characters in one name
 BY_HAND = (
     "Put the four files {names} (packed, with .gz, or unpacked) into {folder}, or set SCRATCHNET_DATA to "
     "a folder that has them or can be written."
@@ -75,6 +77,7 @@ def write_idx_dataset(data_dir: str | os.PathLike[str], dataset: Dataset, class_
     ((6, 20, 20, 3), ['apple', 'pear', 'quince'])
     """
     folder = Path(data_dir).expanduser()
+    _check_names(class_names or (), f"{folder}: expected a name for each class")
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in zip(FILES, (array for pair in dataset for array in pair), strict=True):
         write_idx(folder / f"{name.replace('idx3', f'idx{array.ndim}')}.gz", array)
@@ -96,12 +99,7 @@ def read_class_names(data_dir: str | os.PathLike[str]) -> list[str] | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "bytes that are not UTF-8"
         raise DataFileError(f"{expected}, found: {reason}. Save it as UTF-8 text.") from error
-    seen: set[str] = set()
-    for number, name in enumerate(names, 1):
-        if not name or not name.isprintable() or name in seen:
-            what = "a second time" if name in seen else "there"
-            raise DataFileError(f"{expected}, found {name!r} {what} in line {number}. Give each class its own name.")
-        seen.add(name)
+    _check_names(names, expected)
     return names
 
 
@@ -145,6 +143,16 @@ def find_file(folder: Path, name: str) -> Path | None:
     spellings = (spelling for rank in ranks for spelling in (rank, rank.replace("-idx", ".idx")))
     candidates = (folder / f"{spelling}{suffix}" for spelling in spellings for suffix in (".gz", ""))
     return next((path for path in candidates if os.path.exists(path)), None)
+
+
+def _check_names(names: Iterable[str], expected: str) -> None:
+    """Names of classes can be printed, are not blank, and differ."""
+    seen: set[str] = set()
+    for number, name in enumerate(names, 1):
+        if name in seen or name != name.strip() or not (name.isprintable() and 1 <= len(name) <= MAX_NAME):
+            what = "a second time" if name in seen else "there"
+            raise DataFileError(f"{expected}, found {name[:MAX_NAME]!r} {what} in line {number}. Give it a plain name.")
+        seen.add(name)
 
 
 def _check_pair(x: np.ndarray, y: np.ndarray, where: str) -> None:

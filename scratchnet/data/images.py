@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scratchnet.data.pictures import open_image
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -55,51 +57,13 @@ def digit_from_image(
 
 
 def _grey(source) -> np.ndarray:
-    """Any picture -> its brightness, (h, w) from 0 to 255, what is transparent lying on white."""
-    from PIL import Image, ImageOps
+    """Any picture -> its brightness, (h, w) from 0 to 255."""
+    from PIL.Image import Resampling
 
-    if isinstance(source, str | os.PathLike):
-        try:
-            with Image.open(source) as file:
-                image = ImageOps.exif_transpose(file)
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            if getattr(error, "errno", None):  # not the decoder's, the system's: no such file, no permission
-                raise
-            raise ValueError(f"{source}: expected an image file, such as PNG or JPEG ({error})") from error
-    elif isinstance(source, Image.Image):
-        image = source
-    else:
-        image = Image.fromarray(_as_bytes(np.asarray(source)))
-
-    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
-        image = Image.fromarray(_as_bytes(np.asarray(image)))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("L")
+    image = open_image(source).convert("L")
     if max(image.size) > LARGEST:
-        image.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
+        image.thumbnail((LARGEST, LARGEST), Resampling.BOX)
     return np.asarray(image, np.float64)
-
-
-def _as_bytes(array: np.ndarray) -> np.ndarray:
-    """Numbers up to 1 (floats), 255 or 65535 -> uint8, (h, w) or (h, w, 3 or 4)."""
-    shape, last = array.shape, array.shape[-1] if array.ndim == 3 else 1
-    if array.ndim not in (2, 3) or 0 in shape or last not in (1, 3, 4) or array.dtype.kind not in "buif":
-        raise ValueError(
-            "digit_from_image: expected one image, (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), of numbers, "
-            f"got {array.dtype} of shape {shape}. Pass the images of a batch one by one."
-        )
-    if not (np.isfinite(array).all() and 0 <= array.min() and array.max() <= 65535):
-        raise ValueError(
-            f"digit_from_image: expected numbers from 0 to 1, 255 or 65535, got {array.min()} "
-            f"to {array.max()}. Scale the image first."
-        )
-    unit = array.dtype.kind == "b" or (array.dtype.kind == "f" and array.max() <= 1)
-    scale = 255 if unit else 1 if array.max() <= 255 else 255 / 65535
-    if array.ndim == 3 and last == 1:
-        array = array[:, :, 0]
-    return np.rint(array * np.float64(scale)).astype(np.uint8)
 
 
 def _ink(grey: np.ndarray, small: bool) -> np.ndarray:

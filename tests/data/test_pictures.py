@@ -1,0 +1,167 @@
+"""Whole pictures as a network's input, and predict.py, which shows them to one."""
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import scratchnet as sn
+from scratchnet.data.pictures import open_image, whole_image
+
+GRADIENT = np.linspace(0, 255, 40 * 60).reshape(40, 60).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def predict():
+    """The main function of scripts/predict.py."""
+    spec = importlib.util.spec_from_file_location("predict", Path(__file__).parents[2] / "scripts" / "predict.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda *arguments: module.main([*map(str, arguments), "--engine", "numpy"])
+
+
+def model_of_brightness(path, shape, names=None):
+    """A model that says class 0 if a picture is dark and class 1 if it is light; no training needed."""
+    model = sn.Sequential([sn.Rescale(), sn.Flatten(), sn.Dense(2)], shape, engine="numpy", class_names=names)
+    model.layers[-1].W[...] = [-20 / np.prod(shape), 20 / np.prod(shape)]
+    model.layers[-1].b[...] = [10, -10]
+    model.save(path)
+    return path
+
+
+# Pixels
+
+
+def test_a_picture_of_the_right_size_is_taken_as_it_is():
+    np.testing.assert_array_equal(whole_image(GRADIENT, (40, 60, 1)), GRADIENT)
+    colour = np.random.default_rng(0).integers(0, 256, (8, 9, 3), np.uint8)
+    np.testing.assert_array_equal(whole_image(colour, (8, 9, 3)), colour)
+
+
+def test_grey_and_colour_turn_into_each_other():
+    colour = np.stack([GRADIENT] * 3, axis=-1)
+    np.testing.assert_array_equal(whole_image(GRADIENT, (40, 60, 3)), colour)
+    np.testing.assert_array_equal(whole_image(colour, (40, 60, 1)), GRADIENT)
+
+
+def test_shrinking_takes_means_and_keeps_what_is_where():
+    small = whole_image(GRADIENT, (10, 15, 1)).astype(float)
+    means = GRADIENT.reshape(10, 4, 15, 4).mean(axis=(1, 3))
+    assert np.abs(small - means).max() < 4
+
+
+def test_inverting_swaps_black_and_white():
+    np.testing.assert_array_equal(whole_image(GRADIENT, (40, 60, 1), invert=True), 255 - GRADIENT)
+
+
+def test_transparency_lies_on_white_paper():
+    picture = Image.new("RGBA", (10, 10), (255, 0, 0, 0))
+    assert (whole_image(picture, (10, 10, 3)) == 255).all()
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_model_with_other_channels_has_no_pictures(channels):
+    with pytest.raises(ValueError, match=f"got {channels}"):
+        whole_image(GRADIENT, (8, 8, channels))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no FIFOs")
+def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path, "/dev/zero"):
+        with pytest.raises(ValueError, match="a directory or a device"):
+            open_image(path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # what Pillow thinks of the damage
+def test_a_damaged_picture_is_one_kind_of_error_whatever_the_decoder_stumbles_over(tmp_path):
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (12, 12, 3), np.uint8))
+    refused = 0
+    for kind in ("png", "jpg", "gif", "bmp", "tiff", "webp", "ppm"):
+        picture.save(tmp_path / f"whole.{kind}")
+        whole = (tmp_path / f"whole.{kind}").read_bytes()
+        for _ in range(60):
+            damaged = bytearray(whole[: rng.integers(1, len(whole) + 1)])
+            for place in rng.integers(0, len(damaged), 5):
+                damaged[place] = rng.integers(256)
+            path = tmp_path / f"damaged.{kind}"
+            path.write_bytes(damaged)
+            try:
+                whole_image(path, (8, 8, 3))
+            except ValueError as error:
+                assert str(error).startswith(f"{path}: expected an image file")
+                refused += 1
+    assert refused > 200
+
+
+# predict.py
+
+
+def test_several_pictures_get_a_line_each_with_the_names_of_the_classes(predict, tmp_path, capsys):
+    model = model_of_brightness(tmp_path / "model.safetensors", (6, 6, 3), ["night", "day"])
+    for name, value in (("a", 10), ("b", 250)):
+        Image.new("RGB", (50, 30), (value, value, value)).save(tmp_path / f"{name}.png")
+    assert predict(tmp_path, tmp_path / "a.png", tmp_path / "b.png") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert "a.png: night (100.0%), then day (0.0%)" in first and "b.png: day (100.0%)" in second
+    assert predict(model, tmp_path / "a.png", "--invert") == 0
+    assert "a.png: day" in capsys.readouterr().out
+
+
+def test_json_holds_every_answer_and_every_failure(predict, tmp_path, capsys):
+    model = model_of_brightness(tmp_path / "m", (6, 6, 3), ["night", "day"])
+    Image.new("RGB", (50, 30)).save(tmp_path / "a.png")
+    assert predict(model, tmp_path / "a.png", tmp_path / "none.png", "--json") == 1
+    good, bad = json.loads(capsys.readouterr().out)
+    assert good["class"] == "night" and good["probability"] == good["probabilities"]["night"] > 0.9
+    assert good["image"].endswith("a.png") and bad["error"] == "No such file or directory"
+
+
+def test_a_model_of_digits_sees_a_centred_digit_and_others_see_the_whole_picture(predict, tmp_path, capsys):
+    paper = np.full((80, 80), 255, np.uint8)
+    paper[10:30, 50:54] = 0  # a small dark 1 on a light sheet; white on black, as MNIST's, it is dark
+    Image.fromarray(paper).save(tmp_path / "one.png")
+    digits = model_of_brightness(tmp_path / "digits", (28, 28, 1))
+    named = model_of_brightness(tmp_path / "named", (28, 28, 1), ["dark", "light"])
+    for arguments, answer in [
+        ((digits,), "0"),
+        ((digits, "--whole"), "1"),
+        ((named,), "light"),
+        ((named, "--digits"), "dark"),
+    ]:
+        assert predict(*arguments, tmp_path / "one.png") == 0
+        assert f"one.png: {answer} (" in capsys.readouterr().out
+
+
+def test_pictures_of_the_wrong_kind_are_told_and_the_others_answered(predict, tmp_path, capsys):
+    model = model_of_brightness(tmp_path / "m", (28, 28, 1))
+    (tmp_path / "page.png").write_bytes(b"<html>")
+    Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
+    Image.fromarray(np.pad(np.full((20, 4), 255, np.uint8), 8)).save(tmp_path / "one.png")
+    assert predict(model, tmp_path / "page.png", tmp_path / "blank.png", tmp_path, tmp_path / "one.png") == 1
+    said = capsys.readouterr()
+    page, blank, folder = said.err.splitlines()
+    assert "another kind of file" in page and "found only paper" in blank and "a directory" in folder
+    assert said.out.startswith(f"{tmp_path / 'one.png'}: 0")
+
+
+def test_a_model_that_takes_no_such_pictures_is_an_error(predict, tmp_path, capsys):
+    flat, deep = tmp_path / "flat", tmp_path / "deep"
+    sn.Sequential([sn.Dense(2)], (784,), engine="numpy").save(flat)
+    model_of_brightness(deep, (6, 6, 5))
+    colour = model_of_brightness(tmp_path / "colour", (6, 6, 3))
+    for arguments, message in [
+        ((flat,), "takes input of shape (784,)"),
+        ((deep,), "(6, 6, 5)"),
+        ((colour, "--digits"), "--digits needs grey squares"),
+        ((tmp_path / "none",), "no such model file"),
+        ((tmp_path,), "no such model file"),
+    ]:
+        assert predict(*arguments, "any.png") == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ") and message in line
