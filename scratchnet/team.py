@@ -7,9 +7,13 @@ of threads; so a sum has the same terms in the same order on one thread and on s
 the same to the last bit.
 
 One kind of layer needs more: batch normalisation sums over the whole batch in the middle of its work.
-`Chunk.sum` is where the chunks wait for each other. A chunk that waits gives its place to another one,
+`Chunk.sum` is where the chunks wait for each other. A chunk that waits gives its *place* to another one,
 which may need a thread more than there were; waiting threads cost nothing, and no more than `threads`
-ever compute at the same time.
+places ever compute at the same time.
+
+If there is a place for every processor, each place stays on a processor of its own. Left to itself, Linux now
+and then wakes a thread on a processor that is busy while another one idles: of the time of a step with six
+meetings, 30 % of two processors was lost that way, and 10 % since they stay (33 -> 25 ms).
 """
 
 from __future__ import annotations
@@ -19,7 +23,9 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,19 +44,29 @@ class Team:
 
     def begin(self) -> None:
         """No threads yet. A forked child begins again: it has this object, but none of its threads."""
-        self.lock = threading.Lock()
-        self.jobs: queue.SimpleQueue = queue.SimpleQueue()
-        self.idle = 0  # threads that wait for a job and that nobody has counted on yet
+        processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        one_each = len(processors) == self.threads
+        self.crews = [Crew(processors[i] if one_each else None) for i in range(self.threads)]
         self.process = os.getpid()
 
     def map(self, work: Callable[[Chunk], Any], count: int) -> list[Any]:
         """Results in the order of the chunks. If chunks fail, the first one's error is raised."""
-        return Run(self, work, count).result()
+        if self.process != os.getpid():
+            self.begin()
+        return Run(self.crews, work, count).result()
+
+
+class Crew:
+    """The threads that take turns in one place of the team. They live on, waiting for the next job."""
+
+    def __init__(self, processor: int | None):
+        self.processor = processor
+        self.lock = threading.Lock()
+        self.jobs: queue.SimpleQueue = queue.SimpleQueue()
+        self.idle = 0  # threads that wait for a job and that nobody has counted on yet
 
     def start(self, job: Callable[[], None]) -> None:
         """Run a job on a thread of its own: an idle one, or a new one."""
-        if self.process != os.getpid():
-            self.begin()
         with self.lock:
             waiting = self.idle > 0
             self.idle -= waiting
@@ -60,12 +76,19 @@ class Team:
             threading.Thread(target=self.serve, args=(job,), name="scratchnet", daemon=True).start()
 
     def serve(self, job: Callable[[], None]) -> None:
-        """The life of a thread of the team."""
+        """The life of a thread."""
         while True:
             job()
             with self.lock:
                 self.idle += 1
             job = self.jobs.get()
+
+
+class Place:
+    """The right of one thread of a crew to compute, in one call of Team.map."""
+
+    def __init__(self, crew: Crew, processor: int | None):
+        self.crew, self.processor, self.taken = crew, processor, threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -74,22 +97,24 @@ class Chunk:
 
     run: Run
     index: int
+    place: Place
 
     def sum(self, part: np.ndarray) -> np.ndarray:
         """The sum of all chunks' parts, in the order of the chunks. Waits for them; all must call it."""
-        return self.run.meet(self.index, part) if self.run.count > 1 else part
+        return self.run.meet(self, part) if self.run.count > 1 else part
 
 
 class Run:
     """One call of Team.map: which chunks are still to be done, and what came of the others."""
 
-    def __init__(self, team: Team, work: Callable[[Chunk], Any], count: int):
-        self.team, self.work, self.count = team, work, count
+    def __init__(self, crews: list[Crew], work: Callable[[Chunk], Any], count: int):
+        self.work, self.count = work, count
+        all_needed = count >= len(crews) > 1
+        self.places = [Place(crew, crew.processor if all_needed else None) for crew in crews[: max(1, count)]]
         self.results: list[Any] = [None] * count
         self.errors: dict[int, BaseException] = {}
         self.todo = iter(range(count))  # `next` on it is one step for Python: no two threads get the same
-        self.taken = 0
-        self.places = threading.Semaphore(team.threads)  # how many chunks may compute at once
+        self.begun = 0
         self.finished: queue.SimpleQueue = queue.SimpleQueue()
         self.meeting = threading.Condition()
         self.parts: dict[int, np.ndarray] = {}
@@ -97,9 +122,9 @@ class Run:
         self.round = 0
 
     def result(self) -> list[Any]:
-        for _ in range(min(self.team.threads, self.count) - 1):
-            self.team.start(self.take_chunks)
-        self.take_chunks()
+        for place in self.places[1:]:
+            place.crew.start(partial(self.take_chunks, place))
+        self.take_chunks(self.places[0])
         for _ in range(self.count):
             self.finished.get()
         if self.errors:
@@ -107,40 +132,56 @@ class Run:
             raise self.errors[min(causes)]
         return self.results
 
-    def take_chunks(self) -> None:
+    def take_chunks(self, place: Place) -> None:
         """Take the next chunk until there is none: what every thread of the team does."""
-        with self.places:
+        with place.taken, staying_on(place.processor):
             for index in self.todo:
-                self.taken = index + 1
+                self.begun = index + 1
                 try:
-                    self.results[index] = self.work(Chunk(self, index))
+                    self.results[index] = self.work(Chunk(self, index, place))
                 except BaseException as error:  # the caller's thread raises it
                     with self.meeting:
                         self.errors[index] = error
                         self.meeting.notify_all()
                 self.finished.put(index)
 
-    def meet(self, index: int, part: np.ndarray) -> np.ndarray:
+    def meet(self, chunk: Chunk, part: np.ndarray) -> np.ndarray:
         """Wait until every chunk has brought its part; the last one adds them up for all."""
         with self.meeting:
             round_ = self.round
-            self.parts[index] = part
+            self.parts[chunk.index] = part
             if len(self.parts) == self.count:
                 self.total = ordered_sum([self.parts[i] for i in range(self.count)])
                 self.parts, self.round = {}, self.round + 1
                 self.meeting.notify_all()
                 return self.total.copy()
-        self.places.release()  # whoever waits makes room for a chunk that has not begun
+        place = chunk.place
+        place.taken.release()  # whoever waits makes room for a chunk that has not begun, or has waited already
         try:
-            if self.taken < self.count:
-                self.team.start(self.take_chunks)
+            if self.begun < self.count:
+                place.crew.start(partial(self.take_chunks, place))
             with self.meeting:
                 self.meeting.wait_for(lambda: self.round > round_ or self.errors)
                 if self.round == round_:
                     raise MeetingBroken("another chunk of this batch failed")
                 return self.total.copy()
         finally:
-            self.places.acquire()
+            place.taken.acquire()
+
+
+@contextmanager
+def staying_on(processor: int | None):
+    """Keep this thread on a processor meanwhile. None, or one that may not be used any more: leave it alone."""
+    before = None
+    if processor is not None:
+        with suppress(OSError):
+            before = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, {processor})
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.sched_setaffinity(0, before)
 
 
 class MeetingBroken(RuntimeError):

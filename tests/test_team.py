@@ -174,6 +174,22 @@ def test_a_team_does_not_make_new_threads_for_every_map():
     assert len(alive) <= 4  # one more than two may start while another is on its way to rest
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not say")
+def test_each_thread_has_a_processor_of_its_own_where_all_are_needed_and_the_caller_is_free_again():
+    before = os.sched_getaffinity(0)
+
+    def work(chunk):
+        time.sleep(0.002)
+        return os.sched_getaffinity(0)
+
+    seen = Team(len(before)).map(work, 4 * len(before))
+    assert os.sched_getaffinity(0) == before
+    if len(before) > 1:
+        assert all(len(allowed) == 1 for allowed in seen)
+        assert set().union(*seen) <= before
+    assert Team(len(before) + 1).map(work, 4 * len(before) + 4) == [before] * (4 * len(before) + 4)
+
+
 IN_A_CHILD = """
 import os, sys, threading, time
 import numpy as np
@@ -183,12 +199,14 @@ team = Team(3)
 work = lambda chunk: (time.sleep(0.002), float(chunk.sum(np.ones(1))[0]))[1]
 assert team.map(work, 8) == [8.0] * 8
 if "locked" in sys.argv:  # the moment of the fork is not ours to choose: another thread may hold the lock
-    team.lock.acquire()
+    for crew in team.crews:
+        crew.lock.acquire()
 child = os.fork()
 if not child:
     os._exit(0 if team.map(work, 8) == [8.0] * 8 == team.map(work, 8) else 1)
 if "locked" in sys.argv:
-    team.lock.release()
+    for crew in team.crews:
+        crew.lock.release()
 assert os.waitpid(child, 0)[1] == 0
 assert team.map(work, 8) == [8.0] * 8
 """
