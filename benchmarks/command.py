@@ -1,9 +1,7 @@
-"""What all benchmarks share beside the workers: flags, data, the record of the machine, the file of results."""
+"""What all benchmarks share beside the workers: flags, data, the file of results."""
 import argparse
-import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -12,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from driver import AVX2_ONLY, HERE, VARIANTS, Lineup
-from nets import RECIPES
+from machine import machine, processors
+from nets import NETS, RECIPES, Net
 from quiet import disturbed
 from table import markdown
 
@@ -23,59 +22,101 @@ PEERS = ["scratchnet", "torch-nchw", "torch-channels-last", "tf-fit", "tf-batch"
 
 
 def parse(text: str | None, peers: Iterable[str] = PEERS, **defaults) -> argparse.Namespace:
-    """The flags of every benchmark; `defaults` (rounds=7, images=7680, ...) become flags of their own."""
-    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """The flags of every benchmark that asks workers; `defaults` (rounds=7, nets=["all"], ...) become flags too."""
+    parser = parser_of(text, **defaults)
     add = parser.add_argument
     add("--peers", nargs="+", choices=VARIANTS, metavar="NAME",
         help=f"of {', '.join(VARIANTS)} (default: those of {', '.join(peers)} that are installed)")
-    add("--threads", type=int, default=len(processors()), help="for every framework (default: %(default)s)")
-    add("--data-dir", help="folder of the four IDX files of MNIST (default: as scripts/train.py)")
-    add("--avx2", action="store_true", help="hold every framework to 256-bit vectors")
     add("--patience", type=float, default=20, help="seconds a turn may wait for a quiet moment (default: 20)")
-    add("--out", type=Path, default=HERE / "results", help="folder of the JSON files")
     for module in ("torch", "tf", "jax"):
         variable = f"{module.upper()}_PYTHON"
         add(f"--{module}-python", default=os.environ.get(variable, sys.executable),
             help=f"interpreter that can import {module} (default: ${variable}, then this one)")
-    for name, value in defaults.items():
-        several = isinstance(value, list)
-        add(f"--{name}", default=value, type=type(value[0] if several else value), nargs="+" if several else None,
-            help=f"default: {' '.join(map(str, value)) if several else value}")
     args = parser.parse_args()
     args.pythons = {"torch": args.torch_python, "tensorflow": args.tf_python, "jax": args.jax_python}
-    args.peers = installed(args.peers or peers, args.pythons, must=bool(args.peers))
+    wanted = args.peers or list(peers)
+    missing, args.peers = installed(wanted, args.pythons)
+    if missing:
+        hint = f"not found: {', '.join(missing)}. Install, or name the interpreters: --torch-python, --tf-python ..."
+        if len(args.peers) < len(wanted) and wanted != list(peers):
+            parser.error(hint)
+        print(hint, file=sys.stderr)
     return args
 
 
-def installed(names: Iterable[str], pythons: dict[str, str], must: bool) -> list[str]:
-    """Those of the variants whose module can be found; the others are named, or an error if they must be."""
+def parser_of(text: str | None, **defaults) -> argparse.ArgumentParser:
+    """The flags of every benchmark, and one for each of `defaults`."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--threads", type=number_like(1), default=len(processors()), help="default: %(default)s")
+    add("--data-dir", help="folder of the four IDX files of MNIST (default: as scripts/train.py)")
+    add("--avx2", action="store_true", help="hold everybody to 256-bit vectors")
+    add("--json", type=Path, metavar="FILE", help="where the results go (default: results/<question>.json)")
+    for name, value in defaults.items():
+        several = isinstance(value, list)
+        first = value[0] if several else value
+        kind = known_recipe if first == "all" else known_net if first in NETS else number_like(first)
+        add(f"--{name}", default=value, type=kind, nargs="+" if several else None,
+            help=f"default: {' '.join(map(str, value)) if several else value}")
+    return parser
+
+
+def number_like(example):
+    """The type of a flag by its default: text as it is; numbers of at least 1, or at least the default."""
+    def convert(text: str):
+        if not (value := type(example)(text)) >= min(example, 1):
+            raise ValueError(text)
+        return value
+    convert.__name__ = "natural number" if isinstance(example, int) else "number"       # what argparse calls it
+    return str if isinstance(example, str) else convert
+
+
+def known_net(name: str) -> str:
+    if name not in NETS:
+        raise argparse.ArgumentTypeError(f"no network {name!r}; there are {', '.join(NETS)}")
+    return name
+
+
+def known_recipe(name: str) -> str:
+    """chollet, chollet:128 or all."""
+    net, _, batch = name.partition(":")
+    if batch and not (batch.isdecimal() and int(batch)):
+        raise argparse.ArgumentTypeError(f"{name!r}: expected a network and a batch size, such as chollet:128")
+    return name if name == "all" else known_net(net) and name
+
+
+def installed(names: Iterable[str], pythons: dict[str, str]) -> tuple[list[str], list[str]]:
+    """(the modules that cannot be found, the variants whose module can)."""
     names = list(names)
     modules = {VARIANTS[name].module for name in names}
     found = {module for module in modules if can_import(pythons.get(module, sys.executable), module)}
-    if missing := sorted(modules - found):
-        hint = f"not found: {', '.join(missing)}. Install, or name the interpreters: --torch-python, --tf-python ..."
-        if must:
-            raise SystemExit(hint)
-        print(hint, file=sys.stderr)
-    return [name for name in names if VARIANTS[name].module in found]
+    return sorted(modules - found), [name for name in names if VARIANTS[name].module in found]
 
 
 def can_import(python: str, module: str) -> bool:
     code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
-    return subprocess.run([python, "-c", code]).returncode == 0
+    try:
+        return subprocess.run([python, "-c", code]).returncode == 0
+    except OSError:                                     # there is no such interpreter
+        return False
 
 
-def recipes(names: Iterable[str]) -> list[tuple[str, int]]:
-    """["chollet:128", ...] -> [("chollet", 128), ...]; "all" stands for nets.RECIPES."""
+def recipes(names: Iterable[str]) -> list[tuple[Net, str, int]]:
+    """["chollet:128", ...] -> [(network, its title, batch size), ...]; "all" stands for nets.RECIPES."""
     split = [name.partition(":") for name in names if name != "all"]
-    return [(net, int(batch or 128)) for net, _, batch in split] or RECIPES
+    chosen = [(net, int(batch or 128)) for net, _, batch in split] or RECIPES
+    return [(NETS[net], f"{net}, batch {batch}", batch) for net, batch in chosen]
 
 
 def load_data(args: argparse.Namespace, images: int = EPOCH) -> dict[str, np.ndarray]:
     """The training images and one order of them for all; args.dataset says what they are."""
     from scratchnet.data import load_dataset
 
-    ((x, y), _), args.dataset = load_dataset("auto", args.data_dir)
+    try:
+        ((x, y), _), args.dataset = load_dataset("auto", args.data_dir)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     x, y = x[:images], y[:images]
     return {"x": x, "y": y, "order": np.random.default_rng(0).permutation(len(x))}
 
@@ -104,51 +145,18 @@ def row(case: str, name: str, answers: list[dict], key: str = "seconds", per: fl
             "left_out": len(answers) - len(counted), "others": max(others, default=None)}
 
 
-def save(question: str, args: argparse.Namespace, rows: list[dict], versions: dict[str, str], unit: str) -> Path:
-    """Write results/<question>.json (results/<question>-avx2.json with --avx2) and print its table."""
-    skip = ("out", "data_dir", "pythons", "torch_python", "tf_python", "jax_python")
-    record = {"question": question, "unit": unit, "machine": machine(args.threads, versions),
+def save(question: str, args: argparse.Namespace, rows: list[dict], versions: dict[str, str], **more) -> Path:
+    """Write the results to --json, by default results/<question>.json, and print their table.
+
+    With --avx2 the question's name ends in -avx2. more: unit="s" for rows made by `row`; columns={key: title} for
+    rows that are a table as they are; see `table.py`.
+    """
+    question += "-avx2" if getattr(args, "avx2", False) else ""
+    skip = ("json", "data_dir", "pythons", "torch_python", "tf_python", "jax_python")
+    record = {"question": question, **more, "machine": machine(args.threads, versions),
               "settings": {name: value for name, value in vars(args).items() if name not in skip}, "rows": rows}
-    path = args.out / f"{question}{'-avx2' if args.avx2 else ''}.json"
+    path = args.json or HERE / "results" / f"{question}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
-    print(f"\n{markdown(record)}\nwritten: {path}")
+    print(f"\n{markdown(record)}\n\nwritten: {path}")
     return path
-
-
-def machine(threads: int, versions: dict[str, str]) -> dict[str, object]:
-    """All that a reader must know to believe a time, and nothing that names the machine's owner."""
-    return {"cpu": cpu_model(), "processors": len(processors()), "threads": threads,
-            "system": f"{platform.system()} {platform.machine()}", "python": platform.python_version(),
-            "versions": dict(sorted(versions.items())), "commit": commit(),
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
-
-
-def processors() -> list[int]:
-    """The processors that this process may use."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-
-
-def cpu_model() -> str:
-    """The processor's name: from /proc on Linux, from sysctl on macOS, else what Python knows."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True) \
-        if platform.system() == "Darwin" else None
-    return asked.stdout.strip() if asked and asked.returncode == 0 else platform.processor() or platform.machine()
-
-
-def commit() -> str:
-    """The commit that was measured, with a + if files had been changed since."""
-    def git(*words: str) -> str:
-        try:
-            asked = subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True, check=True)
-            return asked.stdout.strip()
-        except (OSError, subprocess.CalledProcessError):
-            return ""
-    head = git("rev-parse", "--short=12", "HEAD")
-    return (head + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")) or "unknown"

@@ -1,12 +1,17 @@
 """Workers kept alive and asked in turn: A B C A B C ...
 
 A machine has moods: a neighbour, a fan, a turbo clock. Timing all of A and then all of B measures the mood as
-much as the framework. Here every framework waits in a process of its own, already warm, and gets a short turn
+much as the framework. Here every framework waits in a process of its own, already compiled, and gets a short turn
 in every round; a slow minute then falls on everyone, and the median over the rounds forgets it.
+
+Whoever has waited is slow at first: its threads sleep, its processor runs at its lowest clock, and the caches hold
+another framework's data. Our steps take nearly twice their time for the first tenth of a second after a pause, which
+is a third of a short turn of ours and a twentieth of a slower framework's. So every turn begins with work of the same
+kind that nobody times, as long as it takes to be past that (`warm`).
 
     with Lineup(["scratchnet", "torch-nchw"], threads=2, data=data) as lineup:
         lineup.start(NETS["chollet"], batch=128)
-        lineup.in_turn(7, "train", steps=60)          # {"scratchnet": [{"seconds": 0.09}, ...], "torch-nchw": ...}
+        lineup.in_turn(7, "train", steps=80, warm=40)           # {"scratchnet": [{"seconds": 0.4}, ...], ...}
 """
 import contextlib
 import json
@@ -147,12 +152,12 @@ class Lineup:
     def path(self, name: str) -> str:
         return str(Path(self.folder.name) / f"{name}.npz")
 
-    def start(self, net: Net, batch: int, **more) -> None:
+    def start(self, net: Net, batch: int, seed: int = 0, **more) -> None:
         """Every worker builds this network, with the same initial weights, and goes to the first batch.
 
         more: dtype="float32", lr=1e-3.
         """
-        np.savez(self.path("weights"), *weights(net))
+        np.savez(self.path("weights"), *weights(net, seed))
         for worker in self.workers:
             worker.ask("start", net=net, batch=batch, threads=self.threads, data=self.path("data"),
                        weights=self.path("weights"), **worker.variant.options, **more)

@@ -10,6 +10,7 @@ from nets import NETS
 from parity import check
 
 IMAGES, SINGLES = 10_000, 200
+WARM = 0.3              # seconds of the same at the beginning of every turn, not timed
 
 
 def main() -> None:
@@ -23,11 +24,11 @@ def main() -> None:
             for batch in args.batches:
                 job = {"do": "predict", "images": IMAGES, "batch": batch}
                 workers.all(**job)
-                for name, answers in workers.in_turn(args.rounds, **job).items():
+                for name, answers in workers.in_turn(args.rounds, **job, warm=WARM).items():
                     rows.append(row(f"{net}, 10,000 images", name, answers, images=IMAGES, batch=batch))
                     print("{case}, {batch} at a time: {variant} {median:.3f} s".format(**rows[-1]), flush=True)
             workers.all("one_by_one", images=10)
-            for name, answers in workers.in_turn(args.rounds, "one_by_one", images=SINGLES).items():
+            for name, answers in workers.in_turn(args.rounds, "one_by_one", images=SINGLES, warm=WARM).items():
                 rows.append(row(f"{net}, one image", name, answers, per=SINGLES, images=1))
                 print("{case}: {variant} {median:.5f} s".format(**rows[-1]), flush=True)
         save("inference", args, rows, workers.versions(), unit="s")

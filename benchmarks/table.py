@@ -3,11 +3,13 @@
     python benchmarks/table.py                          every result: a Markdown table on the screen, a PNG beside it
     python benchmarks/table.py --into README.md         and the tables between <!-- training --> and <!-- /training -->
 
-A framework that was run in several ways is represented by the one with the smallest median.
+A result has either "columns", and is a table as it is; or a "unit" and rows that are times of frameworks. Of these a
+framework that was run in several ways is represented by the one with the smallest median.
 """
 import argparse
 import json
 import re
+import sys
 from pathlib import Path
 
 from quiet import disturbed
@@ -30,8 +32,8 @@ def best(rows: list[dict]) -> dict[str, dict[str, dict]]:
 
 def markdown(record: dict) -> str:
     """The record as tables: median (smallest–largest), and how ours compares with the fastest peer."""
-    if record["question"] == "parity":
-        return deviations(record)
+    if "columns" in record:
+        return "\n\n".join([listing(record), footnote(record)])
     cases = best(record["rows"])
     parts = [grid(cases, record["unit"], median_and_spread, ratio=True)]
     if any(row.get("images", 0) > 1 for row in record["rows"]):
@@ -46,8 +48,26 @@ def grid(cases, corner: str, cell, ratio: bool = False) -> str:
     for case, found in cases.items():
         cells = [cell(found[name]) if name in found else "" for name in frameworks]
         lines.append([case, *cells, *([share(found)] if ratio else [])])
-    lines.insert(1, ["---", *["---:"] * (len(lines[0]) - 1)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return aligned(lines, ["---", *["---:"] * (len(lines[0]) - 1)])
+
+
+def listing(record: dict) -> str:
+    """A table of rows that are as they shall be shown: "columns" maps their keys to the titles."""
+    rows = [[row.get(key) for key in record["columns"]] for row in record["rows"]]
+    sides = ["---" if any(isinstance(cell, str) for cell in column) else "---:" for column in zip(*rows, strict=True)]
+    return aligned([list(record["columns"].values()), *[list(map(cell, row)) for row in rows]], sides)
+
+
+def aligned(lines: list[list[str]], sides: list[str]) -> str:
+    """Markdown of a table whose first line is the header."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], sides, *lines[1:]])
+
+
+def cell(value) -> str:
+    """Text as it is, integers with commas, numbers with three digits, nothing for None."""
+    if isinstance(value, float):
+        return show(value) if value == 0 or abs(value) >= 0.01 else f"{value:.1e}"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def median_and_spread(row: dict) -> str:
@@ -73,21 +93,19 @@ def show(value: float) -> str:
     return f"{value:.{digits}f}" if abs(value) >= 0.01 else f"{value:.5f}"
 
 
-def deviations(record: dict) -> str:
-    """The table of parity.py, which has deviations in place of times."""
-    lines = ["| network | who | largest deviation of the loss in 20 steps |", "| --- | --- | ---: |"]
-    return "\n".join([*lines, *(f"| {r['case']} | {r['variant']} | {r['deviation']:.1e} |" for r in record["rows"])])
-
-
 def footnote(record: dict) -> str:
     """Machine, threads, versions: without them a time says nothing."""
     machine, settings = record["machine"], record["settings"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    turns = max(len(row["runs"]) for row in record["rows"])
-    return (f"{machine['cpu']}, {machine['threads']} threads, {machine['system']}, Python {machine['python']}, "
-            f"{versions}; {settings['dataset']}; commit {machine['commit']}, {machine['date'][:10]}."
-            + (f" Median of up to {turns} alternating turns, smallest–largest in brackets." if turns > 1 else "")
-            + (" † Other programs used the processors during a turn." if any(map(disturbed, record["rows"])) else ""))
+    turns = max(len(row.get("runs", ())) for row in record["rows"])
+    parts = [machine["cpu"], f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}", machine["system"],
+             f"Python {machine['python']}", versions]
+    parts += ["held to 256-bit vectors"] * bool(settings.get("avx2"))
+    return "; ".join([", ".join(parts), *filter(None, [settings.get("dataset")]),
+                      f"commit {machine['commit']}, {machine['date'][:10]}."]) + (
+        (f" Median of up to {turns} alternating turns, smallest–largest in brackets." if turns > 1 else "")
+        + (" † Other programs used the processors during a turn." if any(map(disturbed, record["rows"])) else "")
+        + (f" {record['note']}" if "note" in record else ""))
 
 
 def plot(record: dict, path: Path) -> None:
@@ -150,19 +168,29 @@ def insert(text: str, name: str, table: str) -> str:
     return between.sub(lambda match: f"{match[1]}{table}\n{match[2]}", text)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, help="default: all of results/*.json")
     parser.add_argument("--into", type=Path, help="a Markdown file with markers")
     args = parser.parse_args()
-    for path in args.files or sorted((HERE / "results").glob("*.json")):
-        record = json.loads(path.read_text())
-        print(f"## {path.stem}\n\n{markdown(record)}\n")
-        if record["question"] != "parity":
+    try:
+        files = args.files or sorted((HERE / "results").glob("*.json"))
+        records = {path: json.loads(path.read_text()) for path in files}
+        text = args.into.read_text() if args.into else ""
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    for path, record in records.items():
+        name, table = record["question"], markdown(record)
+        print(f"## {name}\n\n{table}\n")
+        if "columns" not in record:
             plot(record, path.with_suffix(".png"))
-        if args.into:
-            args.into.write_text(insert(args.into.read_text(), path.stem, markdown(record)))
+        if args.into and f"<!-- {name} -->" not in text:
+            print(f"{args.into} has no place for this: <!-- {name} --> and <!-- /{name} -->", file=sys.stderr)
+        text = insert(text, name, table)
+    if args.into:
+        args.into.write_text(text)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

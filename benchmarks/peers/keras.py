@@ -31,10 +31,10 @@ class Keras(Peer):
         self.model.reset_metrics()                      # else the loss that comes back is a running mean
         return self.model.train_on_batch(self.x[rows], self.y[rows])
 
-    def train(self, steps):
+    def train(self, steps, warm=0):
         if self.options["loop"] == "batch":
-            return super().train(steps)
-        rows, epoch = np.concatenate(list(self.rows(steps))), Epoch()
+            return super().train(steps, warm)
+        rows, epoch = np.concatenate(list(self.rows(warm + steps))), Epoch(warm)
         self.model.fit(self.x[rows], self.y[rows], batch_size=self.batch, shuffle=False, verbose=0, callbacks=[epoch])
         return {"seconds": epoch.ended - epoch.began}
 
@@ -46,14 +46,18 @@ class Keras(Peer):
 
 
 class Epoch(keras.callbacks.Callback):
-    """From the first batch's beginning to the last one's end.
+    """From the beginning of the first batch that counts, number `first`, to the end of the last.
 
     What `fit` does before and after (opening and closing its queue of data: up to 0.3 s) would weigh too much in a
     short turn.
     """
 
+    def __init__(self, first):
+        super().__init__()
+        self.first = first
+
     def on_train_batch_begin(self, batch, logs=None):
-        if batch == 0:
+        if batch == self.first:
             self.began = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):

@@ -9,12 +9,12 @@ import json
 import os
 import resource
 import sys
-import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from stopwatch import stopwatch
 
 ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}      # the same for everyone
 BATCHNORM = {"momentum": 0.99, "epsilon": 1e-3}                     # Keras's meaning of momentum
@@ -61,19 +61,22 @@ class Peer:
         """The loss of each of the next steps."""
         return {"losses": [float(self.one_step(rows)) for rows in self.rows(steps)]}
 
-    def train(self, steps: int) -> dict:
-        """Seconds for the next steps: batch gathered, forward, backward, update."""
+    def train(self, steps: int, warm: int = 0) -> dict:
+        """Seconds for `steps` steps (batch gathered, forward, backward, update), after `warm` that nobody times.
+
+        A number of steps, not of seconds: so all frameworks are timed on the same batches, equally far trained.
+        """
+        for rows in self.rows(warm):
+            self.one_step(rows)
         return {"seconds": stopwatch(lambda: [self.one_step(rows) for rows in self.rows(steps)])}
 
-    def predict(self, images: int, batch: int) -> dict:
+    def predict(self, images: int, batch: int, warm: float = 0) -> dict:
         """Seconds until the class probabilities of the first `images` images lie in a NumPy array."""
-        probabilities: list[np.ndarray] = []
-        seconds = stopwatch(lambda: probabilities.append(self.probabilities(self.x[:images], batch)))
-        return {"seconds": seconds, "checksum": float(np.abs(probabilities[0]).sum())}
+        return {"seconds": stopwatch(lambda: self.probabilities(self.x[:images], batch), warm)}
 
-    def one_by_one(self, images: int) -> dict:
+    def one_by_one(self, images: int, warm: float = 0) -> dict:
         """Seconds to classify so many images, each in a call of its own."""
-        return {"seconds": stopwatch(lambda: [self.probabilities(self.x[i:i + 1], 1) for i in range(images)])}
+        return {"seconds": stopwatch(lambda: [self.probabilities(self.x[i:i + 1], 1) for i in range(images)], warm)}
 
     def versions(self) -> dict:
         """Name -> version of the modules that are in use."""
@@ -82,13 +85,6 @@ class Peer:
     def memory(self) -> dict:
         """Resident memory now and at its peak, in MiB."""
         return resident()
-
-
-def stopwatch(work: Callable[[], object]) -> float:
-    """Seconds that one call takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def resident() -> dict[str, float]:
