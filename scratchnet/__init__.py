@@ -11,8 +11,8 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     team            a batch in chunks on several threads, and why the result does not depend on them
     gradcheck       is backward really the derivative of forward?
     health          what happens inside        doctor        what it means, in words
-    lr_finder       which learning rate?
-    saving          a model in one file        summary       its table of layers
+    lr_finder       which learning rate?       summary       a model's table of layers
+    container, architecture, saving            a model in one file, read without trust
 
     import scratchnet as sn
     (x, y), test = sn.load_mnist()

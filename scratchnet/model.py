@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet import saving, training
-from scratchnet.layers import LAYERS, Context, Dense, Layer
+from scratchnet import architecture, saving, training
+from scratchnet.layers import Context, Dense, Layer
 from scratchnet.layers.base import Shape, integer, show_shape
 from scratchnet.losses import softmax
 from scratchnet.plan import Plan
@@ -49,11 +49,11 @@ class Sequential:
         self.layers: list[Layer] = list(layers)
         self.input_shape: Shape = tuple(integer(size, "each size in input_shape", 1) for size in input_shape)
         self.seed, self.dtype = integer(seed, "seed", 0), np.dtype(dtype)
-        self.class_names = None if class_names is None else [str(name) for name in class_names]
         if self.dtype.kind != "f":
             raise ValueError(f"dtype must be a floating type, got {self.dtype}")
-        self.names = [f"{i}.{type(layer).__name__.lower()}" for i, layer in enumerate(self.layers)]
+        self.names = architecture.prefixes(self.layers)
         self.shapes = self.build()
+        self.class_names = architecture.check_class_names(class_names, self.shapes[-1][-1])
         self.engine = engine if self.dtype == np.float32 else "numpy"
         self.plan = make_plan(self)
 
@@ -78,11 +78,8 @@ class Sequential:
             layer.dtype = self.dtype
             # Seeded by its kind and its number among its kind: other layers may come and go.
             rng = np.random.default_rng([self.seed, zlib.crc32(kind.encode()), number])
-            try:
+            with architecture.at_layer(i, kind):
                 shapes.append(layer.build(shapes[-1], rng))
-            except ValueError as error:
-                message = str(error).removeprefix(f"{kind}: ")
-                raise ValueError(f"layer {i} ({kind}): {message}") from None
         if isinstance(self.layers[-1], Dense):  # start undecided: small logits, a loss of about ln(classes)
             self.layers[-1].W *= 0.1
         for layer in self.layers:
@@ -229,13 +226,20 @@ def make_plan(model: Sequential) -> Plan:
     return Plan(model.layers, model.names)
 
 
-def from_config(config: dict[str, Any], engine: str = "numba", layers=()) -> Sequential:
-    """A freshly initialised model from what `Sequential.config` gave."""
-    known = {**LAYERS, **{cls.__name__: cls for cls in layers}}
-    made = [saving.make_layer(known, description, i) for i, description in enumerate(config["layers"])]
-    return Sequential(
+def from_config(config: dict[str, Any], engine: str = "numba", layers=(), arrays=None) -> Sequential:
+    """A model from what `Sequential.config` gave: freshly initialised, or with these arrays.
+
+    layers: classes of your own. Arrays that do not fit are an error before any memory is asked for.
+    """
+    made = architecture.make_layers(config, layers)
+    if arrays is not None:
+        saving.compare(architecture.expected_arrays(made, config), arrays)
+    model = Sequential(
         made, config["input_shape"], config["seed"], engine, config["dtype"], config["class_names"]
     )
+    if arrays is not None:
+        saving.fill({**model.parameters(), **model.state()}, arrays)
+    return model
 
 
 def load_model(path, engine: str = "numba", layers=()) -> Sequential:
@@ -247,6 +251,4 @@ def load_model(path, engine: str = "numba", layers=()) -> Sequential:
     """
     arrays, meta = saving.read_file(path)
     with saving.explaining(path):
-        model = from_config(meta["model"], engine, layers)
-        saving.fill({**model.parameters(), **model.state()}, arrays)
-    return model
+        return from_config(meta["model"], engine, layers, arrays)

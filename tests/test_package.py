@@ -35,7 +35,9 @@ MAY_IMPORT = {
     "team": ARRAYS_ONLY,
     "layers": {"initializers"},
     "gradcheck": {"layers", "losses"},
-    "saving": {"data"},
+    "container": ARRAYS_ONLY,
+    "saving": {"container", "data"},
+    "architecture": {"container", "initializers", "layers"},
     "plan": {"layers", "team"},
     "compiled": {"layers", "losses", "optimizers", "plan", "randomness", "team"},
     "callbacks": {"data"},
@@ -44,7 +46,9 @@ MAY_IMPORT = {
     "doctor": {"gradcheck", "layers", "losses", "optimizers", "training"},
     "lr_finder": {"data", "losses", "optimizers", "training"},
     "training": {"callbacks", "checkpoint", "data", "layers", "losses", "optimizers", "randomness", "team"},
-    "model": {"compiled", "layers", "losses", "plan", "randomness", "saving", "summary", "team", "training"},
+    "model": {
+        "architecture", "compiled", "layers", "losses", "plan", "randomness", "saving", "summary", "team", "training",
+    },
     "zoo": {"callbacks", "layers", "optimizers"},
     "report": {"data", "metrics", "summary", "team"},
 }

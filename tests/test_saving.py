@@ -62,6 +62,59 @@ np.save("logits.npy", model.forward(np.load("x.npy")))
     np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), model.forward(x))
 
 
+def random_network(seed):
+    """A small model of random layers with random arguments, on images of random size, with every array moved."""
+    rng = np.random.default_rng(seed)
+    h, w, c = (int(size) for size in rng.integers((4, 4, 1), (10, 10, 4)))
+    layers = [sn.Rescale(float(rng.normal()), float(rng.normal()))] if rng.random() < 0.7 else []
+    for _ in range(rng.integers(0, 5)):
+        filters, stride, *size = (int(number) for number in rng.integers((1, 1, 1, 1), (5, 3, 4, 4)))
+        layers.append([
+            sn.Conv2D(filters, size, stride, "same", use_bias=False),
+            sn.Conv2D(filters, size, padding=3, initializer="glorot"),
+            sn.BatchNorm(float(rng.uniform(0, 0.99)), 1e-2), sn.ReLU(), sn.Dropout(float(rng.uniform(0, 0.9))),
+        ][rng.integers(5)])  # fmt: skip
+    pools = [sn.GlobalAvgPool2D, sn.Flatten, lambda: sn.MaxPool2D(2, 1), lambda: sn.AvgPool2D((2, 1))]
+    pool = pools[0 if len(layers) > 4 else rng.integers(4)]()
+    layers += [pool] if isinstance(pool, sn.GlobalAvgPool2D | sn.Flatten) else [pool, sn.Flatten()]
+    layers += [sn.Dense(int(rng.integers(1, 6))), sn.ReLU(), sn.BatchNorm()][: rng.integers(0, 4)] + [sn.Dense(3)]
+    try:
+        model = sn.Sequential(layers, (h, w, c), seed, "numpy", rng.choice(["float32", "float64"]))
+    except ValueError:  # a window that does not fit
+        return random_network(seed + 10_000)
+    for array in {**model.parameters(), **model.state()}.values():
+        array[...] += rng.uniform(0.1, 1, array.shape)
+    return model
+
+
+def test_m3_200_random_networks_give_the_same_logits_in_a_new_process(tmp_path):
+    from safetensors.numpy import load_file
+
+    logits = {}
+    for seed in range(200):
+        model = random_network(seed)
+        x = np.random.default_rng(seed).integers(0, 256, (2, *model.input_shape)).astype(np.uint8)
+        logits[str(seed)] = model.forward(x)
+        model.save(tmp_path / f"{seed}.safetensors")
+        theirs = load_file(tmp_path / f"{seed}.safetensors")
+        mine = {**model.parameters(), **model.state()}
+        assert {name: a.tobytes() for name, a in mine.items()} == {name: a.tobytes() for name, a in theirs.items()}
+    program = """
+import numpy as np, scratchnet as sn
+logits = {}
+for seed in range(200):
+    model = sn.load_model(f"{seed}.safetensors", engine="numpy")
+    x = np.random.default_rng(seed).integers(0, 256, (2, *model.input_shape)).astype(np.uint8)
+    logits[str(seed)] = model.forward(x)
+np.savez("logits.npz", **logits)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120, cwd=tmp_path, env=environment)
+    with np.load(tmp_path / "logits.npz") as theirs:
+        for seed, mine in logits.items():
+            np.testing.assert_array_equal(theirs[seed], mine, strict=True)
+
+
 def test_everything_comes_back(trained, tmp_path):
     model, x = trained
     path = tmp_path / "model.safetensors"

@@ -14,6 +14,7 @@ Arrays are NHWC: examples, height, width, channels. The name `d<name>` always me
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any
 
@@ -70,6 +71,19 @@ class Layer:
     def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
         """Make the parameters for inputs of this shape (without n); return the output's shape."""
         return input_shape
+
+    def outline(self, input_shape: Shape) -> tuple[Shape, dict[str, Shape]]:
+        """What `build` would make, as shapes: the output's, and each array's by name.
+
+        From it a model file is compared with its arrays before anything is made. It is worked out by building
+        a copy; a layer whose arrays can be large says it by arithmetic alone.
+
+        >>> Dense(10).outline((128,))
+        ((10,), {'W': (128, 10), 'b': (10,)})
+        """
+        layer = copy.copy(self)
+        output_shape = layer.build(input_shape, np.random.default_rng(0))
+        return output_shape, {name: getattr(layer, name).shape for name in (*layer.params, *layer.state)}
 
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Any]:
         """x -> y, cache."""

@@ -48,6 +48,9 @@ class BatchNorm(Layer):
             raise ValueError(f"BatchNorm epsilon must be positive, got {epsilon!r}")
         self.momentum, self.epsilon = float(momentum), float(epsilon)
 
+    def outline(self, input_shape):
+        return input_shape, dict.fromkeys((*self.params, *self.state), input_shape[-1:])
+
     def build(self, input_shape, rng):
         c = input_shape[-1]
         self.gamma, self.beta = np.ones(c, self.dtype), np.zeros(c, self.dtype)

@@ -47,15 +47,20 @@ class Conv2D(Layer):
         self.initialize = get_initializer(initializer)
         self.params = ("W", "b") if self.use_bias else ("W",)
 
-    def build(self, input_shape, rng):
+    def outline(self, input_shape):
         _, _, c = expect_images(input_shape, "Conv2D")
+        win = place_windows(input_shape, self.kernel_size, self.stride, self.padding, "Conv2D")
+        shapes = {"W": (*self.kernel_size, c, self.filters), "b": (self.filters,)}
+        return (win.out_h, win.out_w, self.filters), {name: shapes[name] for name in self.params}
+
+    def build(self, input_shape, rng):
+        output_shape, shapes = self.outline(input_shape)
         self.windows = place_windows(input_shape, self.kernel_size, self.stride, self.padding, "Conv2D")
-        k_h, k_w = self.kernel_size
-        fan_in, fan_out = k_h * k_w * c, k_h * k_w * self.filters
-        self.W = self.initialize(rng, (k_h, k_w, c, self.filters), fan_in, fan_out, self.dtype)
+        k_h, k_w, c, filters = shapes["W"]
+        self.W = self.initialize(rng, shapes["W"], k_h * k_w * c, k_h * k_w * filters, self.dtype)
         if self.use_bias:
-            self.b = np.zeros(self.filters, self.dtype)
-        return self.windows.out_h, self.windows.out_w, self.filters
+            self.b = np.zeros(shapes["b"], self.dtype)
+        return output_shape
 
     def forward(self, x, ctx):
         cols = im2col(x, self.windows)  # (n·out_h·out_w, k_h·k_w·c)

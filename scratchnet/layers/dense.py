@@ -36,16 +36,21 @@ class Dense(Layer):
         self.initialize = get_initializer(initializer)
         self.params = ("W", "b") if self.use_bias else ("W",)
 
-    def build(self, input_shape, rng):
+    def outline(self, input_shape):
         if len(input_shape) != 1:
             raise ValueError(
                 f"Dense: expects flat input (n, features), got {show_shape(input_shape)}. Put Flatten() before it."
             )
-        features = input_shape[0]
-        self.W = self.initialize(rng, (features, self.units), features, self.units, self.dtype)
+        shapes = {"W": (input_shape[0], self.units), "b": (self.units,)}
+        return (self.units,), {name: shapes[name] for name in self.params}
+
+    def build(self, input_shape, rng):
+        output_shape, shapes = self.outline(input_shape)
+        features, units = shapes["W"]
+        self.W = self.initialize(rng, shapes["W"], features, units, self.dtype)
         if self.use_bias:
-            self.b = np.zeros(self.units, self.dtype)
-        return (self.units,)
+            self.b = np.zeros(shapes["b"], self.dtype)
+        return output_shape
 
     def forward(self, x, ctx):
         y = x @ self.W  # (n, units)

@@ -52,6 +52,17 @@ def test_the_table_has_every_layer_of_the_library():
 
 
 @every_layer
+def test_the_outline_is_what_build_makes(name):
+    make, shape = EXAMPLES[name]
+    layer, other = make(), make()
+    arrays = set(layer.params) | set(layer.state)
+    said_output, said = layer.outline(shape)
+    assert not arrays & vars(layer).keys()  # nothing was made
+    assert said_output == other.build(shape, np.random.default_rng(0))
+    assert said == {array: getattr(other, array).shape for array in arrays}
+
+
+@every_layer
 @both_modes
 def test_finite_differences_agree_with_backward(name, training):
     layer, x, _ = example(name)

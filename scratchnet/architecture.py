@@ -1,0 +1,180 @@
+"""From the description in a file to unbuilt layers, without believing it.
+
+    {"input_shape": [28, 28, 1], "seed": 0, "dtype": "float32", "class_names": null,
+     "layers": [{"class": "Conv2D", "filters": 32, "kernel_size": [3, 3], ...}, ...]}
+
+A description can name only the layer classes of this package (and those that the caller hands in), and say
+only what stands in ARGUMENTS: each argument has a type and a range. That bounds every number by itself. Their
+products are bounded by the arrays: before a layer is built, the shapes that it would make are worked out
+(`Layer.outline`) and compared with those that the file really holds, so that three forged digits cannot ask
+for a terabyte. Nothing in a description is imported, looked up by name, or run.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchnet.container import ModelFileError, shown
+from scratchnet.initializers import INITIALIZERS
+from scratchnet.layers import LAYERS, Layer
+from scratchnet.layers.base import Shape
+
+LAYER_LIMIT = 1000
+VALUE_LIMIT = 1 << 26  # numbers in one example, before or after any layer
+CLASS_NAME_LIMIT = 200  # characters
+DTYPES = ("float16", "float32", "float64")
+
+
+class Rule(NamedTuple):
+    """What a value must be: in words, and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def whole(low: int, high: int) -> Rule:
+    """An integer from low to high; True is not 1 here."""
+    return Rule(f"an integer from {low} to {high:,}", lambda value: type(value) is int and low <= value <= high)
+
+
+def listed(rule: Rule, least: int, most: int) -> Rule:
+    """A list of least to most values, each of which obeys the rule."""
+    return Rule(
+        f"{least} to {most:,} times {rule.words}" if least < most else f"{least} times {rule.words}",
+        lambda value: isinstance(value, list) and least <= len(value) <= most and all(map(rule.holds, value)),
+    )
+
+
+def either(*rules: Rule) -> Rule:
+    """Whatever one of the rules allows."""
+    return Rule(" or ".join(rule.words for rule in rules), lambda value: any(rule.holds(value) for rule in rules))
+
+
+def one_of(*values: Any) -> Rule:
+    """One of these texts or constants."""
+    words = ", ".join("null" if value is None else str(value) for value in values)
+    return Rule(words, lambda value: any(type(value) is type(known) and value == known for known in values))
+
+
+ANYTHING = Rule("anything", lambda value: True)
+NUMBER = Rule(
+    "a finite number",
+    lambda value: math.isfinite(value) if type(value) is float else type(value) is int and abs(value) <= 1 << 53,
+)
+FRACTION = Rule("a number in [0, 1)", lambda value: NUMBER.holds(value) and 0 <= value < 1)
+FLAG = Rule("true or false", lambda value: isinstance(value, bool))
+SIZE = whole(1, 1 << 20)
+SIZES = either(SIZE, listed(SIZE, 2, 2))
+TEXT = Rule(
+    f"a text of at most {CLASS_NAME_LIMIT} printable characters",
+    lambda value: isinstance(value, str) and len(value) <= CLASS_NAME_LIMIT and value.isprintable(),
+)
+
+ARGUMENTS = {
+    "filters": SIZE, "units": SIZE, "kernel_size": SIZES, "pool_size": SIZES, "stride": SIZES,
+    "padding": either(one_of("valid", "same"), whole(0, 1 << 20)),
+    "use_bias": FLAG, "initializer": one_of(*INITIALIZERS),
+    "rate": FRACTION, "momentum": FRACTION, "epsilon": NUMBER, "scale": NUMBER, "offset": NUMBER,
+}  # fmt: skip
+
+ENTRIES = {
+    "input_shape": listed(SIZE, 1, 8),
+    "seed": whole(0, (1 << 128) - 1),
+    "dtype": one_of(*DTYPES),
+    "class_names": either(one_of(None), listed(TEXT, 1, 1 << 20)),
+    "layers": listed(Rule("a description of a layer", lambda value: isinstance(value, dict)), 1, LAYER_LIMIT),
+}
+
+
+def check(values: dict[str, Any], rules: dict[str, Rule], where: str) -> None:
+    """Every value must have a rule and obey it."""
+    for name, value in values.items():
+        if name not in rules:
+            raise ModelFileError(f"{where} has an unknown entry: {shown(name)}")
+        if not rules[name].holds(value):
+            raise ModelFileError(f"{where}: {name} must be {rules[name].words}; got {shown(value)}")
+
+
+def make_layers(config: dict[str, Any], own: Sequence[type[Layer]] = ()) -> list[Layer]:
+    """The unbuilt layers that a description asks for; the description as a whole is checked first.
+
+    >>> config = {"layers": [{"class": "Dense", "units": 2}], "input_shape": [3]}
+    >>> make_layers(config | {"seed": 0, "dtype": "float32", "class_names": None})
+    [Dense(units=2)]
+    """
+    if not isinstance(config, dict) or not ENTRIES.keys() <= config.keys():
+        missing = ", ".join(name for name in ENTRIES if not isinstance(config, dict) or name not in config)
+        raise ModelFileError(f"the description of the model lacks {missing}")
+    check(config, ENTRIES, "the model")
+    known = {**LAYERS, **{cls.__name__: cls for cls in own}}
+    return [make_layer(known, description, i) for i, description in enumerate(config["layers"])]
+
+
+def make_layer(known: dict[str, type[Layer]], description: dict[str, Any], index: int) -> Layer:
+    """{"class": "Conv2D", "filters": 32, ...} -> an unbuilt layer, if the class is one of `known`."""
+    arguments = dict(description)
+    kind = arguments.pop("class", None)
+    if not isinstance(kind, str) or kind not in known:
+        raise ModelFileError(
+            f"layer {index} is a {shown(kind)}, which is not one of {', '.join(known)}. "
+            "If it is a layer of your own, pass its class: load_model(path, layers=[...])."
+        )
+    where, cls = f"layer {index} ({kind})", known[kind]
+    accepted = inspect.signature(cls).parameters
+    rules = ARGUMENTS if cls is LAYERS.get(kind) else dict.fromkeys(accepted, ANYTHING)
+    check(arguments, {name: rules[name] for name in accepted}, where)
+    missing = [name for name, a in accepted.items() if a.default is a.empty and name not in arguments]
+    if missing:
+        raise ModelFileError(f"{where} lacks {', '.join(missing)}")
+    with at_layer(index, kind):
+        return cls(**arguments)
+
+
+def expected_arrays(layers: list[Layer], config: dict[str, Any]) -> dict[str, tuple[np.dtype | None, Shape]]:
+    """Name -> (dtype, shape) of every array that these layers would make, without making any.
+
+    The dtype is None for a layer of the user's own, whose arrays may be of any type.
+    """
+    shape: Shape = tuple(config["input_shape"])
+    expected: dict[str, tuple[np.dtype | None, Shape]] = {}
+    for i, (layer, prefix) in enumerate(zip(layers, prefixes(layers), strict=True)):
+        with at_layer(i, type(layer).__name__):
+            if math.prod(shape) > VALUE_LIMIT:
+                raise ModelFileError(f"{math.prod(shape):,} numbers per example, where {VALUE_LIMIT:,} are allowed")
+            shape, arrays = layer.outline(shape)
+        dtype = np.dtype(config["dtype"]) if type(layer) in LAYERS.values() else None
+        expected |= {f"{prefix}.{name}": (dtype, size) for name, size in arrays.items()}
+    return expected
+
+
+def prefixes(layers: list[Layer]) -> list[str]:
+    """What the names of each layer's arrays begin with: 0.conv2d, 1.relu, ..."""
+    return [f"{i}.{type(layer).__name__.lower()}" for i, layer in enumerate(layers)]
+
+
+@contextmanager
+def at_layer(index: int, kind: str):
+    """An error in a layer says which layer it is."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"layer {index} ({kind}): {str(error).removeprefix(f'{kind}: ')}") from None
+
+
+def check_class_names(names: Any, classes: int) -> list[str] | None:
+    """The names as a list of texts, one for each of a model's outputs; or None if there are none."""
+    if names is None:
+        return None
+    names = [str(name) for name in names]
+    if len(names) != classes:
+        raise ValueError(f"class_names: {len(names)} names for {classes} outputs of the last layer")
+    for name in names:
+        if not TEXT.holds(name):
+            raise ValueError(f"class_names: each must be {TEXT.words}, got {shown(name)}")
+    return names
