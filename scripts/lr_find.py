@@ -1,0 +1,71 @@
+"""Which learning rate? Raise it at every step of one sweep and look at the loss.
+
+    python scripts/lr_find.py                                   the network of scripts/train.py
+    python scripts/lr_find.py --preset vgg-bn --out vgg.png     a picture, and its numbers in vgg.csv
+    python scripts/lr_find.py --preset mlp --optimizer sgd --start 1e-4
+
+The data, the network and the optimizer are those that scripts/train.py would use with the same arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from train import PRESETS, at_least_one, build_model, choose_optimizer, positive
+
+import scratchnet as sn
+from scratchnet import data
+from scratchnet.optimizers import OPTIMIZERS
+
+
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    if args.threads:
+        sn.set_threads(args.threads)
+    picture = Path(args.out or f"lr_find-{args.preset}.png")
+    try:
+        (train, test), dataset = data.load_dataset(args.dataset, args.data_dir)
+        class_names = data.class_names(dataset, args.data_dir)
+        x, y = (array[: args.limit] for array in train)
+        input_shape = x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1)
+        model, recipe = build_model(input_shape, data.count_classes((train, test), class_names), class_names, args)
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        found = sn.lr_find(
+            model, x, y, optimizer=choose_optimizer(args, recipe), batch_size=args.batch_size or recipe.batch_size,
+            start=args.start, end=args.end, steps=args.steps,
+        )  # fmt: skip
+        found.plot(picture)
+        found.save_csv(picture.with_suffix(".csv"))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{args.preset} on {dataset}, {len(found.rates)} steps: {found.reason}")
+    print(f"the curve is in {picture}, its numbers in {picture.with_suffix('.csv')}")
+    return 0 if found.suggestion else 1
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(description="Find a learning rate: one sweep from too small to too large.")
+    add = parser.add_argument
+    add("--preset", choices=list(PRESETS), default="default", help="the network and its recipe, as in train.py")
+    add("--data-dir", help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
+    add("--dataset", choices=data.CHOICES, default="auto", help="auto: MNIST, or synthetic digits without it")
+    add("--batch-size", type=at_least_one, help="examples per step (default: the recipe's)")
+    add("--optimizer", choices=list(OPTIMIZERS), help="default: the recipe's")
+    add("--start", type=positive, default=1e-6, help="the first learning rate (default: %(default)s)")
+    add("--end", type=positive, default=10.0, help="the last one (default: %(default)s)")
+    add("--steps", type=at_least_one, default=250, help="how many, at least 10 (default: %(default)s)")
+    add("--seed", type=int, default=0, help="decides weights, order and dropout")
+    add("--threads", type=at_least_one, help="default: all processors this process may use")
+    add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
+    add("--limit", type=at_least_one, help="use only the first so many training images")
+    add("--out", metavar="PICTURE", help="image file, .png or .svg (default: lr_find-<preset>.png)")
+    args = parser.parse_args(argv)
+    args.lr = None  # what choose_optimizer asks for, and what this script is there to find
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())
