@@ -50,6 +50,7 @@ MAY_IMPORT = {
         "architecture", "compiled", "layers", "losses", "plan", "randomness", "saving", "summary", "team", "training",
     },
     "zoo": {"callbacks", "layers", "optimizers"},
+    "comparison": {"data", "metrics", "model"},
     "report": {"data", "metrics", "summary", "team"},
 }
 

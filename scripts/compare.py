@@ -1,0 +1,82 @@
+"""Which run is better, and is the difference more than chance?
+
+    python scripts/compare.py runs/first runs/second runs/third
+    python scripts/compare.py runs/first runs/second --out both    a picture, and tables as CSV
+
+Every run is compared with the first one. All models answer the same test images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from scratchnet import comparison
+
+
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    try:
+        runs = comparison.read_runs(args.runs, args.data_dir, args.engine)
+        if args.out:
+            comparison.write_comparison(args.out, runs)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print_tables(runs)
+    for run in runs[1:]:
+        change = comparison.change(runs[0], run)
+        print(f"\n{run.name} against {runs[0].name}: {change}")
+        for what, images in (("right now", change.gained), ("wrong now", change.lost)):
+            print(f"  {what}: {first_of(images, args.show)}")
+    if args.out:
+        print(f"\nwritten to {args.out}: compare.png, compare.csv, curves.csv, and all changed images in changed.csv")
+    return 0
+
+
+def print_tables(runs) -> None:
+    """What came out, and in which settings the runs differ."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("run", box=None, header_style="bold", pad_edge=False)
+    for title in ("accuracy", "95 % interval", "loss", "epochs", "seconds", "parameters"):
+        table.add_column(title, justify="right")
+    for run in runs:
+        low, high = run.interval
+        table.add_row(
+            run.name, f"{run.accuracy:.2%}", f"{low:.2%} to {high:.2%}", f"{run.loss:.4f}", str(len(run.epochs)),
+            f"{run.metrics['train_seconds']:.1f}", f"{run.metrics['parameters']:,}",
+        )  # fmt: skip
+    print(f"{len(runs[0].labels):,} test images ({runs[0].config['dataset']})")
+    Console().print(table)
+    different = Table("setting", *(run.name for run in runs), box=None, header_style="bold", pad_edge=False)
+    for name, values in comparison.different_settings(runs).items():
+        different.add_row(name, *("-" if value is None else str(value) for value in values))
+    if different.row_count:
+        print()
+        Console().print(different)
+
+
+def first_of(images, show: int) -> str:
+    """3, 18, 40 ... (12)"""
+    shown = ", ".join(map(str, images[:show]))
+    return f"{shown} ... ({len(images)} in all)" if len(images) > show else shown or "none"
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(description="Compare finished runs on the same test images.")
+    add = parser.add_argument
+    add("runs", metavar="RUN", nargs="+", help="folders of runs, at least two; the others are compared with the first")
+    add("--out", metavar="FOLDER", help="write compare.png, compare.csv, curves.csv and changed.csv into this folder")
+    add("--show", type=int, default=12, help="how many changed images to name (default: %(default)s)")
+    add("--data-dir", help="folder of the four IDX files (default: where the runs had them)")
+    add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
+    args = parser.parse_args(argv)
+    if len(args.runs) < 2:
+        parser.error("name at least two runs")
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())
