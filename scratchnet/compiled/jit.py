@@ -7,23 +7,27 @@ becomes part of every caller, so a tile of accumulators handed to it stays in re
 Why not Numba's own `cache=True`: it notices a change in a kernel's own file, but not in a constant or a helper imported
 from another file, and an unreadable or unwritable cache file raises out of an ordinary call. Here
  * the folder is named after a digest of every source file of this package and of the versions of Python, NumPy, Numba
-   and llvmlite: change anything, and nothing old is found;
+   and llvmlite: change anything, and nothing old is found; folders that nobody has used for long are removed;
  * a file begins with the digest of its contents, checked before any of it is used: damage costs a recompilation;
  * whatever goes wrong with the files, the kernel is compiled as if there were no cache, and one warning is given.
 
 The files hold pickled objects and machine code, in the user's own cache folder (or in NUMBA_CACHE_DIR): whoever can
-write there can run code as this user.
+write there can run code as this user. A folder that others can write is therefore not used.
 """
 
 import functools
 import hashlib
 import os
 import pickle
+import re
+import shutil
+import stat
 import sys
 import tempfile
 import time
 import types
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,9 @@ import numba
 import numpy as np
 from numba.core import compiler, event, serialize
 from numba.core import config as numba_config
+
+DAY = 86400.0
+KEPT_DAYS, KEPT_EDITIONS = 30, 8                      # former versions of the kernels: how long, and how many
 
 config: Any = numba_config                             # its names are made at run time, from the environment
 
@@ -144,6 +151,7 @@ class KernelCache:
             with os.fdopen(handle, "wb") as file:
                 file.write(hashlib.sha256(payload).digest() + payload)
             os.replace(temporary, path)
+            tidy(path.parent)
         except Exception as problem:
             warn_once(f"could not be written ({problem!r})")
             if temporary is not None and os.path.exists(temporary):
@@ -187,10 +195,42 @@ def cache_folder():
         sources = sorted(Path(__file__).parent.glob("*.py"))
         versions = (sys.version, np.__version__, numba.__version__, llvmlite.__version__)
         edition = digest(repr((versions, [(p.name, digest(p.read_bytes())) for p in sources])).encode())
-        return user_cache() / "kernels" / edition
+        folder = user_cache() / "kernels" / edition
+        if folder.exists():
+            check_private(folder)
+            with suppress(OSError):
+                os.utime(folder)                      # in use: see `tidy`
+        return folder
     except (OSError, RuntimeError) as problem:
         warn_once(f"has no folder ({problem!r})")
         return None
+
+
+def check_private(folder):
+    """Raise PermissionError if another user could have put code into the folder."""
+    if hasattr(os, "getuid"):
+        about = folder.stat()
+        if about.st_mode & stat.S_IWOTH or os.getuid() not in (about.st_uid, 0) and about.st_uid != 0:
+            raise PermissionError(f"{folder} can be written by other users")
+
+
+@functools.cache
+def tidy(folder):
+    """Remove what former versions of the kernels left beside this folder; once per process, when it has compiled.
+
+    A process that starts marks the folder it uses. What nobody has marked for 30 days goes, and so does what is not
+    among the 8 last used, unless somebody used it today. Should its owner still run, it compiles once more.
+    """
+    with suppress(OSError):
+        used = {other: other.stat().st_mtime for other in folder.parent.iterdir()
+                if other != folder and re.fullmatch("[0-9a-f]{32}", other.name) and not other.is_symlink()}
+        for place, other in enumerate(sorted(used, key=used.__getitem__, reverse=True)):
+            idle = (time.time() - used[other]) / DAY
+            if idle > KEPT_DAYS or (idle > 1 and place >= KEPT_EDITIONS - 1):
+                shutil.rmtree(other, ignore_errors=True)
+        for file in folder.glob("*.kernel?*"):         # a process that was killed while it wrote
+            if time.time() - file.stat().st_mtime > DAY:
+                file.unlink(missing_ok=True)
 
 
 def user_cache():

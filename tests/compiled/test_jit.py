@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -30,8 +31,10 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(jit_module, "problems", [])
     jit_module.cache_folder.cache_clear()
+    jit_module.tidy.cache_clear()
     yield tmp_path / "cache"
     jit_module.cache_folder.cache_clear()
+    jit_module.tidy.cache_clear()
 
 
 @pytest.fixture
@@ -78,6 +81,33 @@ def test_a_flipped_bit_is_noticed_before_anything_is_used(one_file, monkeypatch)
         assert misses == 1 and messages == []
 
 
+def test_e5_no_damaged_file_is_ever_used(one_file, monkeypatch):
+    """200 lengths and 1,000 flipped bits: not a byte behind the checksum is looked at."""
+    intact, rng = one_file.read_bytes(), np.random.default_rng(1)
+    (cache, signature, target), = loads_of(triple, monkeypatch)
+    assert cache.load_overload(signature, target) is not None
+    monkeypatch.setattr(jit_module.pickle, "loads", lambda contents: pytest.fail("damaged contents were unpickled"))
+    for length in [*range(34), *rng.integers(34, len(intact), 166)]:
+        one_file.write_bytes(intact[:length])
+        assert cache.load_overload(signature, target) is None
+    for bit in rng.choice(8 * len(intact), 1000, replace=False):
+        damaged = bytearray(intact)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        one_file.write_bytes(damaged)
+        assert cache.load_overload(signature, target) is None
+    assert jit_module.problems == []
+
+
+def loads_of(function, monkeypatch):
+    """The cache of a new dispatcher for `function`, with what Numba asks it for when it is called."""
+    asked, load = [], jit_module.KernelCache.load_overload
+    with monkeypatch.context() as patch:
+        patch.setattr(jit_module.KernelCache, "load_overload",
+                      lambda cache, *what: asked.append((cache, *what)) or load(cache, *what))
+        jit(function)(2.0)
+    return asked
+
+
 @pytest.mark.parametrize("contents", [b"", b"not a pickle", b"\x80\x04N.", b"\x80\x04]."])
 def test_contents_that_are_no_kernel_are_replaced(one_file, contents):
     one_file.write_bytes(hashlib.sha256(contents).digest() + contents)
@@ -108,6 +138,111 @@ def test_a_full_disk_leaves_no_file_behind(folder, monkeypatch):
     misses, messages = compilations()
     assert misses == 1 and len(messages) == 1
     assert not [file for file in folder.rglob("*") if file.is_file()]
+
+
+def test_e5_a_disk_that_is_full_costs_one_warning_and_no_result(tmp_path):
+    """The real thing: the system refuses to make any file longer than a kilobyte."""
+    resource = pytest.importorskip("resource")
+    code = f"""
+import signal, resource, warnings
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.RLIM_INFINITY}))
+from scratchnet.compiled.matmul import padded_width
+from scratchnet.compiled.jit import jit
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    print(padded_width(1) > 0, jit(lambda x: x + 1)(1), len(caught), "File too large" in str(caught[0].message))
+"""
+    assert in_new_process(code, NUMBA_CACHE_DIR=str(tmp_path)) == ["True", "2", "1", "True"]
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+
+
+def test_e5_without_any_home_in_a_new_process(tmp_path):
+    code = """
+import os, pathlib, sys, warnings
+for name in ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "USERPROFILE", "LOCALAPPDATA"):
+    os.environ.pop(name, None)
+def nobody(*arguments): raise KeyError("getpwuid(): uid not found")
+if sys.platform != "win32":
+    import pwd
+    pwd.getpwuid = nobody
+from scratchnet.compiled.matmul import padded_width
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    print(padded_width(1) > 0, len(caught))
+"""
+    assert in_new_process(code) == ["True", "1"]
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners and modes here")
+def test_a_folder_that_others_can_write_is_not_used(one_file, monkeypatch):
+    for doing in (lambda: one_file.parent.chmod(0o777),
+                  lambda: (one_file.parent.chmod(0o700), monkeypatch.setattr(os, "getuid", lambda: 12345),
+                           os.chown(one_file.parent, 54321, -1))):
+        try:
+            doing()
+        except PermissionError:
+            pytest.skip("only root can give a folder away")
+        jit_module.cache_folder.cache_clear()
+        jit_module.problems.clear()
+        misses, messages = compilations()
+        assert misses == 1 and len(messages) == 1 and "can be written by other users" in messages[0]
+
+
+# what former versions left
+
+
+def former(folder, number, days):
+    """The folder of a former version of the sources, last used so many days ago."""
+    old = folder / f"{number:032x}"
+    old.mkdir()
+    (old / "a.kernel").write_bytes(b"x")
+    os.utime(old, 2 * (time.time() - days * 86400,))
+    return old
+
+
+def test_what_nobody_used_for_a_month_is_removed_and_nothing_else(one_file):
+    kernels = one_file.parent.parent
+    old, recent = former(kernels, 1, days=31), former(kernels, 2, days=29)
+    foreign = kernels / "my notes"
+    foreign.mkdir()
+    os.utime(foreign, (0, 0))
+    (kernels / f"{3:032x}").symlink_to(foreign)
+    jit_module.tidy.cache_clear()
+    jit(triple)(np.float32(2))                        # compiles, and tidies up
+    assert not old.exists() and recent.exists() and foreign.exists() and one_file.exists()
+
+
+def test_of_many_versions_the_last_used_are_kept_and_all_of_today(one_file):
+    kernels = one_file.parent.parent
+    today = [former(kernels, 100 + i, days=0.5) for i in range(10)]
+    days = [former(kernels, i, days=2 + i) for i in range(10)]
+    jit_module.tidy.cache_clear()
+    jit(triple)(np.float32(2))
+    assert all(folder.exists() for folder in today) and not any(folder.exists() for folder in days)
+    for folder in today[3:]:
+        shutil.rmtree(folder)
+    days = [former(kernels, i, days=2 + i) for i in range(10)]
+    jit_module.tidy.cache_clear()
+    jit(triple)(np.int32(2))
+    assert [folder.exists() for folder in days] == [True] * 4 + [False] * 6   # with three of today and ours: eight
+
+
+def test_a_process_marks_the_folder_it_uses(one_file):
+    os.utime(one_file.parent, (0, 0))
+    jit_module.cache_folder.cache_clear()
+    assert compilations() == (0, [])
+    assert one_file.parent.stat().st_mtime > time.time() - 60
+
+
+def test_what_a_killed_process_was_writing_is_removed_the_next_day(one_file):
+    part, fresh = (one_file.with_name(one_file.name + suffix) for suffix in ("abc", "def"))
+    for file in (part, fresh):
+        file.write_bytes(b"half a ker")
+    os.utime(part, (0, 0))
+    jit_module.tidy.cache_clear()
+    jit(triple)(np.float32(2))
+    assert not part.exists() and fresh.exists() and one_file.exists()
 
 
 def test_a_deleted_cache_is_made_again(one_file, folder):
@@ -177,15 +312,18 @@ def test_another_instruction_set_has_files_of_its_own(tmp_path):
     assert in_new_process(code, **cache) == [here[0], "0"]
 
 
-def test_processes_that_start_together_get_along(tmp_path):
+@pytest.mark.parametrize("times", [1, pytest.param(25, marks=pytest.mark.long)])
+def test_e5_processes_that_start_together_get_along(tmp_path, times):
     code = "from scratchnet.compiled.matmul import padded_width; print(padded_width(1) > 0)"
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    runs = [subprocess.Popen([sys.executable, "-W", "error::UserWarning", "-c", code], env=environment, cwd=ROOT,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
-    for run in runs:
-        out, err = run.communicate(timeout=300)
-        assert run.returncode == 0 and out.strip() == "True", err
-    assert len(list(tmp_path.rglob("*.kernel"))) == 1 and not list(tmp_path.rglob("*.kernel?*"))
+    for time_ in range(times):
+        cache = tmp_path / str(time_)
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
+        runs = [subprocess.Popen([sys.executable, "-W", "error::UserWarning", "-c", code], env=environment, cwd=ROOT,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(8)]
+        for run in runs:
+            out, err = run.communicate(timeout=300)
+            assert run.returncode == 0 and out.strip() == "True", err
+        assert len(list(cache.rglob("*.kernel"))) == 1 and not list(cache.rglob("*.kernel?*"))
 
 
 def test_threads_that_call_a_new_kernel_together_compile_it_once(folder):
