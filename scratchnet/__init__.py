@@ -48,6 +48,7 @@ from scratchnet.data import (
     write_idx,
     write_idx_dataset,
 )
+from scratchnet.divergence import TrainingDivergedError
 from scratchnet.gradcheck import GradientError, gradcheck
 from scratchnet.health import Health
 from scratchnet.layers import (
@@ -86,7 +87,7 @@ __all__ = [
     "SoftmaxCrossEntropy", "Optimizer", "SGD", "RMSprop", "Adam", "AdamW",
     "Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp",
     # the model and its training
-    "Sequential", "load_model", "ModelFileError", "History", "set_threads",
+    "Sequential", "load_model", "ModelFileError", "History", "TrainingDivergedError", "set_threads",
     "Callback", "Progress", "CSVLogger", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
     "ReduceLROnPlateau", "LearningRateSchedule", "ModelCheckpoint", "Checkpoint",
     # is it well?

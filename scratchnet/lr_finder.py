@@ -25,6 +25,7 @@ import numpy as np
 
 from scratchnet.data.atomic import replacing
 from scratchnet.data.batches import batches, epoch_order
+from scratchnet.divergence import TrainingDivergedError
 from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.optimizers import Adam
 from scratchnet.training import check_examples, train_step
@@ -130,8 +131,9 @@ def lr_find(
     with np.errstate(all="ignore"):  # the sweep ends where numbers overflow
         for rate, rows in zip(rates, endless_batches(len(x), batch_size, model.seed), strict=False):
             optimizer.lr = float(rate)
-            value = train_step(stand_in, loss, optimizer, x[rows], y[rows], augment)
-            if not math.isfinite(value):
+            try:
+                value = train_step(stand_in, loss, optimizer, x[rows], y[rows], augment)
+            except TrainingDivergedError:
                 break
             losses.append(value)
             running = 0.9 * running + 0.1 * value

@@ -23,8 +23,8 @@ from scratchnet.data.atomic import replacing
 FORMAT = 1  # raised whenever an older reader could misunderstand a newer file
 
 
-def write_file(path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
-    """Write named arrays and JSON data; the file appears whole or not at all.
+def write_file(path, arrays: dict[str, np.ndarray], meta: dict[str, Any], previous=None) -> None:
+    """Write named arrays and JSON data; the file appears whole or not at all. previous: see `replacing`.
 
     What could not be read back (a name with blanks, a header without end) is a ModelFileError now, not later.
     """
@@ -35,7 +35,7 @@ def write_file(path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Non
     content = safetensors.numpy.save(arrays, {"scratchnet": text, "sha256": checksum(text, arrays)})
     with explaining(path):
         parse_header(content[8 : 8 + header_length(content[:8], len(content))])
-    with replacing(path) as file:
+    with replacing(path, previous) as file:
         file.write(content)
 
 

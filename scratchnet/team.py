@@ -122,15 +122,27 @@ class Run:
         self.round = 0
 
     def result(self) -> list[Any]:
-        for place in self.places[1:]:
-            place.crew.start(partial(self.take_chunks, place))
-        self.take_chunks(self.places[0])
-        for _ in range(self.count):
-            self.finished.get()
+        try:
+            for place in self.places[1:]:
+                place.crew.start(partial(self.take_chunks, place))
+            self.take_chunks(self.places[0])
+            for _ in range(self.count):
+                self.finished.get()
+        except BaseException as error:  # Ctrl-C, here and not in a chunk: nobody shall wait for what will not come
+            self.abandon(error)
+            raise
         if self.errors:
             causes = [i for i, error in self.errors.items() if not isinstance(error, MeetingBroken)]
             raise self.errors[min(causes)]
         return self.results
+
+    def abandon(self, error: BaseException) -> None:
+        """Let nobody begin another chunk, and send home those who wait in a sum."""
+        for _ in self.todo:
+            pass
+        with self.meeting:
+            self.errors[self.count] = error
+            self.meeting.notify_all()
 
     def take_chunks(self, place: Place) -> None:
         """Take the next chunk until there is none: what every thread of the team does."""

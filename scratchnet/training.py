@@ -12,91 +12,75 @@ The moving value is there too, as "training_loss".
 from __future__ import annotations
 
 import copy
+import math
 import time
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import suppress
+from itertools import islice
 
 import numpy as np
 
+from scratchnet import checkpoint
 from scratchnet.callbacks import Callbacks, Progress
-from scratchnet.checkpoint import restore
 from scratchnet.data.batches import batches, epoch_order
+from scratchnet.divergence import TrainingDivergedError, check_finite, explain
+from scratchnet.interrupts import HeldSignals, Interrupted
 from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.optimizers import Adam, Optimizer
 from scratchnet.randomness import ExampleRandom
+from scratchnet.run import History, Run
 from scratchnet.team import cut
 
 TRAINING_SAMPLE = 5000  # examples of the training set that are evaluated at the end of an epoch
 
 
-class History:
-    """What was recorded at the end of each epoch.
-
-    `history.epochs` is a list of dicts, `history["val_accuracy"]` one quantity over the epochs. The time that
-    kernels took to compile before the first epoch is in no epoch's "seconds", but in `compile_seconds`.
-    """
-
-    def __init__(self, epochs=()):
-        self.epochs: list[dict[str, float]] = list(epochs)
-        self.compile_seconds = 0.0
-
-    def __getitem__(self, name: str) -> list[float]:
-        if not any(name in logs for logs in self.epochs):
-            known = ", ".join(self.epochs[0]) if self.epochs else "nothing yet"
-            raise KeyError(f"{name!r} was not recorded. Recorded: {known}")
-        return [logs[name] for logs in self.epochs if name in logs]
-
-    @property
-    def history(self) -> dict[str, list[float]]:
-        """Name -> values, for those who know it from Keras."""
-        return {name: self[name] for name in (self.epochs[0] if self.epochs else ())}
-
-
-@dataclass
-class Run:
-    """A training in progress: what every callback is handed."""
-
-    model: Any
-    optimizer: Optimizer
-    epochs: int
-    batch_size: int
-    examples: int
-    epoch: int = 0  # the current epoch, from 0
-    history: History = field(default_factory=History)
-    stop: bool = False  # set it to end the training after this epoch
-
-    @property
-    def batches_per_epoch(self) -> int:
-        return -(-self.examples // self.batch_size)
-
-
+@np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error, with better words
 def train_step(model, loss, optimizer: Optimizer, x, labels, augment=None) -> float:
-    """Forward, loss, backward, update; returns the batch's mean loss before the update."""
+    """Forward, loss, backward, update; returns the batch's mean loss before the update.
+
+    Raises TrainingDivergedError if that loss is not finite; the model is then as it was before the step.
+    """
     n, plan = len(x), model.plan
     parts, batch, loss = cut(n, plan.chunk_size(n)), plan.begin(training=True), plan.loss(loss)
+    before = {name: array.copy() for name, array in model.state().items()}
+
+    def images_of(part, rng):
+        return x[part] if augment is None else augment(x[part], rng)
 
     def work(chunk):
         part = parts[chunk.index]
         rng = ExampleRandom(model.seed, optimizer.steps, first=part.start)
-        images = x[part] if augment is None else augment(x[part], rng)
+        images = images_of(part, rng)
         logits, caches = model.forward_cached(images, batch.context(True, rng, chunk))
         value, dlogits = loss(logits, labels[part], (part.stop - part.start) / n)
         return value, model.backward(dlogits, caches)[1]
 
     values, grads = zip(*plan.team().map(work, len(parts)), strict=True)
+    value = float(sum(values))
+    if not math.isfinite(value):
+        rng = ExampleRandom(model.seed, optimizer.steps)
+        error = explain(model, images_of(slice(0, n), rng), rng, value, optimizer.steps + 1)
+        for name, array in model.state().items():
+            array[...] = before[name]
+        raise error
     plan.update(optimizer, model.parameters(), grads)
-    return float(sum(values))
+    return value
 
 
-def evaluate(model, x, y, batch_size: int = 256) -> dict[str, float]:
-    """Mean cross-entropy and accuracy in evaluation mode; labels are class numbers or one-hot."""
+@np.errstate(over="ignore", invalid="ignore")
+def evaluate(model, x, y, batch_size: int = 256, loss=None, check=None) -> dict[str, float]:
+    """Mean loss and accuracy in evaluation mode; labels are class numbers or one-hot.
+
+    loss: by default SoftmaxCrossEntropy(). check: called before each batch; it may raise to break off.
+    """
     if len(x) != len(y):
         raise ValueError(f"{len(x)} examples but {len(y)} labels")
     if not len(x):
         raise ValueError("nothing to evaluate: the data set is empty")
-    y, loss = np.asarray(y), SoftmaxCrossEntropy()
+    y, loss = np.asarray(y), loss or SoftmaxCrossEntropy()
 
     def work(part, logits):
+        if check is not None:
+            check()
         numbers = y[part].argmax(axis=1) if y.ndim == 2 else y[part]
         return loss(logits, y[part])[0] * len(logits), int((logits.argmax(axis=1) == numbers).sum())
 
@@ -112,71 +96,106 @@ def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, val
     optimizer: by default Adam(1e-3); one that is passed again goes on where it was.
     loss: by default SoftmaxCrossEntropy(). validation_data: (x, y), evaluated after every epoch.
     augment: a function (images, rng) -> images, called on every chunk of a batch.
-    resume: a checkpoint file to go on from (see `scratchnet.checkpoint`).
+    resume: a file that `Checkpoint` wrote, or its folder: go on from there, to the same bits.
     verbose: show progress. Each batch's order is a function of the model's seed and the epoch alone.
+
+    Ctrl-C ends the training after the batch, with a checkpoint if there is a Checkpoint, as KeyboardInterrupt.
+    Raises TrainingDivergedError when the loss or a parameter is no longer a finite number.
     """
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
-    x, y = check_examples(model, x, y)
-    if validation_data is not None:
-        validation_data = check_examples(model, *validation_data, what="validation_data: ")
     loss = loss or SoftmaxCrossEntropy()
-    run = Run(model, optimizer or Adam(1e-3), epochs, batch_size, len(x))
-    if resume is not None:
-        restore(run, resume)
+    x, y = check_examples(model, x, y, loss=loss)
+    if validation_data is not None:
+        validation_data = check_examples(model, *validation_data, loss=loss, what="validation_data: ")
+    run = Run(model, optimizer or Adam(1e-3), loss, epochs, batch_size, x, y, validation_data, augment)
     listeners = Callbacks(run, [*callbacks, *([Progress()] if verbose else [])])
-    sample = np.linspace(0, len(x) - 1, min(len(x), TRAINING_SAMPLE)).astype(np.int64)
-
-    run.history.compile_seconds += model.plan.rehearse(
-        lambda: rehearsal(model, loss, run.optimizer, x, y, batch_size, augment), verbose
-    )
+    run.callbacks = listeners.callbacks
+    saved = None if resume is None else checkpoint.load(resume, run)
+    if saved is not None:
+        saved.restore(run)
+    run.history.compile_seconds += model.plan.rehearse(lambda: rehearsal(run), verbose)
     listeners.tell("on_train_begin")
-    try:
-        for epoch in range(run.epoch, epochs):
-            run.epoch = epoch
-            listeners.tell("on_epoch_begin")
-            logs = train_epoch(run, loss, x, y, augment, listeners) | evaluate(model, x[sample], y[sample])
-            if validation_data is not None:
-                logs |= {f"val_{name}": value for name, value in evaluate(model, *validation_data).items()}
-            run.history.epochs.append(logs)
-            listeners.tell("on_epoch_end", logs)
-            if run.stop:
-                break
-    finally:
-        listeners.tell("on_train_end")
+    with HeldSignals() as signals:
+        try:
+            if saved is not None:
+                go_on(run, saved, listeners)
+            while run.epoch < epochs and not run.stop:
+                train_epoch(run, listeners, signals)
+        except Interrupted:
+            listeners.tell("on_interrupt")
+        except TrainingDivergedError as error:
+            if not listeners.tell("on_divergence", error):
+                raise
+        finally:
+            listeners.tell("on_train_end")
     return run.history
 
 
-def train_epoch(run: Run, loss, x, y, augment, listeners) -> dict[str, float]:
-    """A step for every batch of the epoch; what it cost."""
-    start, losses = time.perf_counter(), []
-    for rows in batches(epoch_order(len(x), run.model.seed, run.epoch), run.batch_size):
-        losses.append(train_step(run.model, loss, run.optimizer, x[rows], y[rows], augment))
-        listeners.tell("on_batch_end", {"training_loss": losses[-1]})
-    return {
+def go_on(run: Run, saved, listeners: Callbacks) -> None:
+    """Bring the callbacks to where they were; if that was within an epoch, after its beginning."""
+    saved.remind(run)
+    if run.batch:
+        listeners.tell("on_epoch_begin")
+        saved.remind(run)
+
+
+def train_epoch(run: Run, listeners: Callbacks, signals: HeldSignals) -> None:
+    """A step for every batch of the epoch that is not done yet; evaluation; the history; the next epoch."""
+    if run.batch == 0:
+        listeners.tell("on_epoch_begin")
+    start = time.perf_counter() - run.seconds
+    order = epoch_order(run.examples, run.model.seed, run.epoch)
+    for rows in islice(batches(order, run.batch_size), run.batch, None):
+        run.losses.append(train_step(run.model, run.loss, run.optimizer, run.x[rows], run.y[rows], run.augment))
+        run.batch, run.seconds = run.batch + 1, time.perf_counter() - start
+        listeners.tell("on_batch_end", {"training_loss": run.losses[-1]})
+        signals.check()
+    logs = {
         "epoch": run.epoch + 1,
-        "training_loss": float(np.mean(losses)),
-        "seconds": time.perf_counter() - start,
-        "images": len(x),
+        "training_loss": float(np.mean(run.losses)),
+        "seconds": run.seconds,
+        "images": run.examples,
         "lr": run.optimizer.learning_rate(run.optimizer.steps - 1),  # that of the last step
+        **evaluate_both(run, signals),
     }
+    check_finite(run.model, run.optimizer)
+    run.history.epochs.append(logs)
+    listeners.tell("on_epoch_end", logs)
+    (run.epoch, run.batch), run.losses, run.seconds = run.position, [], 0.0
+    signals.check()
 
 
-def rehearsal(model, loss, optimizer, x, y, batch_size, augment) -> None:
+def evaluate_both(run: Run, signals: HeldSignals) -> dict[str, float]:
+    """Loss and accuracy on a sample of the training set, and with "val_" in front on the validation set."""
+    sample = np.linspace(0, run.examples - 1, min(run.examples, TRAINING_SAMPLE)).astype(np.int64)
+    logs = evaluate(run.model, run.x[sample], run.y[sample], loss=run.loss, check=signals.check)
+    if not math.isfinite(logs["loss"]):
+        for rows in batches(sample, 256):
+            if not math.isfinite(evaluate(run.model, run.x[rows], run.y[rows], loss=run.loss)["loss"]):
+                raise explain(run.model, run.x[rows], None, logs["loss"], run.optimizer.steps)
+    if run.validation_data is not None:
+        validation = evaluate(run.model, *run.validation_data, loss=run.loss, check=signals.check)
+        logs |= {f"val_{name}": value for name, value in validation.items()}
+    return logs
+
+
+def rehearsal(run: Run) -> None:
     """Do everything once with a copy of the model, so that whatever has to be compiled is compiled."""
-    stand_in = model.untrained_copy()
-    train_step(stand_in, loss, copy.deepcopy(optimizer), x[:batch_size], y[:batch_size], augment)
-    evaluate(stand_in, x[:1], y[:1])
+    stand_in, rows = run.model.untrained_copy(), slice(0, run.batch_size)
+    with suppress(TrainingDivergedError):  # it comes again, at the step to which it belongs
+        train_step(stand_in, run.loss, copy.deepcopy(run.optimizer), run.x[rows], run.y[rows], run.augment)
+    evaluate(stand_in, run.x[:1], run.y[:1])
 
 
-def check_examples(model, x, y, *, what=""):
+def check_examples(model, x, y, *, loss=None, what=""):
     """The data as arrays, or an error before the first step instead of after the first epoch."""
     try:
         x, y = model.check_input(x), np.asarray(y)
         if y.shape[:1] != x.shape[:1] or not len(x):
             raise ValueError(f"{len(x)} examples and labels of shape {y.shape}: expected one label per example")
-        SoftmaxCrossEntropy()(np.zeros((len(y), *model.shapes[-1]), model.dtype), y)  # are the labels in range?
+        (loss or SoftmaxCrossEntropy())(np.zeros((len(y), *model.shapes[-1]), model.dtype), y)  # are the labels in range?
     except ValueError as error:
         raise ValueError(f"{what}{error}") from None
     return x, y

@@ -40,19 +40,25 @@ MAY_IMPORT = {
     "architecture": {"container", "initializers", "layers"},
     "plan": {"layers", "team"},
     "compiled": {"layers", "losses", "optimizers", "plan", "randomness", "team"},
+    "interrupts": ARRAYS_ONLY,
+    "divergence": {"layers"},
     "callbacks": {"data"},
-    "checkpoint": {"callbacks", "saving"},
+    "checkpoint": {"callbacks", "container", "divergence", "saving"},
     "health": {"callbacks", "data", "gradcheck", "layers", "losses", "randomness"},
     "doctor": {"gradcheck", "layers", "losses", "optimizers", "training"},
-    "lr_finder": {"data", "losses", "optimizers", "training"},
-    "training": {"callbacks", "checkpoint", "data", "layers", "losses", "optimizers", "randomness", "team"},
+    "lr_finder": {"data", "divergence", "losses", "optimizers", "training"},
+    "run": {"checkpoint", "optimizers"},
+    "training": {
+        "callbacks", "checkpoint", "data", "divergence", "interrupts", "layers", "losses", "optimizers",
+        "randomness", "run", "team",
+    },
     "model": {
         "architecture", "compiled", "layers", "losses", "plan", "randomness", "saving", "summary", "team", "training",
     },
     "zoo": {"callbacks", "layers", "optimizers"},
     "comparison": {"data", "metrics", "model"},
     "report": {"data", "metrics", "summary", "team"},
-}
+}  # fmt: skip
 
 
 def room(name: str) -> str:

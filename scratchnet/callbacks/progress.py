@@ -30,15 +30,15 @@ class Progress(Callback):
         for logs in run.history.epochs[-1:]:  # the accuracy so far: that of the epoch before
             title += f"  accuracy {logs.get('val_accuracy', logs['accuracy']):.2%}"
         self.task = self.bar.add_task(title, total=run.batches_per_epoch, loss=float("nan"))
-        self.done, self.smooth, self.shown = 0, None, time.monotonic()
+        self.smooth, self.shown = None, time.monotonic()
 
     def on_batch_end(self, run, logs):
         if self.bar is None:
             return
-        value, self.done = logs["training_loss"], self.done + 1
+        value = logs["training_loss"]
         self.smooth = value if self.smooth is None else 0.95 * self.smooth + 0.05 * value
         if time.monotonic() - self.shown > 0.1:
-            self.bar.update(self.task, completed=self.done, loss=self.smooth)
+            self.bar.update(self.task, completed=run.batch, loss=self.smooth)
             self.shown = time.monotonic()
 
     def on_epoch_end(self, run, logs):

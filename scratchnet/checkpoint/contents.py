@@ -1,0 +1,112 @@
+"""What a checkpoint holds: arrays, and a page of plain data.
+
+    arrays      parameters, BatchNorm statistics, what the optimizer remembers, arrays of callbacks, the
+                losses of the epoch so far, and the history
+    data        the setup; the position: epoch, batch, step; what callbacks remember
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchnet.checkpoint.setup import steering
+from scratchnet.container import ModelFileError, parse_json
+from scratchnet.saving import explaining, fill
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass
+class Saved:
+    """A checkpoint in memory."""
+
+    arrays: Arrays
+    data: dict[str, Any]
+    path: Any = None  # where it was read
+
+    @classmethod
+    def of(cls, run) -> Saved:
+        """All that a run needs to go on. The arrays are the live ones: write them before the next step."""
+        epoch, batch = run.position
+        arrays, remembered = arrays_of(run), []
+        arrays["run.history"] = as_bytes(run.history.epochs, "history")
+        if batch:
+            arrays["run.losses"] = np.array(run.losses, np.float64)
+        for number, callback in enumerate(steering(run.callbacks)):
+            values: dict[str, Any] = {}
+            for name in callback.memory:
+                value = getattr(callback, name)
+                if isinstance(value, dict) and value and all(isinstance(a, np.ndarray) for a in value.values()):
+                    arrays |= {f"callback{number}.{name}.{key}": array for key, array in value.items()}
+                else:
+                    values[name] = plain(value, f"{type(callback).__name__}.{name}")
+            remembered.append(values)
+        data = {
+            "setup": run.setup, "epoch": epoch, "batch": batch, "steps": run.optimizer.steps,
+            "lr_scale": run.optimizer.lr_scale, "stop": bool(run.stop), "seconds": run.seconds if batch else 0.0,
+            "compile_seconds": run.history.compile_seconds, "callbacks": remembered,
+        }  # fmt: skip
+        return cls(arrays, data)
+
+    def restore(self, run) -> None:
+        """Bring a run to the position where it was saved; of its callbacks, see `remind`."""
+        with explaining(self.path):
+            own = {name: a for name, a in self.arrays.items() if not name.startswith(("run.", "callback"))}
+            fill(arrays_of(run), own)
+            data = self.data
+            run.epoch, run.batch, run.seconds, run.stop = (data[n] for n in ("epoch", "batch", "seconds", "stop"))
+            run.losses = self.arrays["run.losses"].tolist() if run.batch else []
+            run.optimizer.steps, run.optimizer.lr_scale = data["steps"], data["lr_scale"]
+            run.history.epochs[:] = from_bytes(self.arrays["run.history"])
+            run.history.compile_seconds = data["compile_seconds"]
+
+    def remind(self, run) -> None:
+        """Give the callbacks their memory back."""
+        with explaining(self.path):
+            for number, callback in enumerate(steering(run.callbacks)):
+                values = self.data["callbacks"][number]
+                for name in callback.memory:
+                    begin = f"callback{number}.{name}."
+                    arrays = {n.removeprefix(begin): a.copy() for n, a in self.arrays.items() if n.startswith(begin)}
+                    setattr(callback, name, arrays or values[name])
+
+
+def arrays_of(run) -> Arrays:
+    """The live arrays that a step changes: parameters, statistics, the optimizer's memory."""
+    params, optimizer = run.model.parameters(), run.optimizer
+    memory = {
+        f"optimizer.{slot}.{name}": array
+        for name, p in params.items()
+        for slot, array in zip(optimizer.slots, optimizer.remembered(name, p), strict=True)
+    }
+    return {**params, **run.model.state(), **memory}
+
+
+def plain(value: Any, name: str) -> Any:
+    """A value as JSON can hold it: numbers, text, and lists and dicts of them."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list | tuple):
+        return [plain(item, name) for item in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: plain(item, f"{name}[{key!r}]") for key, item in value.items()}
+    raise ModelFileError(
+        f"{name} cannot be kept in a checkpoint: expected numbers, text, lists and dicts of them, or a dict of "
+        f"arrays, got {type(value).__name__}"
+    )
+
+
+def as_bytes(value: Any, name: str) -> np.ndarray:
+    """A value as JSON, in an array: the header of a file has a limit, a history has none."""
+    return np.frombuffer(json.dumps(plain(value, name)).encode(), np.uint8)
+
+
+def from_bytes(array: np.ndarray) -> Any:
+    """What `as_bytes` was given."""
+    return parse_json(array.tobytes(), constants=float)

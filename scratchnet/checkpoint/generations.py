@@ -1,0 +1,128 @@
+"""Two generations of checkpoints: the newest, and the one before it.
+
+    checkpoint.safetensors             written whole or not at all, with its checksum inside
+    checkpoint.previous.safetensors    what bore that name before
+
+A file that was written well can still be damaged later, so the newest one whose checksum is right is taken. And
+a damaged one never takes the place of the good one before it.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from pathlib import Path
+
+from scratchnet.callbacks import Callback
+from scratchnet.callbacks.base import surviving
+from scratchnet.checkpoint.contents import Saved
+from scratchnet.checkpoint.setup import differences
+from scratchnet.container import ModelFileError
+from scratchnet.divergence import check_finite
+from scratchnet.saving import read_file, write_file
+
+NAME = "checkpoint.safetensors"  # in the folder of a run
+COST = 0.01  # of the time, at most, for the checkpoints within an epoch
+
+
+class Checkpoint(Callback):
+    """Save all that `fit(resume=path)` needs: after every epoch, on Ctrl-C, and from time to time in between.
+
+    every_seconds: not more often than that within an epoch, and never so often that it takes 1 % of the time.
+    every_batches: instead, after every so many batches.
+    A save that fails (a full disk) is a warning: the training goes on, the files are as they were, and the next
+    save is tried. A training that has diverged is not saved.
+
+    >>> history = model.fit(x, y, callbacks=[Checkpoint("checkpoint.safetensors")], verbose=False)
+    >>> len(model.fit(x, y, epochs=1, resume="checkpoint.safetensors", verbose=False).epochs)  # nothing left to do
+    1
+    """
+
+    last = True  # the others' memory is in it
+
+    def __init__(self, path, every_seconds: float = 30.0, every_batches: int | None = None):
+        if every_batches is not None and every_batches < 1:
+            raise ValueError(f"Checkpoint: every_batches must be at least 1, got {every_batches!r}")
+        self.path, self.every_seconds, self.every_batches = Path(path), every_seconds, every_batches
+
+    def on_train_begin(self, run):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.warned, self.mine = False, False
+        self.saved_at, self.cost = time.monotonic(), 0.0
+
+    def on_batch_end(self, run, logs):
+        if self.every_batches is not None:
+            due = run.batch % self.every_batches == 0
+        else:
+            due = time.monotonic() - self.saved_at >= max(self.every_seconds, self.cost / COST)
+        if due:
+            self.save(run)
+
+    def on_epoch_end(self, run, logs):
+        self.save(run)
+
+    def on_interrupt(self, run):
+        self.save(run)
+
+    def save(self, run) -> None:
+        """Write the newest generation; the one before becomes the previous one."""
+        begin = time.monotonic()
+        check_finite(run.model, run.optimizer)
+        saved = Saved.of(run)
+        with surviving(self, self.path):
+            good = self.mine or is_whole(self.path)
+            write_file(self.path, saved.arrays, saved.data, previous=previous(self.path) if good else None)
+            self.mine = True
+        self.saved_at = time.monotonic()
+        self.cost = self.saved_at - begin
+
+
+def load(path, run) -> Saved:
+    """Read the newest checkpoint that is whole, and make sure that it is one of this training.
+
+    path: the file, or the folder of a run. Raises ModelFileError if no generation is whole or if the training was
+    another one, FileNotFoundError if there is none. Nothing is deleted or changed.
+    """
+    path = Path(path) / NAME if Path(path).is_dir() else Path(path)
+    saved = newest(path)
+    with_setup = saved.data.get("setup")
+    if with_setup is None:
+        raise ModelFileError(f"{saved.path}: a model file, but not a checkpoint: it cannot be resumed")
+    if found := differences(with_setup, run.setup):
+        raise ModelFileError(
+            f"{saved.path}: the checkpoint is of another training: {'; '.join(found)}. "
+            "Go on with the settings and the data it was made with, or begin a new training."
+        )
+    return saved
+
+
+def newest(path: Path) -> Saved:
+    """The newest generation whose checksum is right; if that is not the first, a warning says so."""
+    problems: list[Exception] = []
+    for candidate in (path, previous(path)):
+        try:
+            saved = Saved(*read_file(candidate), candidate)
+        except (ModelFileError, OSError) as error:
+            problems.append(error)
+            continue
+        if problems:
+            position = f"epoch {saved.data.get('epoch', 0) + 1}, batch {saved.data.get('batch')}"
+            warnings.warn(f"{problems[0]}. Going on from the one before, {candidate} ({position}).", stacklevel=4)
+        return saved
+    if all(isinstance(error, FileNotFoundError) for error in problems):
+        raise problems[0]
+    raise ModelFileError(f"no checkpoint can be read. {'. '.join(map(str, problems))}. Nothing was changed.")
+
+
+def previous(path: Path) -> Path:
+    """checkpoint.safetensors -> checkpoint.previous.safetensors"""
+    return path.with_suffix(f".previous{path.suffix}")
+
+
+def is_whole(path: Path) -> bool:
+    """Whether there is a file whose checksum is right."""
+    try:
+        read_file(path)
+    except (ModelFileError, OSError):
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""A training in progress, and what it recorded.
+
+`Run` is the one object that the loop, the callbacks and the checkpoints share: what is trained, how, on what, and
+how far it has come. Nothing about a training is kept anywhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from scratchnet import checkpoint
+from scratchnet.optimizers import Optimizer
+
+
+class History:
+    """What was recorded at the end of each epoch.
+
+    `history.epochs` is a list of dicts, `history["val_accuracy"]` one quantity over the epochs. The time that
+    kernels took to compile before the first epoch is in no epoch's "seconds", but in `compile_seconds`.
+    """
+
+    def __init__(self, epochs=()):
+        self.epochs: list[dict[str, float]] = list(epochs)
+        self.compile_seconds = 0.0
+
+    def __getitem__(self, name: str) -> list[float]:
+        if not any(name in logs for logs in self.epochs):
+            known = ", ".join(self.epochs[0]) if self.epochs else "nothing yet"
+            raise KeyError(f"{name!r} was not recorded. Recorded: {known}")
+        return [logs[name] for logs in self.epochs if name in logs]
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """Name -> values, for those who know it from Keras."""
+        return {name: self[name] for name in (self.epochs[0] if self.epochs else ())}
+
+
+@dataclass
+class Run:
+    """A training in progress: what every callback is handed."""
+
+    model: Any
+    optimizer: Optimizer
+    loss: Any
+    epochs: int
+    batch_size: int
+    x: np.ndarray
+    y: np.ndarray
+    validation_data: tuple[np.ndarray, np.ndarray] | None = None
+    augment: Any = None
+    callbacks: list[Any] = field(default_factory=list)
+    epoch: int = 0  # the current epoch, from 0
+    batch: int = 0  # how many of its batches are done
+    losses: list[float] = field(default_factory=list)  # of these batches
+    seconds: float = 0.0  # that they took
+    history: History = field(default_factory=History)
+    stop: bool = False  # set it to end the training after this epoch
+
+    @property
+    def examples(self) -> int:
+        return len(self.x)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return -(-self.examples // self.batch_size)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """(epoch, batch) of what is to be done next. An epoch is done when it stands in the history."""
+        return (self.epoch + 1, 0) if len(self.history.epochs) > self.epoch else (self.epoch, self.batch)
+
+    @cached_property
+    def setup(self) -> dict[str, Any]:
+        """What this training is, as plain data."""
+        return checkpoint.setup_of(self)
