@@ -195,7 +195,8 @@ def check_examples(model, x, y, *, loss=None, what=""):
         x, y = model.check_input(x), np.asarray(y)
         if y.shape[:1] != x.shape[:1] or not len(x):
             raise ValueError(f"{len(x)} examples and labels of shape {y.shape}: expected one label per example")
-        (loss or SoftmaxCrossEntropy())(np.zeros((len(y), *model.shapes[-1]), model.dtype), y)  # are the labels in range?
+        undecided = np.zeros((len(y), *model.shapes[-1]), model.dtype)
+        (loss or SoftmaxCrossEntropy())(undecided, y)  # are the labels in range?
     except ValueError as error:
         raise ValueError(f"{what}{error}") from None
     return x, y

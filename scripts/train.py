@@ -81,6 +81,9 @@ def main(argv=None) -> int:
     except KeyboardInterrupt:
         print(f"\nstopped. The finished epochs are kept; go on with: --resume {out}", file=sys.stderr)
         return 130
+    except sn.TrainingDivergedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

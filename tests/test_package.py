@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "callbacks": {"data"},
     "checkpoint": {"callbacks", "container", "divergence", "saving"},
     "health": {"callbacks", "data", "gradcheck", "layers", "losses", "randomness"},
-    "doctor": {"gradcheck", "layers", "losses", "optimizers", "training"},
+    "doctor": {"divergence", "gradcheck", "layers", "losses", "optimizers", "training"},
     "lr_finder": {"data", "divergence", "losses", "optimizers", "training"},
     "run": {"checkpoint", "optimizers"},
     "training": {
