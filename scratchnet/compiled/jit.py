@@ -209,8 +209,9 @@ def cache_folder():
 def check_private(folder):
     """Raise PermissionError if another user could have put code into the folder."""
     if hasattr(os, "getuid"):
-        about = folder.stat()
-        if about.st_mode & stat.S_IWOTH or os.getuid() not in (about.st_uid, 0) and about.st_uid != 0:
+        about, me = folder.stat(), os.getuid()
+        anothers = about.st_uid not in (me, 0) and me != 0
+        if anothers or about.st_mode & stat.S_IWOTH:
             raise PermissionError(f"{folder} can be written by other users")
 
 
