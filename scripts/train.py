@@ -70,7 +70,7 @@ def main(argv=None) -> int:
         sn.ModelCheckpoint(out / "model.safetensors"),
         sn.Checkpoint(out / "checkpoint.safetensors"),
         sn.CSVLogger(out / "history.csv"),
-        health := sn.Health(out / "health.csv", x[train], y[train]),
+        health := sn.Health(out / "health.csv"),
     ]
     try:
         history = model.fit(

@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "divergence": {"layers"},
     "callbacks": {"data"},
     "checkpoint": {"callbacks", "container", "divergence", "saving"},
-    "health": {"callbacks", "data", "gradcheck", "layers", "losses", "randomness"},
+    "health": {"callbacks", "data", "divergence", "gradcheck", "layers", "optimizers", "training"},
     "doctor": {"divergence", "gradcheck", "layers", "losses", "optimizers", "training"},
     "lr_finder": {"data", "divergence", "losses", "optimizers", "training"},
     "run": {"checkpoint", "optimizers"},
