@@ -129,7 +129,7 @@ def forge_entry(header, rng):
 def replaced(description, rng):
     """A dict in which one value is another, one key is gone, or one is new."""
     description = dict(description)
-    if rng.random() < 0.1:
+    if description and rng.random() < 0.1:
         description.pop(pick(rng, sorted(description)), None)
     else:
         description[pick(rng, [*sorted(description), "kernel", "__init__"])] = pick(rng, [*NUMBERS, *TEXTS])

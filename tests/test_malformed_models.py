@@ -162,7 +162,7 @@ def test_a_header_nested_without_end_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("profile", [(10_000, 2000, 0), pytest.param((20_000, 100_000, 1), marks=pytest.mark.long)])
-def test_m1_a_changed_file_is_refused_or_the_same_and_loading_it_does_nothing_else(tmp_path, profile):
+def test_M1_a_changed_file_is_refused_or_the_same_and_loading_it_does_nothing_else(tmp_path, profile):
     """Random damage, and forgeries with a right checksum: see tests/forging.py."""
     pytest.importorskip("resource")
     network().save(tmp_path / "model")
@@ -175,7 +175,7 @@ def test_m1_a_changed_file_is_refused_or_the_same_and_loading_it_does_nothing_el
     assert found["grown"] < 64 << 20
 
 
-def test_m2_every_prefix_of_a_file_of_20_kb_is_refused(tmp_path):
+def test_M2_every_prefix_of_a_file_of_20_kb_is_refused(tmp_path):
     path = tmp_path / "cut"
     sn.Sequential([sn.Dense(10)], (500,), engine="numpy").save(path)
     size = os.path.getsize(path)
@@ -186,7 +186,7 @@ def test_m2_every_prefix_of_a_file_of_20_kb_is_refused(tmp_path):
             load_model(path, "numpy")
 
 
-def test_m2_every_single_byte_of_the_arrays_is_under_the_checksum(tmp_path):
+def test_M2_every_single_byte_of_the_arrays_is_under_the_checksum(tmp_path):
     tiny().save(tmp_path / "m")
     content = (tmp_path / "m").read_bytes()
     begin = 8 + int.from_bytes(content[:8], "little")

@@ -87,7 +87,7 @@ def random_network(seed):
     return model
 
 
-def test_m3_200_random_networks_give_the_same_logits_in_a_new_process(tmp_path):
+def test_M3_200_random_networks_give_the_same_logits_in_a_new_process(tmp_path):
     from safetensors.numpy import load_file
 
     logits = {}

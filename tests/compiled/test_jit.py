@@ -81,7 +81,7 @@ def test_a_flipped_bit_is_noticed_before_anything_is_used(one_file, monkeypatch)
         assert misses == 1 and messages == []
 
 
-def test_e5_no_damaged_file_is_ever_used(one_file, monkeypatch):
+def test_E5_no_damaged_file_is_ever_used(one_file, monkeypatch):
     """200 lengths and 1,000 flipped bits: not a byte behind the checksum is looked at."""
     intact, rng = one_file.read_bytes(), np.random.default_rng(1)
     (cache, signature, target), = loads_of(triple, monkeypatch)
@@ -140,7 +140,7 @@ def test_a_full_disk_leaves_no_file_behind(folder, monkeypatch):
     assert not [file for file in folder.rglob("*") if file.is_file()]
 
 
-def test_e5_a_disk_that_is_full_costs_one_warning_and_no_result(tmp_path):
+def test_E5_a_disk_that_is_full_costs_one_warning_and_no_result(tmp_path):
     """The real thing: the system refuses to make any file longer than a kilobyte."""
     resource = pytest.importorskip("resource")
     code = f"""
@@ -157,7 +157,7 @@ with warnings.catch_warnings(record=True) as caught:
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]
 
 
-def test_e5_without_any_home_in_a_new_process(tmp_path):
+def test_E5_without_any_home_in_a_new_process(tmp_path):
     code = """
 import os, pathlib, sys, warnings
 for name in ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "USERPROFILE", "LOCALAPPDATA"):
@@ -313,7 +313,7 @@ def test_another_instruction_set_has_files_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(25, marks=pytest.mark.long)])
-def test_e5_processes_that_start_together_get_along(tmp_path, times):
+def test_E5_processes_that_start_together_get_along(tmp_path, times):
     code = "from scratchnet.compiled.matmul import padded_width; print(padded_width(1) > 0)"
     for time_ in range(times):
         cache = tmp_path / str(time_)
