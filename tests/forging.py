@@ -163,7 +163,8 @@ def forge_text(header, meta, data, rng) -> bytes:
 
 
 def pick(rng, values):
-    return values[int(rng.integers(len(values)))]
+    """One of the values; a copy, for it may be forged in its turn."""
+    return copy.deepcopy(values[int(rng.integers(len(values)))])
 
 
 def main(folder: str, damages: int, forgeries: int, seed: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -165,6 +166,21 @@ def test_paths_may_be_strings_and_files_are_replaced_whole(tmp_path, monkeypatch
     monkeypatch.undo()
     second.save(path)
     assert everything(load_model(path, "numpy")) == everything(second)
+
+
+def test_a_model_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
+    """In any other order a power cut leaves a file of the right name without its bytes."""
+    happened = []
+
+    def watched(name):
+        original = getattr(os, name)
+        return lambda *arguments: (happened.append((name, (tmp_path / "m").exists())), original(*arguments))[1]
+
+    for name in ("fsync", "replace"):
+        monkeypatch.setattr(os, name, watched(name))
+    monkeypatch.setattr(platform, "system", lambda: "Linux")  # macOS has a call of its own
+    tiny().save(tmp_path / "m")
+    assert happened[:2] == [("fsync", False), ("replace", False)]
 
 
 class Shift(sn.Layer):
