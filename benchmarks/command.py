@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from driver import AVX2_ONLY, HERE, VARIANTS, Lineup
+from driver import AVX2_ONLY, HERE, VARIANTS, Lineup, thread_limits
 from machine import machine, processors
 from nets import NETS, RECIPES, Net
 from quiet import disturbed
-from table import markdown
+from table import show_record
 
 sys.path.insert(0, str(HERE.parent))                    # the library beside this folder, installed or not
 
@@ -108,6 +108,16 @@ def recipes(names: Iterable[str]) -> list[tuple[Net, str, int]]:
     return [(NETS[net], f"{net}, batch {batch}", batch) for net, batch in chosen]
 
 
+def restart(args: argparse.Namespace) -> None:
+    """Begin this program again with its BLAS held to --threads and Numba to --avx2, if they are not.
+
+    Both read their variables when they are loaded, and by now they may be.
+    """
+    wanted = {**thread_limits(args.threads), **environment(args)}
+    if any(os.environ.get(name) != value for name, value in wanted.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})
+
+
 def load_data(args: argparse.Namespace, images: int = EPOCH) -> dict[str, np.ndarray]:
     """The training images and one order of them for all; args.dataset says what they are."""
     from scratchnet.data import load_dataset
@@ -158,5 +168,6 @@ def save(question: str, args: argparse.Namespace, rows: list[dict], versions: di
     path = args.json or HERE / "results" / f"{question}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
-    print(f"\n{markdown(record)}\n\nwritten: {path}")
+    show_record(record)
+    print(f"written: {path}")
     return path

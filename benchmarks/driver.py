@@ -43,9 +43,13 @@ class Variant:
 
     def environment(self, threads: int, more: dict[str, str] | None = None) -> dict[str, str]:
         """The environment variables of its process."""
-        limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
         paths = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-        return {**os.environ, "PYTHONPATH": paths, **limits, **self.env, **(more or {})}
+        return {**os.environ, "PYTHONPATH": paths, **thread_limits(threads), **self.env, **(more or {})}
+
+
+def thread_limits(threads: int) -> dict[str, str]:
+    """What the libraries below the frameworks are told of threads; they read it once, when they are loaded."""
+    return {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
 
 
 def ours(framework: str, module: str, **options: str) -> Variant:
@@ -73,8 +77,9 @@ VARIANTS: dict[str, Variant] = {
     "jax-batch": keras("Keras/JAX", "jax", loop="batch"),
 }
 
-AVX2_ONLY = {"NUMBA_CPU_NAME": "haswell", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
-             "MKL_ENABLE_INSTRUCTIONS": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2", "OPENBLAS_CORETYPE": "Haswell"}
+AVX2_ONLY = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "", "ATEN_CPU_CAPABILITY": "avx2",
+             "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "OPENBLAS_CORETYPE": "Haswell",
+             "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
 """What holds each framework to 256-bit vectors on a machine that has wider ones."""
 
 

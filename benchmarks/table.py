@@ -58,6 +58,24 @@ def listing(record: dict) -> str:
     return aligned([list(record["columns"].values()), *[list(map(cell, row)) for row in rows]], sides)
 
 
+def show_record(record: dict) -> None:
+    """The record: by rich on a terminal if its rows are a table as they are, else as Markdown."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if "columns" not in record or not console.is_terminal:
+        print(f"\n{markdown(record)}\n")
+        return
+    header, sides, *lines = (line.strip("|").split("|") for line in listing(record).splitlines())
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title, side in zip(header, sides, strict=True):
+        table.add_column(title.strip(), justify="right" if side.strip().endswith(":") else "left")
+    for line in lines:
+        table.add_row(*(text.strip() for text in line))
+    console.print("", table, "", footnote(record), "", sep="\n", markup=False, highlight=False)
+
+
 def aligned(lines: list[list[str]], sides: list[str]) -> str:
     """Markdown of a table whose first line is the header."""
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], sides, *lines[1:]])

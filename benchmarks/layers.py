@@ -1,0 +1,163 @@
+"""How fast is each layer, forward and backward, and how fast could it be?
+
+A model is trained for some steps, so that its gradients have as many zeros as gradients have; then every step of the
+compiled engine's plan (a layer, or several in one) gets a stopwatch, and training goes on: so its data are where they
+are in training, in a cache or not. The stopwatch counts the processor time of its own thread: where a BatchNorm
+waits for the other chunks, nothing runs. With several threads their seconds are divided by their number.
+
+FLOPs are those of the definition, two for each of the direct method's multiply-adds; forward once, backward twice (dW
+and dx), once where nobody wants dx. Bytes are the least that must move: x, W, y; backward x, W, dy, dx, dW. From both
+follows the least time that `roofline.py` allows, and the share is that time over the time it took. More than 100 %
+is no mistake: Winograd's method and the backward behind a max-pool do fewer multiply-adds than the definition, and
+what one layer wrote the next one may find in its cache, where the bandwidth of memory is no limit.
+
+    python benchmarks/layers.py --preset chollet
+    python benchmarks/layers.py --preset vgg-bn --threads 1
+"""
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from command import load_data, parser_of, restart, save
+from roofline import Roofline, measure
+
+import scratchnet as sn
+from scratchnet.training import train_step
+from scratchnet.zoo import PRESETS
+
+DIRECTIONS = ("forward", "backward")
+NOTE = ("FLOPs and bytes are the definition's, so Winograd's method, the backward that skips zeros, and data that are "
+        "still in a cache may exceed 100 %.")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step must do for a batch, by its definition."""
+    flops: float
+    bytes: float
+
+
+class Timed:
+    """A step of a plan, and the seconds of processor time that its chunks took since somebody asked."""
+
+    def __init__(self, run: Any):
+        self.run = run
+        self.seconds: dict[str, list[float]] = {direction: [] for direction in DIRECTIONS}
+
+    def forward(self, x, ctx):
+        return self.timed("forward", x, ctx)
+
+    def backward(self, dy, cache):
+        return self.timed("backward", dy, cache)
+
+    def timed(self, direction: str, *arguments):
+        start = time.thread_time()
+        result = getattr(self.run, direction)(*arguments)
+        self.seconds[direction].append(time.thread_time() - start)
+        return result
+
+    def lap(self, direction: str) -> float:
+        """The seconds of all chunks, which are then forgotten."""
+        total = sum(self.seconds[direction])
+        self.seconds[direction].clear()
+        return total
+
+
+def work(model: sn.Sequential, layers: list[int], batch: int) -> dict[str, Work]:
+    """Forward's and backward's work of a run of layers, given by their numbers."""
+    x, y = (batch * int(np.prod(model.shapes[i])) * 4 for i in (layers[0], layers[-1] + 1))
+    W = sum(getattr(model.layers[i], name).nbytes for i in layers for name in model.layers[i].params)
+    flops = 2 * batch * sum(model.layers[i].multiply_adds(model.shapes[i], model.shapes[i + 1]) for i in layers)
+    images = layers[0] == 0 or not any(layer.params for layer in model.layers[:layers[0]])      # nobody wants dx
+    if layers[0] == 0:
+        x //= 4                                         # as bytes
+    back = Work(flops, x + y + W) if images else Work(2 * flops, 2 * x + y + 2 * W)
+    return {"forward": Work(flops, x + W + y), "backward": back}
+
+
+def runs_of_layers(model: sn.Sequential) -> list[list[int]]:
+    """For each step of the plan, the numbers of its layers."""
+    return [[model.names.index(name) for name in step.layers.split()] for step in model.plan.steps]
+
+
+def profile(preset: str, engine: str, data, args) -> tuple[list[list[int]], list[dict[str, float]], float]:
+    """(the layers of each step, their median seconds per batch in each direction, the seconds of a whole step)."""
+    recipe = PRESETS[preset](10)
+    model = sn.Sequential(recipe.layers, (28, 28, 1), engine=engine)
+    timed = [Timed(step.run) for step in model.plan.steps]
+    layers = runs_of_layers(model)
+    model.plan.steps = [step._replace(run=run) for step, run in zip(model.plan.steps, timed, strict=True)]
+    laps: list[dict[str, list[float]]] = [{direction: [] for direction in DIRECTIONS} for _ in timed]
+    whole = []
+    for i in range(args.warm + args.steps):
+        rows = np.arange(i * args.batch, (i + 1) * args.batch) % len(data["x"])
+        start = time.perf_counter()
+        train_step(model, sn.SoftmaxCrossEntropy(), recipe.optimizer, data["x"][rows], data["y"][rows])
+        seconds = time.perf_counter() - start
+        for run, lap in zip(timed, laps, strict=True):
+            for direction in DIRECTIONS:
+                lap[direction].append(run.lap(direction))
+        whole.append(seconds)
+    medians = [{name: statistics.median(seconds[args.warm:]) for name, seconds in lap.items()} for lap in laps]
+    return layers, medians, statistics.median(whole[args.warm:])
+
+
+def table(preset: str, data, args) -> list[dict]:
+    """A row for each step and direction, and one for all together."""
+    teams = sorted({1, args.threads})
+    roofs, found, whole = {}, {}, {}
+    for threads in teams:
+        sn.set_threads(threads)
+        roofs[threads] = measure(threads)
+        layers, found[threads], whole[threads] = profile(preset, "numba", data, args)
+    textbook_steps, whole["textbook"] = (profile(preset, "numpy", data, args))[1:]
+    model = sn.Sequential(PRESETS[preset](10).layers, (28, 28, 1), engine="numpy")
+    rows = []
+    for i, run in enumerate(layers):
+        for direction in DIRECTIONS:
+            if not found[1][i][direction] or all(isinstance(model.layers[k], sn.Flatten) for k in run):
+                continue                # before the first layer that learns, nothing goes back; a reshape is no work
+            must = work(model, run, args.batch)[direction]
+            row = {"layers": title(model, run), "direction": direction,
+                   "megaflops": must.flops / 1e6 or None, "intensity": must.flops / must.bytes or None}
+            for threads in teams:
+                row |= attained(must, found[threads][i][direction] / threads, roofs[threads], threads)
+            row["bound"] = roofs[teams[-1]].bound(must.flops, must.bytes)
+            row["textbook"] = sum(textbook_steps[k][direction] for k in run) * 1e3
+            rows.append(row)
+    total = {"layers": "a whole training step", "direction": "", "textbook": whole["textbook"] * 1e3}
+    return [*rows, total | {f"ms_{threads}": whole[threads] * 1e3 for threads in teams}]
+
+
+def title(model: sn.Sequential, layers: list[int]) -> str:
+    """4 conv2d relu maxpool2d: the number of the first, and their kinds."""
+    return f"{layers[0]} " + " ".join(type(model.layers[i]).__name__.lower() for i in layers)
+
+
+def attained(must: Work, seconds: float, roof: Roofline, threads: int) -> dict[str, Any]:
+    """The columns for a team of so many threads."""
+    share = roof.seconds(must.flops, must.bytes) / seconds
+    return {f"ms_{threads}": seconds * 1e3, f"gflops_{threads}": must.flops / seconds / 1e9 or None,
+            f"share_{threads}": f"{share:.0%}".replace("%", " %")}
+
+
+def main() -> None:
+    parser = parser_of(__doc__, batch=128, steps=60, warm=60)
+    parser.add_argument("--preset", choices=PRESETS, default="chollet", help="default: chollet")
+    args = parser.parse_args()
+    restart(args)
+    import numba
+
+    rows = table(args.preset, load_data(args), args)
+    columns = {"layers": "layers", "direction": "", "megaflops": "MFLOP", "intensity": "FLOP/byte"}
+    for threads in sorted({1, args.threads}):
+        on = f"{threads} thread{'s' * (threads > 1)}"
+        columns |= {f"ms_{threads}": f"{on}: ms", f"gflops_{threads}": "GFLOP/s", f"share_{threads}": "of the roofline"}
+    columns |= {"bound": "bound by", "textbook": "textbook: ms"}
+    save("layers", args, rows, {"numba": numba.__version__, "numpy": np.__version__}, columns=columns, note=NOTE)
+
+
+if __name__ == "__main__":
+    main()
