@@ -54,7 +54,7 @@ def grid(cases, corner: str, cell, ratio: bool = False) -> str:
 def listing(record: dict) -> str:
     """A table of rows that are as they shall be shown: "columns" maps their keys to the titles."""
     rows = [[row.get(key) for key in record["columns"]] for row in record["rows"]]
-    sides = ["---" if any(isinstance(cell, str) for cell in column) else "---:" for column in zip(*rows, strict=True)]
+    sides = ["---:" if all(map(to_the_right, column)) else "---" for column in zip(*rows, strict=True)]
     return aligned([list(record["columns"].values()), *[list(map(cell, row)) for row in rows]], sides)
 
 
@@ -79,6 +79,11 @@ def show_record(record: dict) -> None:
 def aligned(lines: list[list[str]], sides: list[str]) -> str:
     """Markdown of a table whose first line is the header."""
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], sides, *lines[1:]])
+
+
+def to_the_right(value) -> bool:
+    """Numbers, and what ends like one."""
+    return not isinstance(value, str) or value[-1:] in "%×"
 
 
 def cell(value) -> str:
