@@ -3,22 +3,39 @@
 Mirrors die, move, stall, or answer "200 OK" with an error page. None of that matters to someone who knows the
 hash: ask one mirror after the other, believe only bytes that unpack to the right content, and let the file
 appear under its name only then. The hash is that of the *unpacked* content: two gzip files of the same data
-may differ. The transport is pooch's; what is too much, too slow or too insecure is decided here.
+may differ. The transport is requests'; what is too much, too slow or too insecure is decided here.
 """
 
 from __future__ import annotations
 
+import http.client
+import socket
+import ssl
 import time
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 from scratchnet.data.atomic import replacing
 from scratchnet.data.idx import AGAIN, DataFileError, MissingDataError, decode_idx, idx_sha256
 
 CONNECT, SILENCE = 5.0, 20.0  # seconds to wait for a connection, and for the next byte
 PATIENCE, SLOWEST = 20.0, 4096.0  # after so many seconds, at least so many bytes a second on average
-MAX_PACKED, MAX_UNPACKED = 2**26, 2**28  # bytes; MNIST's largest file has 9.9 and 47 million
+MAX_PACKED, MAX_UNPACKED = 2**24, 2**26  # bytes; MNIST's largest file has 9.9 and 47 million
+REDIRECTS = 5
+PIECE = 2**16
+
+# What was at the bottom of a failure, and how to say it in a few words; the first that fits.
+REASONS: list[tuple[type[BaseException], str]] = [
+    (socket.gaierror, "unknown host"),
+    (ssl.SSLCertVerificationError, "a certificate that cannot be trusted"),
+    (ssl.SSLError, "no secure connection"),
+    (ConnectionRefusedError, "connection refused"),
+    (http.client.IncompleteRead, "cut off"),
+    (ConnectionError, "connection lost"),
+    (TimeoutError, "no answer in time"),
+]
 
 
 class DownloadError(MissingDataError):
@@ -33,16 +50,18 @@ def fetch_idx(name: str, sha256: str, folder: Path, mirrors: Sequence[str], advi
     """
     import pooch
 
-    target = folder / f"{name}.gz"
+    target, needed = folder / f"{name}.gz", ""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(target) as file:  # opened first: a folder that is read-only need ask no mirror
             pooch.get_logger().info("Downloading %s to %s", target.name, folder)
-            file.write(_first_right_answer(target.name, sha256, mirrors, advice))
+            answer = _first_right_answer(target.name, sha256, mirrors, advice)
+            needed = f" ({len(answer):,} bytes needed)"
+            file.write(answer)
     except DownloadError:
         raise
     except OSError as error:
-        raise DownloadError(f"cannot write {target}: {error.strerror or error}. {advice}") from error
+        raise DownloadError(f"cannot write {target}: {error.strerror or error}{needed}. {advice}") from error
     return target
 
 
@@ -53,49 +72,61 @@ def _first_right_answer(filename: str, sha256: str, mirrors: Sequence[str], advi
         url = f"{mirror.rstrip('/')}/{filename}"
         try:
             answer = _get(url)
-            found = idx_sha256(decode_idx(BytesIO(answer), len(answer), "the answer", MAX_UNPACKED))
+            if answer.lstrip()[:1] in (b"<", b"{"):
+                raise DataFileError("a web page instead of the file")
+            found = idx_sha256(decode_idx(BytesIO(answer), len(answer), "", MAX_UNPACKED))
             if found != sha256:
-                raise DataFileError(f"the wrong content: expected SHA-256 {sha256}, found {found}")
+                raise DataFileError(f"other content, SHA-256 {found[:12]}… instead of {sha256[:12]}…")
             return answer
         except Exception as error:  # whatever it was, the next mirror may do better
-            reason = str(error).removesuffix(f" {AGAIN}") or type(error).__name__  # no file to delete
-            failures.append(f"  {url}: {reason}")
+            failures.append(f"  {url}: {_reason(error)}")
     raise DownloadError("\n".join([f"no mirror gave {filename}:", *failures, advice]))
 
 
 def _get(url: str) -> bytes:
-    """The body of a successful answer, or an exception that says what was wrong with it."""
-    from pooch import HTTPDownloader
+    """The body of a successful answer, wherever one is sent for it, or an exception that says what was wrong."""
+    import requests
 
-    body = _Body()
-    get = HTTPDownloader(
-        timeout=(CONNECT, SILENCE),
-        chunk_size=256,  # bytes between two looks at the clock
-        headers={"Accept-Encoding": "identity"},  # the .gz as it is stored
-        hooks={"response": _stay_secure},
-    )
-    get(url, body, None)
+    with requests.Session() as session:
+        for _ in range(REDIRECTS + 1):
+            headers = {"Accept-Encoding": "identity"}  # the .gz as it is stored
+            asked = session.get(
+                url, headers=headers, timeout=(CONNECT, SILENCE), stream=True, allow_redirects=False
+            )  # requests would read what comes with a redirect, however long it is
+            with asked as response:
+                if not response.is_redirect:
+                    return _body(response)
+                here, url = url, urljoin(url, response.headers["Location"])
+            if urlsplit(url).scheme not in ("https", urlsplit(here).scheme):
+                raise DataFileError(f"redirected from {urlsplit(here).scheme} to {urlsplit(url).scheme}")
+    raise DataFileError(f"redirected more than {REDIRECTS} times")
+
+
+def _body(response) -> bytes:
+    """What a successful answer holds, unless it is too long or too slow."""
+    if response.status_code != 200:
+        raise DataFileError(f"{response.status_code} {http.client.responses.get(response.status_code, '')}".strip())
+    body, start = BytesIO(), time.monotonic()
+    while piece := response.raw.read1(PIECE):  # what has come: read() would wait for the whole piece
+        body.write(piece)
+        seconds = time.monotonic() - start
+        if body.tell() > MAX_PACKED:
+            raise DataFileError(f"more than {MAX_PACKED:,} bytes")
+        if seconds > PATIENCE and body.tell() < SLOWEST * seconds:
+            raise DataFileError(f"too slow, {body.tell():,} bytes in {seconds:.0f} s")
     return body.getvalue()
 
 
-class _Body(BytesIO):
-    """Collects an answer, and gives up on one that is too long or too slow."""
+def _reason(error: BaseException) -> str:
+    """Why a mirror failed, in a few words."""
+    from requests import exceptions
 
-    def __init__(self):
-        super().__init__()
-        self.start = time.monotonic()
-
-    def write(self, chunk) -> int:
-        if self.tell() + len(chunk) > MAX_PACKED:
-            raise DataFileError(f"more than {MAX_PACKED} bytes")
-        seconds = time.monotonic() - self.start
-        if seconds > PATIENCE and self.tell() < SLOWEST * seconds:
-            raise TimeoutError(f"too slow: {self.tell()} bytes in {seconds:.0f} s")
-        return super().write(chunk)
-
-
-def _stay_secure(response, **_) -> None:
-    """Refuse to be sent from https to http on the way."""
-    target = response.headers.get("Location", "")
-    if response.url.startswith("https:") and target.lower().startswith("http:"):
-        raise DataFileError(f"redirected from https to {target}")
+    if isinstance(error, DataFileError):
+        return str(error).removeprefix(": ").removesuffix(f" {AGAIN}").rstrip(".")  # there is no file to delete
+    if isinstance(error, (exceptions.MissingSchema, exceptions.InvalidSchema, exceptions.InvalidURL)):
+        return "not an address of the web"
+    chain = [error]
+    while below := chain[-1].__cause__ or chain[-1].__context__:  # the libraries wrap errors in errors
+        chain.append(below)
+    words = (words for kind, words in REASONS if any(isinstance(link, kind) for link in chain))
+    return next(words, f"{type(error).__name__} {str(error)[:60]!r}")
