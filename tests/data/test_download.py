@@ -74,7 +74,7 @@ def test_a_good_answer_is_kept_packed_and_whole(behaviour, server, tmp_path):
 
 
 @pytest.mark.parametrize("behaviour", REASONS)
-def test_d6_a_bad_answer_has_one_short_reason_and_leads_to_the_next_mirror(behaviour, server, tmp_path):
+def test_D6_a_bad_answer_has_one_short_reason_and_leads_to_the_next_mirror(behaviour, server, tmp_path):
     bad, good = server.mirror(behaviour), server.mirror("good")
     with pytest.raises(DownloadError) as caught:
         fetch_idx(NAME, SHA256[NAME], tmp_path, [bad], "Take the bus.")
@@ -89,7 +89,7 @@ def test_d6_a_bad_answer_has_one_short_reason_and_leads_to_the_next_mirror(behav
 # Many, one after the other
 
 
-def test_d6_three_hundred_faults_never_leave_bad_bytes_and_each_is_told(server, tmp_path):
+def test_D6_three_hundred_faults_never_leave_bad_bytes_and_each_is_told(server, tmp_path):
     """Three bad answers or fewer, and behind them a good one in two of three cases."""
     rng = random.Random(0)
     bad = [behaviour for behaviour in REASONS if behaviour not in ("silent", "drip")]
@@ -189,13 +189,13 @@ def secure_server(certificate):
         yield server
 
 
-def test_d6_an_unknown_certificate_is_not_trusted(secure_server, tmp_path):
+def test_D6_an_unknown_certificate_is_not_trusted(secure_server, tmp_path):
     with pytest.raises(DownloadError, match="a certificate that cannot be trusted"):
         fetch_idx(NAME, SHA256[NAME], tmp_path, [secure_server.mirror("good")], "")
     assert secure_server.asked == []
 
 
-def test_d6_nobody_is_sent_from_https_to_http(secure_server, server, certificate, tmp_path, monkeypatch):
+def test_D6_nobody_is_sent_from_https_to_http(secure_server, server, certificate, tmp_path, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
     for behaviour in ("good", "moved"):
         fetch_idx(NAME, SHA256[NAME], tmp_path / behaviour, [secure_server.mirror(behaviour)], "")
@@ -211,7 +211,7 @@ def test_d6_nobody_is_sent_from_https_to_http(secure_server, server, certificate
 # A folder that cannot hold them
 
 
-def test_d8_a_folder_that_cannot_be_made_is_told_before_any_mirror_is_asked(mirrors, server, tmp_path):
+def test_D8_a_folder_that_cannot_be_made_is_told_before_any_mirror_is_asked(mirrors, server, tmp_path):
     mirrors("good")
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DownloadError, match=r"cannot write .*SCRATCHNET_DATA"):
@@ -232,7 +232,7 @@ def refuse_parts(monkeypatch, number):
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
-def test_d8_a_read_only_folder_without_files_names_the_variable_and_asks_nobody(
+def test_D8_a_read_only_folder_without_files_names_the_variable_and_asks_nobody(
     number, mirrors, server, tmp_path, monkeypatch
 ):
     mirrors("good")
@@ -242,7 +242,7 @@ def test_d8_a_read_only_folder_without_files_names_the_variable_and_asks_nobody(
     assert server.asked == [] and list(tmp_path.iterdir()) == []
 
 
-def test_d8_a_read_only_folder_with_good_files_works(mirrors, server, tmp_path, monkeypatch):
+def test_D8_a_read_only_folder_with_good_files_works(mirrors, server, tmp_path, monkeypatch):
     mirrors("good")
     load_mnist(tmp_path)
     server.asked.clear()
@@ -255,7 +255,7 @@ def test_d8_a_read_only_folder_with_good_files_works(mirrors, server, tmp_path, 
 
 
 @pytest.mark.parametrize("step", ["write", "fsync", "replace"])
-def test_d8_a_full_disk_is_told_with_path_and_bytes_and_leaves_no_file(step, mirrors, tmp_path, monkeypatch):
+def test_D8_a_full_disk_is_told_with_path_and_bytes_and_leaves_no_file(step, mirrors, tmp_path, monkeypatch):
     mirrors("good")
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if step == "write":
