@@ -1,0 +1,103 @@
+"""One image on its way through all layers: what each of them makes of it.
+
+The textbook layers are run one after the other on a single image; no engine is needed. Layers whose output looks
+like their input (Rescale, Flatten, Dropout when not training) are left out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scratchnet.figures.montage import Montage, as_picture, stretch
+from scratchnet.figures.picture import SMALL, Picture, article, class_labels, new_figure, percent, plain
+from scratchnet.layers import Context
+
+SHOWN = 16  # channels of each layer
+
+
+def feature_maps(model, image: np.ndarray, label: int, probabilities: np.ndarray, class_names=None) -> Picture:
+    """image: one example; label: its class; probabilities: (classes,), the model's answer."""
+    names = class_labels(class_names, len(probabilities))
+    outputs = visible_outputs(model, image)
+    heights = [0.6, *(0.22 if y.ndim == 1 else 0.44 for _, y in outputs[1:]), 0.8]  # inches
+    figure = new_figure(8, 0.5 + sum(heights) + 0.09 * len(heights))
+    panels = figure.subplots(len(heights), 1, height_ratios=heights)
+    panels[0].imshow(as_picture(image), interpolation="nearest")
+    panels[0].set_anchor("W")
+    panels[0].set_axis_off()
+    note(panels[0], "input", image.shape)
+    for axes, (name, y) in zip(panels[1:-1], outputs[1:], strict=True):
+        draw(axes, y)
+        note(axes, name, y.shape)
+    draw_answer(panels[-1], probabilities, names)
+    guess = int(probabilities.argmax())
+    title = f"{article(names[label])} on its way through the layers: taken for {article(names[guess])} "
+    title += f"({percent(float(probabilities[guess]))} sure)"
+    title = title[0].upper() + title[1:]
+    return Picture(
+        "feature_maps", title,
+        f"Up to {SHOWN} channels of each layer's output; dark blue is the layer's smallest value, yellow its largest. "
+        "Flat outputs are strips, a field for each unit. At the bottom, the probabilities of the classes.",
+        figure, ("layer", "channel", "row", "column", "value"), table(outputs, probabilities),
+    )  # fmt: skip
+
+
+def visible_outputs(model, image: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """(name, output) of the input and of each layer that changes something to see, up to the logits."""
+    x = model.check_input(image[None])
+    outputs, looks = [("input", x[0])], looks_of(x)
+    for name, layer in zip(model.names, model.layers, strict=True):
+        x, _ = layer.forward(x, Context())
+        if not (x.size == looks.size and np.allclose(looks_of(x), looks, atol=1e-6)):
+            outputs.append((name, x[0]))
+        looks = looks_of(x)
+    return outputs
+
+
+def looks_of(x: np.ndarray) -> np.ndarray:
+    """All values, stretched to the range from 0 to 1."""
+    values = x.astype(float).ravel()
+    return stretch(values, values.min(), values.max())
+
+
+def draw(axes, y: np.ndarray) -> None:
+    """Channels in a row, or a strip of units."""
+    how = {"cmap": "viridis", "vmin": float(y.min()), "vmax": float(max(y.max(), y.min() + 1e-12))}
+    if y.ndim == 1:
+        axes.imshow(y[None], aspect="auto", interpolation="nearest", **how)
+        axes.set_axis_off()
+        return
+    tiles = [y[..., c].astype(np.float32) for c in range(min(y.shape[-1], SHOWN))]
+    empty = [np.full_like(tiles[0], np.nan)] * (SHOWN - len(tiles))
+    Montage(tiles + empty, SHOWN, margin=0.12).draw(axes, **how)
+
+
+def note(axes, name: str, shape) -> None:
+    """The layer's name and its output's shape, on the left."""
+    text = f"{name}\n{'×'.join(map(str, shape))}"
+    axes.annotate(text, (0, 0.5), (-5, 0), xycoords="axes fraction", textcoords="offset points", ha="right",
+                  va="center", fontsize=SMALL - 1)  # fmt: skip
+
+
+def draw_answer(axes, probabilities: np.ndarray, names: list[str]) -> None:
+    """A bar for each class."""
+    axes.bar(range(len(names)), probabilities, color="#0072b2")
+    turned = max(map(len, names)) > 3
+    size = SMALL if len(names) <= 30 else 4
+    axes.set_xticks(range(len(names)), [plain(n) for n in names], fontsize=size, rotation=90 if turned else 0)
+    axes.set_yticks([0, 1], ["0", "1"], fontsize=SMALL)
+    axes.set_ylim(0, 1)
+    axes.tick_params(length=0)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def table(outputs: list[tuple[str, np.ndarray]], probabilities: np.ndarray) -> list[list]:
+    """One row for each value that is drawn; flat outputs have neither row nor column."""
+    rows: list[list] = []
+    for name, y in outputs:
+        if y.ndim == 1:
+            rows += [[name, k, "", "", f"{value:.5g}"] for k, value in enumerate(y.tolist())]
+        else:
+            shown = y[..., :SHOWN]
+            rows += [[name, c, i, j, f"{value:.5g}"] for (i, j, c), value in np.ndenumerate(shown)]
+    return rows + [["probabilities", k, "", "", float(p)] for k, p in enumerate(probabilities)]

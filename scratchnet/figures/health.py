@@ -1,0 +1,92 @@
+"""Do all layers still learn? Each layer's activations, gradients and updates over the steps of the training.
+
+Drawn from `health.csv`, which a training may leave in its folder: epoch, step, layer, activation_mean,
+activation_std, dead_share, gradient_norm, update_ratio; a number that a layer does not have is empty.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from scratchnet.figures.picture import SMALL, TEXT, Picture, new_figure, percent, plain
+
+PANELS = {  # column -> what it is called, and whether it is drawn on a logarithmic scale
+    "activation_mean": ("activation: mean", False),
+    "activation_std": ("activation: spread", False),
+    "dead_share": ("dead units, share", False),
+    "gradient_norm": ("gradient: norm", True),
+    "update_ratio": ("update / weight, per step", True),
+}
+Records = dict[str, dict[str, np.ndarray]]
+
+
+def read_health(path) -> Records:
+    """health.csv -> layer -> column -> values over the steps, NaN where there are none.
+
+    Raises ValueError if the file is not such a table.
+    """
+    with open(Path(path), newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = ("step", *PANELS)
+    if not rows or not set(rows[0]).issuperset({"layer", *columns}):
+        raise ValueError(f"{path}: expected a table with the columns layer, {', '.join(columns)}")
+    layers = dict.fromkeys(row["layer"] for row in rows)
+    return {
+        layer: {
+            column: np.array([float(row[column] or "nan") for row in rows if row["layer"] == layer])
+            for column in columns
+        }
+        for layer in layers
+    }
+
+
+def health(records: Records) -> Picture:
+    """Five panels over the steps, a line for each layer, from the first (dark) to the last (light)."""
+    from matplotlib import colormaps
+
+    figure = new_figure(8, 4.6)
+    panels = figure.subplots(2, 3).flat
+    colours = colormaps["viridis"](np.linspace(0, 0.92, len(records)))
+    marker = "o" if max(len(values["step"]) for values in records.values()) == 1 else None
+    for axes, (column, (name, logarithmic)) in zip(panels, PANELS.items(), strict=False):
+        for i, (values, colour) in enumerate(zip(records.values(), colours, strict=True)):
+            known = np.isfinite(values[column]) & ((values[column] > 0) | (not logarithmic))
+            if known.any():
+                axes.plot(values["step"][known], values[column][known], color=colour, marker=marker,
+                          linewidth=1.4, linestyle=("-", "--", ":")[i % 3])  # fmt: skip
+        if logarithmic and axes.lines:
+            axes.set_yscale("log")
+        axes.set_title(name, fontsize=TEXT)
+        axes.set_xlabel("step", fontsize=SMALL)
+        axes.tick_params(labelsize=SMALL - 1)
+        axes.grid(alpha=0.3)
+    panels_left = figure.axes[len(PANELS)]
+    panels_left.set_axis_off()
+    for i, (layer, colour) in enumerate(zip(records, colours, strict=True)):
+        panels_left.plot([], [], color=colour, linestyle=("-", "--", ":")[i % 3], label=plain(layer))
+    panels_left.legend(fontsize=SMALL - 1, loc="center", ncols=1 + len(records) // 13, frameon=False)
+    table = [
+        [layer, int(values["step"][i]), *("" if np.isnan(values[c][i]) else float(values[c][i]) for c in PANELS)]
+        for layer, values in records.items() for i in range(len(values["step"]))
+    ]  # fmt: skip
+    return Picture(
+        "health", health_title(records),
+        "Activations that vanish or explode, gradients that shrink from layer to layer and units that are zero for "
+        "every image show here first. An update of about a thousandth of the weight per step is usual.",
+        figure, ("layer", "step", *PANELS), table,
+    )  # fmt: skip
+
+
+def health_title(records: Records) -> str:
+    """The dead units at the end, in words."""
+    dead = {layer: values["dead_share"][-1] for layer, values in records.items()}
+    dead = {layer: share for layer, share in dead.items() if np.isfinite(share)}
+    if not dead:
+        return "Activations, gradients and updates of every layer"
+    worst = max(dead, key=lambda layer: dead[layer])
+    if dead[worst] == 0:
+        return "At the end no layer has a dead unit"
+    return f"At the end {percent(float(dead[worst]))} of the units of {worst} are dead, more than in any other layer"

@@ -1,0 +1,68 @@
+"""Many small images as one: a figure with a hundred axes is slow to arrange, one with a single axes is not.
+
+Images are put on a sheet, each in a cell of its own with a margin around it (and room for a label below); the
+sheet is drawn once. The cells' positions on it are known, so labels go where they belong.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def as_picture(image: np.ndarray) -> np.ndarray:
+    """One image of a data set as RGB from 0 to 1: (h, w) and (h, w, 1) grey, (h, w, 3) in colours.
+
+    Bytes are 0 to 255; other numbers are stretched to the image's own range. Any other number of channels is
+    shown as their mean.
+    """
+    image = np.asarray(image)
+    if image.ndim == 2:
+        image = image[..., None]
+    shown = image.astype(np.float32)
+    if image.dtype == np.uint8:
+        shown /= 255
+    else:
+        shown = stretch(shown, float(shown.min()), float(shown.max()))
+    if shown.shape[2] != 3:
+        shown = np.repeat(shown.mean(axis=2, keepdims=True), 3, axis=2)
+    return shown
+
+
+def stretch(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """low -> 0, high -> 1; a constant becomes 0."""
+    return (values - low) / (high - low) if high > low else np.zeros_like(values)
+
+
+class Montage:
+    """A sheet of equal cells, `columns` in a row; sizes are in pixels of the images.
+
+    tiles: (h, w, 3) in colours, or (h, w) numbers that `draw` is told how to colour; between them nothing is drawn.
+    below: room for a label under each image, as a multiple of its height.
+    """
+
+    def __init__(self, tiles: list[np.ndarray], columns: int, margin: float = 0.08, below: float = 0.0):
+        h, w = tiles[0].shape[:2]
+        pad = max(1, round(margin * max(h, w)))
+        self.h, self.w, self.columns, self.rows = h, w, columns, -(-len(tiles) // columns)
+        self.step_y, self.step_x = h + pad + round(below * h), w + pad
+        height = self.rows * self.step_y - (0 if below else pad)
+        nothing = 1.0 if tiles[0].ndim == 3 else np.nan
+        self.sheet = np.full((height, self.columns * self.step_x - pad, *tiles[0].shape[2:]), nothing, np.float32)
+        for i, tile in enumerate(tiles):
+            top, left = self.corner(i)
+            self.sheet[top : top + h, left : left + w] = tile
+        self.aspect = self.sheet.shape[0] / self.sheet.shape[1]
+
+    def corner(self, i: int) -> tuple[int, int]:
+        """(top, left) of image i."""
+        return i // self.columns * self.step_y, i % self.columns * self.step_x
+
+    def draw(self, axes, **how) -> None:
+        """Put the sheet into the axes, without axis lines."""
+        axes.imshow(self.sheet, interpolation="nearest", aspect="equal", **how)
+        axes.set_axis_off()
+
+    def label(self, axes, i: int, text: str, **how) -> None:
+        """Text under image i."""
+        top, left = self.corner(i)
+        axes.text(left + self.w / 2 - 0.5, top + self.h, text, ha="center", va="top", **how)

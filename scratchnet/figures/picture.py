@@ -1,0 +1,136 @@
+"""A picture is a figure, a sentence that says what is to be seen, and the numbers that were drawn.
+
+As a file it is two: `name.png` with the sentence on top, and `name.csv` with the numbers, for whoever wants to
+draw them differently. On a page the sentence is text of the page, so only the part below it is shown there.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnet.data.atomic import replacing
+
+BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#767676"  # Okabe and Ito 2008
+DPI = 140
+HEADING, TEXT, SMALL = 12, 9, 8  # points
+
+
+def new_figure(width: float, height: float):
+    """An empty figure, width × height inches, that arranges itself."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+class Picture:
+    """A figure under its title, with the table of its numbers.
+
+    name: of the files. title: what is seen, a sentence. caption: how to read it. columns, rows: the table.
+
+    >>> figure = new_figure(4, 2)
+    >>> _ = figure.subplots().plot([1, 2, 3])
+    >>> picture = Picture("line", "It rises from 1 to 3", "A line.", figure, ["y"], [[1], [2], [3]])
+    >>> [path.name for path in picture.save(".")]
+    ['line.png', 'line.csv']
+    """
+
+    def __init__(
+        self, name: str, title: str, caption: str, figure, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    ):
+        self.name, self.title, self.caption = name, title, caption
+        self.columns, self.rows = list(columns), [list(row) for row in rows]
+        self.figure = figure
+        letters = int(figure.get_figwidth() * 72 / (0.56 * HEADING))  # that fit into a line
+        self.heading = figure.suptitle(
+            plain(textwrap.fill(title, letters)), fontsize=HEADING, fontweight="bold", x=0.01, ha="left"
+        )
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """The drawn figure, (height, width, 3)."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        canvas = FigureCanvasAgg(self.figure)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3]
+
+    def png(self, heading: bool = True) -> bytes:
+        """As the content of a PNG file, with the title or without."""
+        from PIL import Image
+
+        pixels = self.pixels
+        if not heading:
+            pixels = pixels[len(pixels) - int(self.heading.get_window_extent().y0) :]
+        file = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", compress_level=6)
+        return file.getvalue()
+
+    def table(self) -> str:
+        """The numbers as CSV."""
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([self.columns, *self.rows])
+        return file.getvalue()
+
+    def save(self, folder) -> tuple[Path, Path]:
+        """Write `name.png` and `name.csv`; return their paths."""
+        image, numbers = Path(folder, f"{self.name}.png"), Path(folder, f"{self.name}.csv")
+        for path, content in ((image, self.png()), (numbers, self.table().encode())):
+            with replacing(path) as file:
+                file.write(content)
+        return image, numbers
+
+
+def plain(text: str) -> str:
+    """Text as matplotlib shall draw it: what stands between dollar signs is no formula."""
+    return text.replace("$", r"\$")
+
+
+def class_labels(class_names: Sequence[str] | None, classes: int, longest: int = 16) -> list[str]:
+    """What the classes are called in a picture: their names, shortened; numbers where they have none.
+
+    A name with letters that matplotlib's font lacks would be drawn as empty boxes; the number stands for it.
+
+    >>> class_labels(["cat", "a very long name indeed", "猫"], 3, longest=12)
+    ['cat', 'a very long…', '2']
+    """
+    names = [" ".join(name.split()) for name in class_names or []]
+    names += [""] * (classes - len(names))
+    letters = drawable_letters()
+    drawable = [name if name and letters.issuperset(map(ord, name)) else str(k) for k, name in enumerate(names)]
+    return [name if len(name) <= longest else name[: longest - 1].rstrip() + "…" for name in drawable]
+
+
+@lru_cache
+def drawable_letters() -> frozenset[int]:
+    """The code points that matplotlib's own font has."""
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """0.987 -> 98.7 %; never 100 % for what is a little less, nor 0 % for what is a little more.
+
+    >>> percent(0.98765), percent(0.99999), percent(1), percent(1e-7)
+    ('98.8 %', '> 99.9 %', '100 %', '< 0.1 %')
+    """
+    if share in (0, 1):
+        return f"{share:.0%}".replace("%", " %")
+    rounded, step = round(100 * share, digits), 10**-digits
+    if rounded in (0, 100):
+        return f"> {100 - step:.{digits}f} %" if rounded else f"< {step:.{digits}f} %"
+    return f"{rounded:.{digits}f} %"
+
+
+def article(name: str) -> str:
+    """a 7, an 8, a cat, an ankle boot."""
+    return f"{'an' if name[:1].lower() in 'aeiou8' or name in ('11', '18') else 'a'} {name}"

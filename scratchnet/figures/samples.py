@@ -1,0 +1,65 @@
+"""What is in the data: a few images of every class, and how many there are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scratchnet.figures.montage import Montage, as_picture
+from scratchnet.figures.picture import BLUE, GREEN, ORANGE, SMALL, TEXT, Picture, class_labels, new_figure, plain
+
+SHOWN = 8  # images of each class
+
+
+def samples(splits: dict[str, tuple[np.ndarray, np.ndarray]], classes: int, class_names=None) -> Picture:
+    """splits: name of a part of the data -> (images, labels), the training set first; its images are shown."""
+    (x, y), names = next(iter(splits.values())), class_labels(class_names, classes)
+    counts = {part: np.bincount(labels, minlength=classes) for part, (_, labels) in splits.items()}
+    chosen = [np.flatnonzero(y == k)[:SHOWN] for k in range(classes)]
+    sheet = Montage(tiles(x, chosen), columns=SHOWN, margin=0.1)
+    height = min(max(2.6, 0.36 * classes + 0.9), 14)
+    figure = new_figure(8, height)
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1))
+    sheet.draw(left)
+    for k, name in enumerate(names):
+        top, _ = sheet.corner(k * SHOWN)
+        left.text(-0.25 * sheet.w, top + sheet.h / 2, plain(name), ha="right", va="center", fontsize=SMALL)
+    draw_counts(right, counts, names)
+    figure.legend(loc="outside lower center", fontsize=SMALL, ncols=3, frameon=False, handlelength=1)
+    rows = [[k, class_names[k] if class_names else k, *(int(c[k]) for c in counts.values())] for k in range(classes)]
+    return Picture(
+        "samples", balance(counts[next(iter(splits))], names),
+        f"Left, the first {SHOWN} training images of each class; right, how many images of each class there are.",
+        figure, ["class", "name", *counts], rows,
+    )  # fmt: skip
+
+
+def tiles(x: np.ndarray, chosen: list[np.ndarray]) -> list[np.ndarray]:
+    """SHOWN pictures for each class; where a class has fewer images, empty ones."""
+    blank = np.ones_like(as_picture(x[0]))
+    return [as_picture(x[of[i]]) if i < len(of) else blank for of in chosen for i in range(SHOWN)]
+
+
+def draw_counts(axes, counts: dict[str, np.ndarray], names: list[str]) -> None:
+    """Stacked bars, a row for each class."""
+    place, start = np.arange(len(names)), np.zeros(len(names), int)
+    for (part, n), colour in zip(counts.items(), (BLUE, ORANGE, GREEN), strict=False):
+        axes.barh(place, n, left=start, color=colour, label=f"{part} ({n.sum():,})")
+        start = start + n
+    axes.set_yticks(place, [plain(name) for name in names], fontsize=SMALL)
+    axes.invert_yaxis()
+    axes.set_xlabel("images", fontsize=TEXT)
+    axes.tick_params(labelsize=SMALL)
+    axes.locator_params(axis="x", nbins=5)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def balance(counts: np.ndarray, names: list[str]) -> str:
+    """How evenly the training images are spread, in words."""
+    few, many, classes = int(counts.argmin()), int(counts.argmax()), len(counts)
+    if counts[few] == 0:
+        missing = [names[k] for k in np.flatnonzero(counts == 0)]
+        return f"{len(missing)} of {classes} classes have no training image: {', '.join(missing[:6])}"
+    if counts[few] == counts[many]:
+        return f"{classes} classes, {counts[few]:,} training images of each"
+    return f"{classes} classes, from {counts[few]:,} training images ({names[few]}) to {counts[many]:,} ({names[many]})"
