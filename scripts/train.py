@@ -94,7 +94,8 @@ def main(argv=None) -> int:
     report.write_json(out / "findings.json", findings)
     used = {"dataset": dataset, "epochs": epochs, "batch_size": batch_size}
     used |= {"optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr}
-    result = report.write_run(out, best, history, test, vars(args) | used)
+    splits = {"training": (x[train], y[train]), "validation": (x[val], y[val]), "test": test}
+    result = report.write_run(out, best, history, splits, vars(args) | used)
     if not args.quiet:
         print(*map(doctor.line, findings), sep="\n")
     print(f"test accuracy {result['test_accuracy']:.2%}, test loss {result['test_loss']:.4f}: {out}")

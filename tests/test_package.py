@@ -57,7 +57,8 @@ MAY_IMPORT = {
     },
     "zoo": {"callbacks", "layers", "optimizers"},
     "comparison": {"data", "metrics", "model"},
-    "report": {"data", "metrics", "summary", "team"},
+    "figures": {"data", "layers", "metrics"},
+    "report": {"data", "figures", "metrics", "summary", "team", "training"},
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from scratchnet.figures.confusion import confusion_picture
 from scratchnet.figures.curves import learning_curves
 from scratchnet.figures.feature_maps import feature_maps
 from scratchnet.figures.filters import filters
-from scratchnet.figures.health import health
+from scratchnet.figures.health import health, read_health
 from scratchnet.figures.picture import Picture, class_labels
 from scratchnet.figures.samples import samples
 
@@ -39,4 +39,5 @@ __all__ = [
     "filters",
     "feature_maps",
     "health",
+    "read_health",
 ]

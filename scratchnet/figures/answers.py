@@ -52,11 +52,12 @@ def rows(found: list[metrics.Example]) -> list[list]:
 def grid(x, found: list[metrics.Example], class_names, columns: int, numbered: bool = False):
     """A figure of the images with two or three lines of text below each."""
     columns, lines = min(columns, len(found)), 3 if numbered else 2
-    letters = 13 if columns <= 5 else 9
-    names = class_labels(class_names, 1 + max(max(e.true, e.predicted) for e in found), longest=letters)
+    classes = 1 + max(max(e.true, e.predicted) for e in found)
+    names = class_labels(class_names, classes, longest=9 if numbered else 6)
     cell = 1.4 if numbered else 1.0  # inches
-    below = (0.13 * lines + 0.02) / (0.86 * cell)
-    sheet = Montage([as_picture(x[e.index]) for e in found], columns, margin=0.16, below=below)
+    tiles = [as_picture(x[e.index]) for e in found]
+    height = 0.86 * cell * tiles[0].shape[0] / tiles[0].shape[1]
+    sheet = Montage(tiles, columns, margin=0.16, below=(0.13 * lines + 0.02) / height)
     figure = new_figure(cell * columns, cell * columns * sheet.aspect + 0.3)
     axes = figure.subplots()
     sheet.draw(axes)

@@ -19,8 +19,9 @@ def feature_maps(model, image: np.ndarray, label: int, probabilities: np.ndarray
     """image: one example; label: its class; probabilities: (classes,), the model's answer."""
     names = class_labels(class_names, len(probabilities))
     outputs = visible_outputs(model, image)
-    heights = [0.6, *(0.22 if y.ndim == 1 else 0.44 for _, y in outputs[1:]), 0.8]  # inches
-    figure = new_figure(8, 0.5 + sum(heights) + 0.09 * len(heights))
+    heights = [0.6, *(height_of(y) for _, y in outputs[1:]), 0.8]  # inches
+    letters = max(map(len, names))
+    figure = new_figure(8, 0.5 + sum(heights) + 0.09 * len(heights) + (0.075 * letters if letters > 3 else 0))
     panels = figure.subplots(len(heights), 1, height_ratios=heights)
     panels[0].imshow(as_picture(image), interpolation="nearest")
     panels[0].set_anchor("W")
@@ -60,6 +61,11 @@ def looks_of(x: np.ndarray) -> np.ndarray:
     return stretch(values, values.min(), values.max())
 
 
+def height_of(y: np.ndarray) -> float:
+    """Inches for a strip, or for SHOWN channels side by side."""
+    return 0.22 if y.ndim == 1 else max(0.44 * y.shape[0] / y.shape[1], 0.25)
+
+
 def draw(axes, y: np.ndarray) -> None:
     """Channels in a row, or a strip of units."""
     how = {"cmap": "viridis", "vmin": float(y.min()), "vmax": float(max(y.max(), y.min() + 1e-12))}
@@ -70,6 +76,7 @@ def draw(axes, y: np.ndarray) -> None:
     tiles = [y[..., c].astype(np.float32) for c in range(min(y.shape[-1], SHOWN))]
     empty = [np.full_like(tiles[0], np.nan)] * (SHOWN - len(tiles))
     Montage(tiles + empty, SHOWN, margin=0.12).draw(axes, **how)
+    axes.set_anchor("W")
 
 
 def note(axes, name: str, shape) -> None:

@@ -12,7 +12,6 @@ from scratchnet.figures.montage import Montage
 from scratchnet.figures.picture import SMALL, Picture, new_figure, percent
 
 SHOWN, COLUMNS = 32, 8  # filters of each layer
-CHANNELS = "channel"
 
 
 def filters(model) -> Picture | None:
@@ -21,29 +20,39 @@ def filters(model) -> Picture | None:
     convolutions = {name: (start[name], W) for name, W in model.parameters().items() if W.ndim == 4}
     if not convolutions:
         return None
-    figure = new_figure(8, 0.4 + 2.0 * len(convolutions))
-    panels = figure.subplots(len(convolutions), 2, squeeze=False)
+    heights = [0.3 + 0.5 * W.shape[0] / W.shape[1] * rows_of(W) for _, W in convolutions.values()]
+    figure = new_figure(8, 0.4 + sum(heights))
+    panels = figure.subplots(len(convolutions), 2, squeeze=False, height_ratios=heights)
     table = []
     for (name, (before, after)), pair in zip(convolutions.items(), panels, strict=True):
         channels = chosen_channels(after)
         scale = max(float(abs(W).max()) for W in (before, after)) or 1.0
         for axes, when, W in zip(pair, ("before", "after"), (before, after), strict=True):
             tiles = [shown_filter(W, k, channel, scale) for k, channel in enumerate(channels)]
+            tiles += [np.full_like(tiles[0], 1.0 if tiles[0].ndim == 3 else np.nan)] * (-len(tiles) % COLUMNS)
             Montage(tiles, COLUMNS, margin=0.3).draw(axes, cmap="PuOr", vmin=0, vmax=1)
-            axes.set_title(f"{name.rsplit('.', 1)[0]}, {when} (±{scale:.2g})", fontsize=SMALL)
+            axes.set_anchor("W")
+            axes.set_title(f"{name.rsplit('.', 1)[0]}, {when} (±{scale:.2g})", fontsize=SMALL, loc="left")
         table += weights(name, before, after, channels)
     moved = {name: change(*pair) for name, pair in convolutions.items()}
     most = max(moved, key=lambda name: moved[name])
     title = f"Training changed {most.rsplit('.', 1)[0]} the most, by {percent(moved[most], 0)} of its initial size"
-    if len(convolutions) == 1:
+    if moved[most] == 0:
+        title = "Training did not change the filters"
+    elif len(convolutions) == 1:
         title = f"Training changed the filters by {percent(moved[most], 0)} of their initial size"
     return Picture(
         "filters", title,
         f"Up to {SHOWN} filters of each convolution, before training on the left, after it on the right, on the same "
         "scale: purple is positive, orange negative. Of filters over many channels, the channel with the largest "
         "trained weights. The size is the root of the sum of squares of all weights.",
-        figure, ("layer", "filter", CHANNELS, "row", "column", "before", "after"), table,
+        figure, ("layer", "filter", "channel", "row", "column", "before", "after"), table,
     )  # fmt: skip
+
+
+def rows_of(W: np.ndarray) -> int:
+    """How many rows of filters are shown."""
+    return -(-min(W.shape[3], SHOWN) // COLUMNS)
 
 
 def change(before: np.ndarray, after: np.ndarray) -> float:

@@ -48,7 +48,7 @@ class Picture:
         self.name, self.title, self.caption = name, title, caption
         self.columns, self.rows = list(columns), [list(row) for row in rows]
         self.figure = figure
-        letters = int(figure.get_figwidth() * 72 / (0.56 * HEADING))  # that fit into a line
+        letters = int(figure.get_figwidth() * 72 / (0.64 * HEADING))  # that fit into a line
         self.heading = figure.suptitle(
             plain(textwrap.fill(title, letters)), fontsize=HEADING, fontweight="bold", x=0.01, ha="left"
         )
@@ -94,27 +94,45 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def class_labels(class_names: Sequence[str] | None, classes: int, longest: int = 16) -> list[str]:
-    """What the classes are called in a picture: their names, shortened; numbers where they have none.
+def class_labels(class_names: Sequence[str] | None, classes: int, longest: float = 16) -> list[str]:
+    """What the classes are called in a picture: their names, numbers where they have none.
 
-    A name with letters that matplotlib's font lacks would be drawn as empty boxes; the number stands for it.
+    Names are shortened to the width of `longest` letters of average width. A name with letters that matplotlib's
+    font lacks would be drawn as empty boxes; the number stands for it.
 
-    >>> class_labels(["cat", "a very long name indeed", "猫"], 3, longest=12)
-    ['cat', 'a very long…', '2']
+    >>> class_labels(["cat", "a very long name indeed", "猫"], 3, longest=10)
+    ['cat', 'a very lon…', '2']
     """
     names = [" ".join(name.split()) for name in class_names or []]
     names += [""] * (classes - len(names))
-    letters = drawable_letters()
-    drawable = [name if name and letters.issuperset(map(ord, name)) else str(k) for k, name in enumerate(names)]
-    return [name if len(name) <= longest else name[: longest - 1].rstrip() + "…" for name in drawable]
+    letters = font().get_charmap()
+    drawable = [name if name and set(map(ord, name)) <= set(letters) else str(k) for k, name in enumerate(names)]
+    return [shortened(name, longest) for name in drawable]
+
+
+def shortened(name: str, longest: float) -> str:
+    """The name, or as much of it as is not wider than `longest` letters of average width, and an ellipsis."""
+    kept = name
+    while width(kept if kept == name else kept + "…") > longest:
+        kept = kept[:-1].rstrip()
+    return kept if kept == name else kept + "…"
+
+
+def width(text: str) -> float:
+    """How wide text is drawn, in letters of average width (0.6 of the font's size)."""
+    face = font()
+    face.set_size(100, 72)
+    face.set_text(text)
+    return face.get_width_height()[0] / 64 / 60
 
 
 @lru_cache
-def drawable_letters() -> frozenset[int]:
-    """The code points that matplotlib's own font has."""
-    from matplotlib.font_manager import findfont, get_font
+def font():
+    """matplotlib's own font."""
+    from matplotlib.font_manager import findfont
+    from matplotlib.ft2font import FT2Font
 
-    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+    return FT2Font(findfont("DejaVu Sans"))
 
 
 def percent(share: float, digits: int = 1) -> str:

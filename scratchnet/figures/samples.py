@@ -25,7 +25,8 @@ def samples(splits: dict[str, tuple[np.ndarray, np.ndarray]], classes: int, clas
         left.text(-0.25 * sheet.w, top + sheet.h / 2, plain(name), ha="right", va="center", fontsize=SMALL)
     draw_counts(right, counts, names)
     figure.legend(loc="outside lower center", fontsize=SMALL, ncols=3, frameon=False, handlelength=1)
-    rows = [[k, class_names[k] if class_names else k, *(int(c[k]) for c in counts.values())] for k in range(classes)]
+    full = [*(class_names or []), *range(len(class_names or []), classes)]
+    rows = [[k, full[k], *(int(c[k]) for c in counts.values())] for k in range(classes)]
     return Picture(
         "samples", balance(counts[next(iter(splits))], names),
         f"Left, the first {SHOWN} training images of each class; right, how many images of each class there are.",
@@ -46,7 +47,7 @@ def draw_counts(axes, counts: dict[str, np.ndarray], names: list[str]) -> None:
         axes.barh(place, n, left=start, color=colour, label=f"{part} ({n.sum():,})")
         start = start + n
     axes.set_yticks(place, [plain(name) for name in names], fontsize=SMALL)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("images", fontsize=TEXT)
     axes.tick_params(labelsize=SMALL)
     axes.locator_params(axis="x", nbins=5)
@@ -59,7 +60,7 @@ def balance(counts: np.ndarray, names: list[str]) -> str:
     few, many, classes = int(counts.argmin()), int(counts.argmax()), len(counts)
     if counts[few] == 0:
         missing = [names[k] for k in np.flatnonzero(counts == 0)]
-        return f"{len(missing)} of {classes} classes have no training image: {', '.join(missing[:6])}"
+        return f"Of {classes} classes {len(missing)} without a training image: {', '.join(missing[:6])}"
     if counts[few] == counts[many]:
-        return f"{classes} classes, {counts[few]:,} training images of each"
-    return f"{classes} classes, from {counts[few]:,} training images ({names[few]}) to {counts[many]:,} ({names[many]})"
+        return f"{classes} classes, each with the same number of training images ({counts[few]:,})"
+    return f"{classes} classes with {counts[few]:,} ({names[few]}) to {counts[many]:,} ({names[many]}) training images"

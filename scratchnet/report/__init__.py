@@ -1,0 +1,14 @@
+"""What a run leaves behind, in one folder, and how it is read again.
+
+    metrics.json   what came out: accuracy with its interval, every class, every confusion, the environment
+    config.json    what went in
+    figures/       pictures (PNG), each with its numbers (CSV)
+    report.html    all of it on one page, in the order in which one would ask: can I trust the numbers, did it
+                   learn, where does it fail, why, and how fast was it
+
+    run      the numbers, and the files         page      the page's parts, as HTML
+"""
+
+from scratchnet.report.run import read_history, redraw, trained_on, write_json, write_run
+
+__all__ = ["write_run", "redraw", "read_history", "trained_on", "write_json"]

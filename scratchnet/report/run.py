@@ -1,0 +1,188 @@
+"""From a trained model to the files of its run.
+
+The test set is used here, once, after all choices were made: the epoch was chosen by the validation set.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import platform
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnet import figures
+from scratchnet.data import CHOICES
+from scratchnet.data.atomic import replacing
+from scratchnet.figures.curves import best_epoch
+from scratchnet.metrics import measure
+from scratchnet.report.page import page
+from scratchnet.team import shared_team
+from scratchnet.training import History
+
+Splits = dict[str, tuple[np.ndarray, np.ndarray]]  # "training", "validation" and "test" -> images, labels
+
+
+def write_run(out, model, history, splits: Splits, settings: dict[str, Any]) -> dict[str, Any]:
+    """Measure the model on the test set; write metrics.json, config.json, figures and report.html into `out`.
+
+    splits: "training", "validation" and "test" -> (images, class numbers). settings: what the run was asked for,
+    with at least preset, dataset, engine and seed. Returns what is in metrics.json.
+    """
+    out = Path(out)
+    probabilities = model.predict(splits["test"][0])
+    result = model.evaluate(*splits["test"])
+    tested = measure(probabilities, splits["test"][1])
+    seconds, best = sum(history["seconds"]), history.epochs[best_epoch(history)]
+    metrics = {
+        **{name: settings[name] for name in ("preset", "dataset", "engine", "seed")},
+        "threads": shared_team().threads,
+        "epochs": len(history.epochs),
+        "best_epoch": int(best["epoch"]),
+        "test_accuracy": result["accuracy"],
+        "test_accuracy_interval": tested["accuracy_interval"],
+        "test_loss": result["loss"],
+        "val_accuracy": best.get("val_accuracy"),
+        "train_seconds": seconds,
+        "compile_seconds": history.compile_seconds,
+        "images_per_second": sum(history["images"]) / seconds,
+        "parameters": sum(p.size for p in model.parameters().values()),
+        "images": {part: len(labels) for part, (_, labels) in splits.items()},
+        "test": tested,
+        "environment": environment(),
+        "sha256": {part: digest(*arrays) for part, arrays in splits.items()} | {"model": digest(*saved(model))},
+    }
+    write_json(out / "metrics.json", metrics)
+    write_json(out / "config.json", settings)
+    write_report(out, model, history, splits, probabilities, metrics, settings)
+    return metrics
+
+
+def redraw(out, model, history, splits: Splits) -> None:
+    """Write figures and report.html again, from the metrics.json and config.json that are in the folder.
+
+    Raises ValueError if the data are not those of metrics.json.
+    """
+    out = Path(out)
+    metrics, settings = (json.loads((out / name).read_text()) for name in ("metrics.json", "config.json"))
+    for part, arrays in splits.items():
+        if digest(*arrays) != metrics["sha256"][part]:
+            raise ValueError(f"{out}: the {part} images are not those of the run. Name the folder: --data-dir")
+    write_report(out, model, history, splits, model.predict(splits["test"][0]), metrics, settings)
+
+
+def write_report(out: Path, model, history, splits: Splits, probabilities, metrics, settings) -> None:
+    """The pictures and the page around them. A picture that cannot be drawn is left out, with a warning."""
+    (out / "figures").mkdir(exist_ok=True)
+    drawn = {}
+    for name, draw in pictures(out, model, history, splits, probabilities).items():
+        try:
+            picture = draw()
+            if picture is not None:
+                picture.save(out / "figures")
+                drawn[name] = picture
+        except Exception as error:  # the numbers are written; no picture is worth losing the page
+            warnings.warn(f"the picture {name} could not be drawn: {error!r}", RuntimeWarning, stacklevel=2)
+    findings = read_findings(out / "findings.json")
+    with replacing(out / "report.html") as file:
+        file.write(page(model, history, drawn, findings, metrics, settings).encode())
+
+
+def pictures(out: Path, model, history, splits: Splits, probabilities) -> dict[str, Callable[[], Any]]:
+    """Name -> a function that draws it; None of those that this run cannot have."""
+    (x, y), names = splits["test"], model.class_names
+    confusion = np.zeros((probabilities.shape[1],) * 2, np.int64)
+    np.add.at(confusion, (y, probabilities.argmax(axis=1)), 1)
+    return {
+        "samples": lambda: figures.samples(splits, probabilities.shape[1], names),
+        "curves": lambda: figures.learning_curves(history),
+        "confusion": lambda: figures.confusion_picture(confusion, names),
+        "top_losses": lambda: figures.top_losses(x, y, probabilities, names),
+        "predictions": lambda: figures.predictions(x, y, probabilities, names),
+        "calibration": lambda: figures.calibration_diagram(probabilities, y),
+        "filters": lambda: figures.filters(model),
+        "feature_maps": lambda: figures.feature_maps(model, x[0], int(y[0]), probabilities[0], names),
+        "health": lambda: figures.health(figures.read_health(path)) if (path := out / "health.csv").exists() else None,
+    }
+
+
+def read_findings(path: Path) -> list[dict[str, str]]:
+    """What was found out about the run, in words: [{"level": "good", "note" or "warning", "text": ...}]; or nothing."""
+    try:
+        found = json.loads(path.read_text())
+        return [{"level": str(f["level"]), "text": str(f["text"])} for f in found]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
+def read_history(path) -> History:
+    """history.csv -> History. Raises ValueError if it has no epochs or is no such table."""
+    with open(Path(path), newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"epoch", "loss", "accuracy", "seconds", "images", "lr"} <= set(rows[0]):
+        raise ValueError(f"{path}: expected the history of at least one epoch, as a training writes it")
+    return History([{name: float(value) for name, value in row.items() if value} for row in rows])
+
+
+def trained_on(run) -> tuple[str, str | None]:
+    """What load_dataset is to be told for the data of this run's folder: dataset and data_dir.
+
+    ("auto", None) if the folder does not say.
+    """
+    try:
+        settings = json.loads((Path(run) / "config.json").read_text())
+        dataset, data_dir = settings["dataset"], settings.get("data_dir")
+    except (OSError, ValueError, KeyError, TypeError):
+        return "auto", None
+    return dataset if dataset in CHOICES else "auto", data_dir
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, as far as they bear on numbers and speed."""
+    import sys
+
+    import scratchnet
+
+    numba = sys.modules.get("numba")  # not imported for this: the textbook does without
+    return {
+        "scratchnet": scratchnet.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": getattr(numba, "__version__", None),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+    }
+
+
+def processor() -> str:
+    """The processor's name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def digest(*arrays: np.ndarray) -> str:
+    """SHA-256 of the shapes, types and contents of arrays."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        sha.update(f"{array.dtype.str} {array.shape}\n".encode())
+        sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()
+
+
+def saved(model) -> list[np.ndarray]:
+    """The arrays that a model file holds, in order."""
+    return [*model.parameters().values(), *model.state().values()]
+
+
+def write_json(path, data: Any) -> None:
+    """Indented JSON, written whole or not at all."""
+    with replacing(path) as file:
+        file.write(json.dumps(data, indent=2, default=str).encode() + b"\n")
