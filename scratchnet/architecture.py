@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -62,6 +63,13 @@ def one_of(*values: Any) -> Rule:
     return Rule(words, lambda value: any(type(value) is type(known) and value == known for known in values))
 
 
+
+
+def controls(text: str) -> bool:
+    """Whether there are control characters in it (escape, newline ...), or halves of characters."""
+    return any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+
+
 ANYTHING = Rule("anything", lambda value: True)
 NUMBER = Rule(
     "a finite number",
@@ -72,8 +80,8 @@ FLAG = Rule("true or false", lambda value: isinstance(value, bool))
 SIZE = whole(1, 1 << 20)
 SIZES = either(SIZE, listed(SIZE, 2, 2))
 TEXT = Rule(
-    f"a text of at most {CLASS_NAME_LIMIT} printable characters",
-    lambda value: isinstance(value, str) and len(value) <= CLASS_NAME_LIMIT and value.isprintable(),
+    f"a text of at most {CLASS_NAME_LIMIT} characters, none of which controls a terminal",
+    lambda value: isinstance(value, str) and len(value) <= CLASS_NAME_LIMIT and not controls(value),
 )
 
 ARGUMENTS = {

@@ -52,7 +52,7 @@ def test_true_is_not_one_and_one_half_is_a_fraction():
     ({"input_shape": 28}, "input_shape must"), ({"seed": -1}, "seed must be"), ({"seed": 2**128}, "seed must be"),
     ({"dtype": "float128"}, "dtype must be float16, float32, float64"),
     ({"class_names": "abc"}, "class_names must be"), ({"class_names": [1]}, "class_names must be"),
-    ({"class_names": ["x" * 201]}, "class_names must be .* 200 printable"),
+    ({"class_names": ["x" * 201]}, "class_names must be .* at most 200 characters"),
     ({"class_names": ["\x1b[31m"]}, "class_names must be"),
     ({"layers": [{"class": "ReLU"}] * 1001}, "layers must be 1 to 1,000 times"),
     ({"loader": "os"}, "an unknown entry: 'loader'"),
@@ -79,10 +79,16 @@ def test_an_error_says_in_which_layer_it_is():
 
 def test_class_names_are_one_for_each_output():
     for names, message in [
-        (["a"], "1 names for 2 outputs"), (["a", "b\n"], "printable"), (["a", "b" * 201], "at most 200"),
+        (["a"], "1 names for 2 outputs"), (["a", "b\n"], "controls a terminal"), (["a", "b" * 201], "at most 200"),
     ]:  # fmt: skip
         with pytest.raises(ValueError, match=message):
             sn.Sequential([sn.Dense(2)], (3,), engine="numpy", class_names=names)
+
+
+def test_class_names_may_be_in_any_script():
+    names = ["nem\u200ctavanad", "\u3042\u3000\u3044", "\U0001f469\u200d\U0001f52c", "d\u00e9j\u00e0 vu"]
+    model = sn.Sequential([sn.Dense(4)], (3,), engine="numpy", class_names=names)
+    assert from_config(json.loads(json.dumps(model.config())), "numpy").class_names == names
 
 
 def test_a_description_is_plain_json():
