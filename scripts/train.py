@@ -2,19 +2,25 @@
 
     python scripts/train.py                                 MNIST (or synthetic digits), the network below
     python scripts/train.py --preset vgg-bn --epochs 3      a network from scratchnet.zoo
-    python scripts/train.py --resume runs/2026-11-21_101500-default --epochs 10
+    python scripts/train.py --resume runs/2026-11-21_101500-default       go on with a run, to the same bits
+
+Ctrl-C and SIGTERM finish the batch, save, and say how to go on (exit codes 130 and 143).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import scratchnet as sn
 from scratchnet import data, doctor, metrics, report, zoo
+from scratchnet.checkpoint import newest
 from scratchnet.optimizers import OPTIMIZERS
 
 
@@ -36,6 +42,19 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     if args.list_presets:
         return list_presets()
+    out = Path(args.resume or args.out or f"runs/{time.strftime('%Y-%m-%d_%H%M%S')}-{args.preset}")
+    former = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        return train(args, out)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        say_how_to_go_on(out)
+        return 130 if isinstance(stop, KeyboardInterrupt) else 143
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def train(args, out: Path) -> int:
+    """Data, model, training, report; the exit code."""
     if args.threads:
         sn.set_threads(args.threads)
     try:
@@ -58,8 +77,10 @@ def main(argv=None) -> int:
 
     if args.doctor and not healthy(model, x[train], y[train]):
         return 1
-    out = Path(args.resume or args.out or f"runs/{time.strftime('%Y-%m-%d_%H%M%S')}-{args.preset}")
     out.mkdir(parents=True, exist_ok=True)
+    settings = vars(args) | {"dataset": dataset, "epochs": epochs, "batch_size": batch_size}
+    settings |= {"optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr, "arguments": vars(args)}
+    report.write_json(out / "config.json", settings)
     if not args.quiet:
         model.summary()
         counts = f"{len(train):,} images to train on, {len(val):,} to choose by, {len(test[0]):,} to test"
@@ -76,11 +97,9 @@ def main(argv=None) -> int:
         history = model.fit(
             x[train], y[train], epochs=epochs, batch_size=batch_size, optimizer=optimizer,
             validation_data=(x[val], y[val]), callbacks=callbacks, verbose=not args.quiet,
-            resume=out / "checkpoint.safetensors" if args.resume else None,
+            resume=out if args.resume else None,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        print(f"\nstopped. The finished epochs are kept; go on with: --resume {out}", file=sys.stderr)
-        return 130
+        best = sn.load_model(out / "model.safetensors", args.engine)
     except sn.TrainingDivergedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -88,14 +107,11 @@ def main(argv=None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
-    best = sn.load_model(out / "model.safetensors", args.engine)
     confusion = metrics.confusion_matrix(y[val], best.predict(x[val]).argmax(axis=1), best.shapes[-1][0])
     findings = doctor.findings(history, health.rows, y[train], confusion, class_names)
     report.write_json(out / "findings.json", findings)
-    used = {"dataset": dataset, "epochs": epochs, "batch_size": batch_size}
-    used |= {"optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr}
     splits = {"training": (x[train], y[train]), "validation": (x[val], y[val]), "test": test}
-    result = report.write_run(out, best, history, splits, vars(args) | used)
+    result = report.write_run(out, best, history, splits, settings)
     if not args.quiet:
         print(*map(doctor.line, findings), sep="\n")
     print(f"test accuracy {result['test_accuracy']:.2%}, test loss {result['test_loss']:.4f}: {out}")
@@ -103,6 +119,18 @@ def main(argv=None) -> int:
 
 
 PRESETS = {"default": default, **zoo.PRESETS}
+RESUMED = ("preset", "data_dir", "dataset", "epochs", "batch_size", "lr", "optimizer", "seed", "engine", "limit")
+
+
+def say_how_to_go_on(out: Path) -> None:
+    """After a signal: what is saved, and the command that goes on from there."""
+    try:
+        saved = newest(out / "checkpoint.safetensors").data
+    except (OSError, ValueError):
+        print("\nstopped before there was anything to save", file=sys.stderr)
+        return
+    where = f"epoch {saved['epoch'] + 1}, after {saved['batch']} batches"
+    print(f"\nstopped; saved in {where}. Go on with: python scripts/train.py --resume {out}", file=sys.stderr)
 
 
 def build_model(input_shape, classes, class_names, args):
@@ -164,7 +192,15 @@ def parse_args(argv):
     add("--out", help="folder of the run (default: runs/<time>-<preset>)")
     add("--resume", metavar="RUN", help="go on with the run in this folder")
     add("--quiet", action="store_true", help="print only the result")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.resume:  # what the run was told, unless told otherwise now
+        config = Path(args.resume) / "config.json"
+        if not Path(args.resume).is_dir():
+            parser.error(f"argument --resume: {args.resume} is not the folder of a run")
+        former = json.loads(config.read_text()).get("arguments", {}) if config.exists() else {}
+        parser.set_defaults(**{name: former[name] for name in RESUMED if name in former})
+        args = parser.parse_args(argv)
+    return args
 
 
 def at_least_one(text: str) -> int:
@@ -179,5 +215,11 @@ def positive(text: str) -> float:
     return value
 
 
+def in_one_line(message, *where, **more) -> None:
+    """A warning as a user of a script wants it."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
 if __name__ == "__main__":
+    warnings.showwarning = in_one_line
     sys.exit(main())

@@ -21,7 +21,7 @@ from scratchnet.data import atomic
 STAGES = ("open", "write", "fsync", "keep", "replace", "replaced")
 
 
-def train(folder, *callbacks, resume=None, engine="numpy", epochs=2, n=80, **options):
+def train(folder, *callbacks, resume=None, engine="numpy", epochs=2, n=80, save=True):
     """Dropout, BatchNorm, Adam on a schedule, shuffling, callbacks with a memory -> all that came of it."""
     rng = np.random.default_rng(7)
     x, labels = rng.integers(0, 256, (n + 8, 6, 6)).astype(np.uint8), np.arange(n + 8) % 3
@@ -32,10 +32,11 @@ def train(folder, *callbacks, resume=None, engine="numpy", epochs=2, n=80, **opt
     model = sn.Sequential(layers, (6, 6, 1), seed=1, engine=engine)
     optimizer = sn.Adam(sn.Cosine(0.02, steps=500))
     steering = [sn.EarlyStopping("val_loss", patience=9), sn.ReduceLROnPlateau("loss", patience=1, factor=0.7)]
-    checkpoint = sn.Checkpoint(Path(folder) / "checkpoint.safetensors", **{"every_batches": 1, **options})
+    if save and not any(isinstance(callback, sn.Checkpoint) for callback in callbacks):
+        steering.append(sn.Checkpoint(Path(folder) / "checkpoint.safetensors", every_batches=1))
     history = model.fit(
         x[:n], labels[:n], epochs=epochs, batch_size=2, optimizer=optimizer, validation_data=(x[n:], labels[n:]),
-        callbacks=[*steering, checkpoint, *callbacks], resume=resume, verbose=False,
+        callbacks=[*steering, *callbacks], resume=resume, verbose=False,
     )  # fmt: skip
     memory = {f"{name}[{i}]": a for name, slots in optimizer.memory.items() for i, a in enumerate(slots)}
     arrays = {**model.parameters(), **model.state(), **memory}

@@ -24,7 +24,7 @@ def uninterrupted(tmp_path_factory):
     """The result of a training of 2 epochs of 40 batches, and a folder with the checkpoint of every position."""
     folder = tmp_path_factory.mktemp("positions")
     every = EveryPosition(folder / "x", every_batches=1)
-    return train(tmp_path_factory.mktemp("other"), every, every_batches=None), folder
+    return train(tmp_path_factory.mktemp("other"), every), folder
 
 
 def test_M5_resumed_at_any_batch_a_training_ends_with_the_same_bits(uninterrupted, tmp_path):
@@ -32,7 +32,7 @@ def test_M5_resumed_at_any_batch_a_training_ends_with_the_same_bits(uninterrupte
     positions = sorted(path.name for path in folder.iterdir())
     assert len(positions) == 82  # after each of 2 · 40 batches, and of 2 evaluations
     for position in positions:
-        assert train(tmp_path, resume=folder / position, every_batches=None) == expected, position
+        assert train(tmp_path, resume=folder / position, save=False) == expected, position
 
 
 def test_M5_the_compiled_engine_resumes_to_the_same_bits_on_any_number_of_threads(tmp_path):
@@ -41,7 +41,7 @@ def test_M5_the_compiled_engine_resumes_to_the_same_bits_on_any_number_of_thread
     expected = train(tmp_path / "other", every, engine="numba")
     for position, threads in (("0-7", 1), ("0-35", 3), ("1-0", 2), ("1-14", 5)):
         sn.set_threads(threads)
-        assert train(tmp_path / "other", resume=tmp_path / position, engine="numba") == expected
+        assert train(tmp_path, resume=tmp_path / position, engine="numba", save=False) == expected
 
 
 def test_M5_a_training_that_was_interrupted_twice_is_still_the_same(uninterrupted, tmp_path):
@@ -53,7 +53,8 @@ def test_M5_a_training_that_was_interrupted_twice_is_still_the_same(uninterrupte
                 raise RuntimeError("the power failed")
 
     with pytest.raises(RuntimeError):
-        train(tmp_path, Stop(), resume=folder / "0-23", every_batches=3)
+        third = sn.Checkpoint(tmp_path / "checkpoint.safetensors", every_batches=3)
+        train(tmp_path, Stop(), third, resume=folder / "0-23")
     assert train(tmp_path, resume=tmp_path) == expected
 
 
@@ -99,8 +100,8 @@ def test_a_callback_of_ones_own_remembers_what_it_names(tmp_path):
             self.mean = {"W": run.model.parameters()["1.conv2d.W"] / self.batches}
 
     every, first, second = EveryPosition(tmp_path / "x", every_batches=1), Count(), Count()
-    train(tmp_path / "other", first, every, every_batches=None)
-    train(tmp_path / "other", second, resume=tmp_path / "1-17", every_batches=None)
+    train(tmp_path / "other", first, every)
+    train(tmp_path / "other", second, resume=tmp_path / "1-17")
     assert (first.batches, first.epochs) == (second.batches, second.epochs) == (80, 2)
     np.testing.assert_array_equal(first.mean["W"], second.mean["W"])
     assert repr(second.strange) == "[nan, None, {'x': -inf}]"

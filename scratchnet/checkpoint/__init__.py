@@ -10,7 +10,7 @@ epoch, dropout of seed and step (see `scratchnet.randomness`). What remains are 
 """
 
 from scratchnet.checkpoint.contents import Saved
-from scratchnet.checkpoint.generations import Checkpoint, load
+from scratchnet.checkpoint.generations import Checkpoint, load, newest
 from scratchnet.checkpoint.setup import differences, setup_of
 
-__all__ = ["Checkpoint", "Saved", "differences", "load", "setup_of"]
+__all__ = ["Checkpoint", "Saved", "differences", "load", "newest", "setup_of"]
