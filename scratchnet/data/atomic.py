@@ -34,7 +34,7 @@ def replacing(path: str | os.PathLike[str], previous: str | os.PathLike[str] | N
     ...     count = file.write(b"all or nothing")
     """
     path = Path(path)
-    _remove_stale_parts(path)
+    remove_stale_parts(path)
     part = _part_of(path)
     try:
         with open(part, "xb") as file:
@@ -101,7 +101,7 @@ def _rename(part: Path, path: Path) -> None:
     os.replace(part, path)
 
 
-def _remove_stale_parts(path: Path) -> None:
+def remove_stale_parts(path: Path) -> None:
     """Remove what was left behind by processes that were killed.
 
     A process of this machine can be asked for; of any other one it is known that nobody writes for a day.

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchnet.data.atomic import replacing
+from scratchnet.data.atomic import remove_stale_parts, replacing
 from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write_idx
 
 Dataset = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -51,6 +51,8 @@ def load_idx_dataset(data_dir: str | os.PathLike[str]) -> Dataset:
     >>> (x_train, y_train), (x_test, y_test) = load_idx_dataset("fashion-mnist")  # doctest: +SKIP
     """
     folder = Path(data_dir).expanduser()
+    for name in FILES:
+        remove_stale_parts(folder / f"{name}.gz")  # of downloads that were killed
     paths = {name: find_file(folder, name) for name in FILES}
     missing = [name for name, path in paths.items() if path is None]
     if missing:

@@ -1,7 +1,10 @@
 """A file that is being written has another name until it is complete."""
 
 import os
+import platform
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -17,14 +20,18 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
 
 
-def test_parts_of_killed_writers_are_removed_when_they_are_old(tmp_path):
-    for name in (".a.1-x.part", ".a.2-y.part", ".b.3-z.part"):
+def test_parts_of_killed_writers_are_removed_and_those_of_living_ones_are_not(tmp_path):
+    here, gone = platform.node(), subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait(timeout=60)
+    stay = {f".a.{here}-{os.getpid()}-1f.part", ".a.elsewhere-7-2e.part", ".b.elsewhere-7-3d.part", "a.part", ".a.part"}
+    go = {f".a.{here}-{gone.pid}-4c.part", ".a.elsewhere-7-5b.part"}
+    for name in stay | go:
         (tmp_path / name).write_bytes(b"half")
-    for name in (".a.1-x.part", ".b.3-z.part"):
+    for name in (".a.elsewhere-7-5b.part", ".b.elsewhere-7-3d.part"):  # of another machine only the age is known
         os.utime(tmp_path / name, (0, (tmp_path / name).stat().st_mtime - 2 * DAY))
     with replacing(tmp_path / "a") as file:
         file.write(b"whole")
-    assert {path.name for path in tmp_path.iterdir()} == {"a", ".a.2-y.part", ".b.3-z.part"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a"} | stay
 
 
 def test_a_new_file_has_the_permissions_of_any_new_file(tmp_path):
