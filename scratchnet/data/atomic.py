@@ -79,7 +79,7 @@ def _keep(path: Path, previous: Path) -> None:
     """Give the file `path`, if there is one, a second name; or make a copy where files have only one name."""
     if not path.exists():
         return
-    _remove_stale_parts(previous)
+    remove_stale_parts(previous)
     part = _part_of(previous)
     try:
         try:
