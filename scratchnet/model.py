@@ -252,5 +252,5 @@ def load_model(path, engine: str = "numba", layers=()) -> Sequential:
     arrays, meta = saving.read_file(path)
     with saving.explaining(path):
         if "model" not in meta:
-            raise ValueError("no model. If it is a checkpoint, go on from it with fit(resume=...); models lie beside it.")
+            raise ValueError("no model. If it is a checkpoint, go on from it with fit(resume=path).")
         return from_config(meta["model"], engine, layers, arrays)

@@ -128,6 +128,6 @@ MUTANTS = [
         "data/download.py",
         "if found != sha256:",
         "if False:",
-        "tests/data/test_download.py::test_any_failure_leads_to_the_next_mirror_and_leaves_nothing",
+        "tests/data/test_download.py::test_D6_a_bad_answer_has_one_short_reason_and_leads_to_the_next_mirror",
     ),
 ]
