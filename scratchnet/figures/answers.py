@@ -6,7 +6,7 @@ import numpy as np
 
 from scratchnet import metrics
 from scratchnet.figures.montage import Montage, as_picture
-from scratchnet.figures.picture import GREEN, RED, Picture, article, class_labels, new_figure, percent, plain
+from scratchnet.figures.picture import GREEN, RED, Picture, class_labels, new_figure, percent, plain
 
 COLUMNS = ("index", "true", "predicted", "p_true", "p_predicted", "loss")
 
@@ -32,11 +32,11 @@ def top_losses(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, cla
     names = class_labels(class_names, probabilities.shape[1])
     worst, mistakes = found[0], sum(e.true != e.predicted for e in found)
     if worst.true == worst.predicted:
-        title = f"No mistakes; the least certain answer is image {worst.index:,}, {article(names[worst.true])}"
-        title += f" ({percent(worst.p_true)})"
+        title = f"No mistakes; the least certain answer is image {worst.index:,}: {names[worst.true]}"
+        title += f" ({percent(worst.p_true)} sure)"
     else:
-        taken = f"{article(names[worst.true])} taken for {article(names[worst.predicted])}"
-        title = f"The worst mistake is image {worst.index:,}, {taken} ({percent(worst.p_predicted)} sure)"
+        title = f"The worst mistake is image {worst.index:,}: {names[worst.true]} taken for {names[worst.predicted]}"
+        title += f" ({percent(worst.p_predicted)} sure)"
     caption = (
         f"The {len(found)} test images with the largest loss, -log of the probability of the true class; "
         f"{mistakes} of them are mistakes. # is the image's number in the test set. Some may be labelled wrongly."

@@ -24,7 +24,7 @@ def calibration_diagram(probabilities: np.ndarray, labels: np.ndarray) -> Pictur
                    linewidth=1, label="this model, 95 % interval")  # fmt: skip
     upper.set(ylim=(-0.02, 1.02))
     upper.set_ylabel("accuracy", fontsize=TEXT)
-    upper.legend(fontsize=SMALL, loc="upper left")
+    upper.legend(fontsize=SMALL)
     lower.bar(found.edges[:-1], found.count, width=np.diff(found.edges), align="edge", color=BLUE, edgecolor="white")
     lower.set_yscale("symlog", linthresh=1)
     lower.set_ylim(0, 3 * found.count.max())

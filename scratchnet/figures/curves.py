@@ -43,7 +43,7 @@ def learning_curves(history) -> Picture:
         axes.set_xlabel("epoch", fontsize=SMALL)
         axes.set_xticks(epochs[:: -(-len(epochs) // 8)])
         axes.margins(x=0.08)
-        axes.tick_params(labelsize=SMALL)
+        axes.tick_params(which="both", labelsize=SMALL)
         axes.grid(alpha=0.3)
     accuracy = percent(history["val_accuracy" if validated else "accuracy"][best], 2)
     if len(epochs) == 1:

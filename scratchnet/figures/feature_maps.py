@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnet.figures.montage import Montage, as_picture, stretch
-from scratchnet.figures.picture import SMALL, Picture, article, class_labels, new_figure, percent, plain
+from scratchnet.figures.picture import SMALL, Picture, class_labels, new_figure, percent, plain
 from scratchnet.layers import Context
 
 SHOWN = 16  # channels of each layer
@@ -32,11 +32,9 @@ def feature_maps(model, image: np.ndarray, label: int, probabilities: np.ndarray
         note(axes, name, y.shape)
     draw_answer(panels[-1], probabilities, names)
     guess = int(probabilities.argmax())
-    title = f"{article(names[label])} on its way through the layers: taken for {article(names[guess])} "
-    title += f"({percent(float(probabilities[guess]))} sure)"
-    title = title[0].upper() + title[1:]
+    sure = percent(float(probabilities[guess]))
     return Picture(
-        "feature_maps", title,
+        "feature_maps", f"{names[label]} on its way through the layers: taken for {names[guess]} ({sure} sure)",
         f"Up to {SHOWN} channels of each layer's output; dark blue is the layer's smallest value, yellow its largest. "
         "Flat outputs are strips, a field for each unit. At the bottom, the probabilities of the classes.",
         figure, ("layer", "channel", "row", "column", "value"), table(outputs, probabilities),

@@ -22,6 +22,7 @@ def filters(model) -> Picture | None:
         return None
     heights = [0.3 + 0.5 * W.shape[0] / W.shape[1] * rows_of(W) for _, W in convolutions.values()]
     figure = new_figure(8, 0.4 + sum(heights))
+    figure.get_layout_engine().set(wspace=0.08)
     panels = figure.subplots(len(convolutions), 2, squeeze=False, height_ratios=heights)
     table = []
     for (name, (before, after)), pair in zip(convolutions.items(), panels, strict=True):
@@ -44,8 +45,9 @@ def filters(model) -> Picture | None:
     return Picture(
         "filters", title,
         f"Up to {SHOWN} filters of each convolution, before training on the left, after it on the right, on the same "
-        "scale: purple is positive, orange negative. Of filters over many channels, the channel with the largest "
-        "trained weights. The size is the root of the sum of squares of all weights.",
+        "scale: purple is positive, orange negative; filters over three channels are in colours, grey being 0. Of "
+        "filters over more channels, the one with the largest trained weights is shown. The size of a layer is the "
+        "root of the sum of squares of all its weights.",
         figure, ("layer", "filter", "channel", "row", "column", "before", "after"), table,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from scratchnet.figures.picture import SMALL, TEXT, Picture, new_figure, percent, plain
 
-PANELS = {  # column -> what it is called, and whether it is drawn on a logarithmic scale
+PANELS = {  # column -> what it is called, and whether its powers of ten are what counts
     "activation_mean": ("activation: mean", False),
     "activation_std": ("activation: spread", False),
     "dead_share": ("dead units, share", False),
@@ -47,7 +47,7 @@ def health(records: Records) -> Picture:
     """Five panels over the steps, a line for each layer, from the first (dark) to the last (light)."""
     from matplotlib import colormaps
 
-    figure = new_figure(8, 4.6)
+    figure = new_figure(8, max(4.6, 0.085 * len(records) + 3))
     panels = figure.subplots(2, 3).flat
     colours = colormaps["viridis"](np.linspace(0, 0.92, len(records)))
     marker = "o" if max(len(values["step"]) for values in records.values()) == 1 else None
@@ -57,11 +57,13 @@ def health(records: Records) -> Picture:
             if known.any():
                 axes.plot(values["step"][known], values[column][known], color=colour, marker=marker,
                           linewidth=1.4, linestyle=("-", "--", ":")[i % 3])  # fmt: skip
-        if logarithmic and axes.lines:
+        if logarithmic and spans_a_decade(axes):
             axes.set_yscale("log")
+        elif logarithmic:
+            axes.set_ylim(bottom=0)
         axes.set_title(name, fontsize=TEXT)
         axes.set_xlabel("step", fontsize=SMALL)
-        axes.tick_params(labelsize=SMALL - 1)
+        axes.tick_params(which="both", labelsize=SMALL - 1)
         axes.grid(alpha=0.3)
     panels_left = figure.axes[len(PANELS)]
     panels_left.set_axis_off()
@@ -80,6 +82,12 @@ def health(records: Records) -> Picture:
     )  # fmt: skip
 
 
+def spans_a_decade(axes) -> bool:
+    """Whether the largest number drawn is more than ten times the smallest."""
+    drawn = [value for line in axes.lines for value in line.get_ydata()]
+    return bool(drawn) and max(drawn) > 10 * min(drawn)
+
+
 def health_title(records: Records) -> str:
     """The dead units at the end, in words."""
     dead = {layer: values["dead_share"][-1] for layer, values in records.items()}
@@ -89,4 +97,4 @@ def health_title(records: Records) -> str:
     worst = max(dead, key=lambda layer: dead[layer])
     if dead[worst] == 0:
         return "At the end no layer has a dead unit"
-    return f"At the end {percent(float(dead[worst]))} of the units of {worst} are dead, more than in any other layer"
+    return f"At the end {percent(float(dead[worst]))} of the units of {worst} are dead, the most of any layer"

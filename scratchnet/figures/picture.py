@@ -147,8 +147,3 @@ def percent(share: float, digits: int = 1) -> str:
     if rounded in (0, 100):
         return f"> {100 - step:.{digits}f} %" if rounded else f"< {step:.{digits}f} %"
     return f"{rounded:.{digits}f} %"
-
-
-def article(name: str) -> str:
-    """a 7, an 8, a cat, an ankle boot."""
-    return f"{'an' if name[:1].lower() in 'aeiou8' or name in ('11', '18') else 'a'} {name}"

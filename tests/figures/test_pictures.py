@@ -11,7 +11,7 @@ import scratchnet as sn
 from scratchnet import figures, metrics
 from scratchnet.figures.confusion import confusion_title
 from scratchnet.figures.montage import Montage, as_picture
-from scratchnet.figures.picture import article, percent
+from scratchnet.figures.picture import percent
 from scratchnet.training import History
 from tests import oracles
 
@@ -164,7 +164,7 @@ def test_health_is_drawn_as_it_was_recorded(tmp_path):
     for row in csv.DictReader(io.StringIO(HEALTH)):
         for name in ("activation_mean", "activation_std", "dead_share", "gradient_norm", "update_ratio"):
             assert float(rows[row["layer"], row["step"]][name] or -1) == float(row[name] or -1)
-    assert picture.title == "At the end 25.0 % of the units of 2.relu are dead, more than in any other layer"
+    assert picture.title == "At the end 25.0 % of the units of 2.relu are dead, the most of any layer"
     (line,) = picture.figure.axes[2].lines  # dead units: only the ReLU has any
     assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([10, 20], [0.125, 0.25])
 
@@ -207,10 +207,10 @@ def test_the_worst_mistake_is_named_and_that_there_is_none_too(rng):
     x = rng.random((3, 6, 6))
     p = np.array([[0.8, 0.2], [0.9, 0.1], [0.4, 0.6]])
     assert figures.top_losses(x, np.array([0, 1, 1]), p).title == (
-        "The worst mistake is image 1, a 1 taken for a 0 (90.0 % sure)"
+        "The worst mistake is image 1: 1 taken for 0 (90.0 % sure)"
     )
     assert figures.top_losses(x, np.array([0, 0, 1]), p).title == (
-        "No mistakes; the least certain answer is image 2, a 1 (60.0 %)"
+        "No mistakes; the least certain answer is image 2: 1 (60.0 % sure)"
     )
     assert figures.predictions(x, np.array([0, 1, 1]), p).title == "2 of the first 3 test images are recognised"
 
@@ -319,7 +319,3 @@ def test_on_a_page_a_picture_comes_without_its_title():
 def test_percentages_never_round_to_all_or_nothing():
     shown = ["0 %", "< 0.1 %", "0.1 %", "50.0 %", "> 99.9 %", "100 %"]
     assert [percent(v) for v in (0, 1e-6, 0.001, 0.5, 0.9996, 1)] == shown
-
-
-def test_articles():
-    assert [article(name) for name in ("7", "8", "apple", "Cat")] == ["a 7", "an 8", "an apple", "a Cat"]
