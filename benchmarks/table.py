@@ -120,7 +120,7 @@ def footnote(record: dict) -> str:
     """Machine, threads, versions: without them a time says nothing."""
     machine, settings = record["machine"], record["settings"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    turns = max(len(row.get("runs", ())) for row in record["rows"])
+    turns = max(len(row.get("runs", ())) for row in record["rows"])         # none in a table with "columns"
     parts = [machine["cpu"], f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}", machine["system"],
              f"Python {machine['python']}", versions]
     parts += ["held to 256-bit vectors"] * bool(settings.get("avx2"))
@@ -191,6 +191,17 @@ def insert(text: str, name: str, table: str) -> str:
     return between.sub(lambda match: f"{match[1]}{table}\n{match[2]}", text)
 
 
+def read(path: Path) -> dict:
+    """The record in a file of results, or a ValueError that says what is in there instead."""
+    try:
+        record = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from None
+    if not (isinstance(record, dict) and {"question", "machine", "settings"} <= record.keys() and record.get("rows")):
+        raise ValueError(f"{path} is no result of a benchmark: expected question, machine, settings and rows")
+    return record
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, help="default: all of results/*.json")
@@ -198,7 +209,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         files = args.files or sorted((HERE / "results").glob("*.json"))
-        records = {path: json.loads(path.read_text()) for path in files}
+        records = {path: read(path) for path in files}
         text = args.into.read_text() if args.into else ""
     except (OSError, ValueError) as error:
         parser.error(str(error))

@@ -1,0 +1,146 @@
+"""As accurate as the systems that it stands for?
+
+Five public MNIST projects published what their networks reach. Here each network is trained by its published recipe
+(`scratchnet.zoo`), once for every seed: other initial weights, another order, another validation split. The
+validation set is held out from the training set; its accuracy alone decides which epoch's weights are kept (and, where
+the recipe says so, the learning rate and the end). The test set is used once per seed, on those weights.
+
+A run takes minutes, so each leaves a file, and runs that have one are not repeated: stop with Ctrl-C and go on later.
+
+    python benchmarks/reference_systems.py                              all of them, three seeds each
+    python benchmarks/reference_systems.py --only chollet vgg-bn --seeds 0 1 2 3 4
+    python benchmarks/reference_systems.py --limit 2000 --epochs 1      does it work?
+    python benchmarks/table.py --into README.md                         the table between its markers
+"""
+import json
+import statistics
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from command import parser_of, restart, save
+from driver import HERE
+from machine import commit
+
+import scratchnet as sn
+from scratchnet.data import load_dataset
+from scratchnet.zoo import PRESETS
+
+
+class Published(NamedTuple):
+    """What a project says that its network reaches on the test set, unless it says otherwise."""
+    accuracy: str
+    loss: str | None = None
+
+
+REFERENCE = {
+    "vgg-bn": Published("99.49 %, chosen on the test set; README: about 98.5 %"),
+    "basic": Published("above 98 %"),
+    "pyramid": Published("about 98 % (validation)"),
+    "chollet": Published("99.00 %"),
+    "two-conv": Published("99.02 %", "0.0388"),
+    "two-conv-adam": Published("99.02 %", "0.0388"),
+}
+"""Preset -> what was published. The two recipes of two-conv are those of one project's README and notebook."""
+
+COLUMNS = {"preset": "preset", "published": "published", "published_loss": "test loss", "accuracy": "ours",
+           "loss": "test loss", "validation": "validation", "epochs": "epochs", "seconds": "s of training"}
+
+
+def train(preset: str, seed: int, dataset, epochs: int = 0, limit: int = 0, engine: str = "numba") -> dict:
+    """One run -> its numbers. epochs: 0 for the recipe's. limit: 0, or how many training images are used."""
+    (x, y), test = dataset
+    x, y = x[:limit or None], y[:limit or None]
+    recipe = PRESETS[preset](10)
+    epochs, held_out = epochs or recipe.epochs, recipe.validation
+    model = sn.Sequential(recipe.layers, (28, 28, 1), seed=seed, engine=engine)
+    rows, val = sn.train_val_split(y, held_out if held_out < len(y) // 2 else len(y) // 10, seed)
+    best = sn.EarlyStopping("val_accuracy", patience=epochs, restore_best_weights=True)         # keeps, never stops
+    history = model.fit(x[rows], y[rows], epochs=epochs, batch_size=recipe.batch_size, optimizer=recipe.optimizer,
+                        validation_data=(x[val], y[val]), callbacks=[*recipe.callbacks, best])
+    result = model.evaluate(*test)
+    return {"test_accuracy": result["accuracy"], "test_loss": result["loss"], "epochs": len(history.epochs),
+            "val_accuracy": max(history["val_accuracy"]), "seconds": sum(history["seconds"])}
+
+
+def finished(path: Path, settings: dict) -> dict | None:
+    """The run in this file, if there is one and it was made with these settings."""
+    try:
+        run = json.loads(path.read_text())
+    except (OSError, ValueError):                       # none, or not written to its end
+        return None
+    return run if run.get("settings") == settings else None
+
+
+def run_all(presets: Iterable[str], seeds: list[int], folder: Path, settings: dict, one_run) -> dict[str, list[dict]]:
+    """Preset -> the runs of all seeds. one_run(preset, seed) is called for those that have no file in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    runs: dict[str, list[dict]] = {}
+    for preset in presets:
+        for seed in seeds:
+            path = folder / f"{preset}-seed{seed}.json"
+            if (run := finished(path, settings)) is None:
+                print(f"{preset}, seed {seed}:", flush=True)
+                run = {"preset": preset, "seed": seed, "commit": commit(), "settings": settings,
+                       **one_run(preset, seed)}
+                path.write_text(json.dumps(run, indent=1) + "\n")
+            print("{preset}, seed {seed}: test accuracy {test_accuracy:.2%}, test loss {test_loss:.4f}, "
+                  "{epochs} epochs, {seconds:.0f} s".format(**run), flush=True)
+            runs.setdefault(preset, []).append(run)
+    return runs
+
+
+def table(runs: dict[str, list[dict]]) -> list[dict]:
+    """A row for each preset: what was published, and the mean of ours with the smallest and the largest."""
+    def spread(runs: list[dict], key: str, form) -> str:
+        values = [run[key] for run in runs]
+        mean = form(statistics.mean(values))
+        return mean if len(set(values)) == 1 else f"{mean} ({form(min(values))}–{form(max(values))})"
+
+    def percent(value: float) -> str:
+        return f"{value:.2%}".replace("%", " %")
+
+    return [{"preset": preset, "published": REFERENCE[preset].accuracy, "published_loss": REFERENCE[preset].loss,
+             "accuracy": spread(of, "test_accuracy", percent), "loss": spread(of, "test_loss", "{:.4f}".format),
+             "validation": spread(of, "val_accuracy", percent), "epochs": spread(of, "epochs", "{:.0f}".format),
+             "seconds": spread(of, "seconds", "{:.0f}".format), "test_accuracies": [run["test_accuracy"] for run in of]}
+            for preset, of in runs.items()]
+
+
+def main() -> int:
+    parser = parser_of(__doc__, seeds=[0, 1, 2], epochs=0, limit=0)
+    parser.add_argument("--only", nargs="+", choices=REFERENCE, default=list(REFERENCE), metavar="PRESET",
+                        help=f"default: {' '.join(REFERENCE)}")
+    parser.add_argument("--runs", type=Path, default=HERE / "results" / "reference-systems",
+                        help="folder of the runs' files (default: results/reference-systems)")
+    args = parser.parse_args()
+    restart(args)
+    import numba
+
+    sn.set_threads(args.threads)
+    try:
+        dataset, args.dataset = load_dataset("auto", args.data_dir)
+        if args.limit and args.limit < 100:
+            raise ValueError(f"--limit {args.limit}: too few images to hold some out; expected at least 100")
+        settings = {"dataset": args.dataset, "epochs": args.epochs, "limit": args.limit}
+        runs = run_all(args.only, args.seeds, args.runs, settings,
+                       lambda preset, seed: train(preset, seed, dataset, args.epochs, args.limit))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped. Finished runs are kept and will not be repeated.", file=sys.stderr)
+        return 130
+    args.runs = None                                    # a path of this machine does not belong to the record
+    note = f"Ours: mean of {len(args.seeds)} seeds, smallest–largest in brackets, the test set used once per seed."
+    if args.limit or args.epochs:
+        note += f" A trial, and no result: --limit {args.limit} --epochs {args.epochs}."
+    save("reference-systems", args, table(runs), {"numba": numba.__version__, "numpy": np.__version__},
+         columns=COLUMNS, note=note)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
