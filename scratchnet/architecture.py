@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchnet.container import ModelFileError, shown
-from scratchnet.initializers import INITIALIZERS
-from scratchnet.layers import LAYERS, Layer
+from scratchnet.initializers import INITIALIZERS, zeros
+from scratchnet.layers import LAYERS, Conv2D, Dense, Layer
 from scratchnet.layers.base import Shape
 
 LAYER_LIMIT = 1000
@@ -159,6 +159,22 @@ def expected_arrays(layers: list[Layer], config: dict[str, Any]) -> dict[str, tu
         dtype = np.dtype(config["dtype"]) if type(layer) in LAYERS.values() else None
         expected |= {f"{prefix}.{name}": (dtype, size) for name, size in arrays.items()}
     return expected
+
+
+@contextmanager
+def nothing_drawn(layers: list[Layer]):
+    """While it lasts the layers begin with zeros: what a file is about to fill need not be drawn at random.
+
+    Random numbers are drawn in float64, and would take several times the memory of the file.
+    """
+    initializers = {layer: layer.initialize for layer in layers if isinstance(layer, Conv2D | Dense)}
+    for layer in initializers:
+        layer.initialize = zeros
+    try:
+        yield
+    finally:
+        for layer, own in initializers.items():
+            layer.initialize = own
 
 
 def prefixes(layers: list[Layer]) -> list[str]:

@@ -232,13 +232,13 @@ def from_config(config: dict[str, Any], engine: str = "numba", layers=(), arrays
     layers: classes of your own. Arrays that do not fit are an error before any memory is asked for.
     """
     made = architecture.make_layers(config, layers)
-    if arrays is not None:
-        saving.compare(architecture.expected_arrays(made, config), arrays)
-    model = Sequential(
-        made, config["input_shape"], config["seed"], engine, config["dtype"], config["class_names"]
-    )
-    if arrays is not None:
-        saving.fill({**model.parameters(), **model.state()}, arrays)
+    seed, dtype, class_names = config["seed"], config["dtype"], config["class_names"]
+    if arrays is None:
+        return Sequential(made, config["input_shape"], seed, engine, dtype, class_names)
+    saving.compare(architecture.expected_arrays(made, config), arrays)
+    with architecture.nothing_drawn(made):
+        model = Sequential(made, config["input_shape"], seed, engine, dtype, class_names)
+    saving.fill({**model.parameters(), **model.state()}, arrays)
     return model
 
 

@@ -229,7 +229,7 @@ def test_forged_sizes_are_refused_before_memory_is_asked_for(tmp_path, change, m
 
 def test_a_large_file_costs_little_more_than_its_size(tmp_path):
     """Its arrays are read once, and copied once into the model."""
-    model = sn.Sequential([sn.Dense(256, initializer="zeros")], (4096,), engine="numpy")
+    model = sn.Sequential([sn.Dense(256)], (4096,), engine="numpy")
     model.save(tmp_path / "m")
     tracemalloc.start()
     try:

@@ -126,6 +126,15 @@ def test_everything_comes_back(trained, tmp_path):
     np.testing.assert_array_equal(again.predict(x), model.predict(x))
 
 
+def test_a_loaded_model_knows_how_it_began(tmp_path):
+    """Its arrays are not drawn when it is loaded; an untrained copy of it is."""
+    model = network()
+    start = everything(model)
+    model.parameters()["9.dense.W"][...] = 7
+    model.save(tmp_path / "m")
+    assert everything(load_model(tmp_path / "m", "numpy").untrained_copy()) == start
+
+
 def test_a_float64_model_comes_back_as_one(tmp_path):
     model = network(dtype="float64")
     model.save(tmp_path / "m")
