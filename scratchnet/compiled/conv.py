@@ -75,8 +75,8 @@ class ConvTwin(Twin):
 class ConvNormTwin(Twin):
     """Twin of Conv2D [+ ReLU] + BatchNorm [+ ReLU] [+ MaxPool2D]: the two twins, and a short cut between them.
 
-    On the way back BatchNorm writes its dx right where the convolution wants its dz: past the ReLU, and with
-    the zeros around it that the gradient of the image needs.
+    On the way back BatchNorm writes its dx past the ReLU at once, and where the convolution's output was: nobody
+    needs that any more, and these are the largest arrays of all.
     """
 
     @classmethod
@@ -101,13 +101,12 @@ class ConvNormTwin(Twin):
 
     def backward(self, dy, cache):
         (x, _, _, ctx), norm_cache = cache
-        conv, memory = self.conv, ctx.arrays(self.conv, len(x))[-1]
-        dz, top, left = conv.back.dz(memory)
-        norm_grads = self.norm.backward_into(dy, norm_cache, dz, top, left, conv.geometry.relu)
+        conv, (_, dz, _, _, memory) = self.conv, ctx.arrays(self.conv, len(x))
+        norm_grads = self.norm.backward_into(dy, norm_cache, dz, conv.geometry.relu)
         grads = ctx.gradients(conv)
         db = grads["b"] if conv.conv.use_bias else np.empty(conv.geometry.filters, np.float32)
         wants_dx = conv.wants_dx or ctx.wants_dx
-        dx = conv.back.gradients(x, ctx.packed(conv)[1], memory, grads["W"], db, wants_dx)
+        dx = conv.back.gradients(x, dz, ctx.packed(conv)[1], memory, grads["W"], db, wants_dx)
         return dx, {**grads, **norm_grads}
 
     def describe(self):

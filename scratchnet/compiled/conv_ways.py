@@ -74,16 +74,13 @@ class DirectBackward:
         dz, dx = aligned_zeros((n, g.out_h, g.out_w, g.filters)), aligned_empty((n, g.padded_h, g.padded_w, g.c))
         return g.starts(n), dz, dx, aligned_empty(direct.BLOCK * padded_width(g.filters))
 
-    def dz(self, memory):
-        """Where dz belongs, and the row and column of its first number there."""
-        return memory[1], 0, 0
-
     def backward(self, x, y, winner, dy, packed, memory, dW, db, wants_dx):
-        pass_on(self.g, dy, y, winner, *self.dz(memory))
-        return self.gradients(x, packed, memory, dW, db, wants_dx)
+        dz = memory[1]
+        pass_on(self.g, dy, y, winner, dz)
+        return self.gradients(x, dz, packed, memory, dW, db, wants_dx)
 
-    def gradients(self, x, packed, memory, dW, db, wants_dx):
-        g, (starts, dz, dx, panels) = self.g, memory
+    def gradients(self, x, dz, packed, memory, dW, db, wants_dx):
+        g, (starts, _, dx, panels) = self.g, memory
         direct.weight_gradient(x, starts, dz, dW, db, panels, g.k_h, g.line, g.run)
         if not wants_dx:
             return None
@@ -139,31 +136,25 @@ class FirstBackward:
 
     def allocate(self, n):
         g = self.g
-        dz = None if g.pooled else aligned_zeros((n, g.out_h, g.out_w, g.filters))
+        dz = None if g.pooled else aligned_empty((n, g.out_h, g.out_w, g.filters))
         return dz, first.first_packed(g.k_h, g.k_w, g.c, g.filters)
-
-    def dz(self, memory):
-        """Where dz belongs, and the row and column of its first number there."""
-        return memory[0], 0, 0
 
     def backward(self, x, y, winner, dy, packed, memory, dW, db, wants_dx):
         if not self.g.pooled:
-            pass_on(self.g, dy, y, winner, *self.dz(memory))
-            return self.gradients(x, packed, memory, dW, db, wants_dx)
+            dz = memory[0]
+            pass_on(self.g, dy, y, winner, dz)
+            return self.gradients(x, dz, packed, memory, dW, db, wants_dx)
         if wants_dx:
             self.direct.pack(self.W, None, packed)
             return self.direct.backward(x, y, winner, dy, packed, self.direct.allocate(len(x)), dW, db, True)
         first.first_pooled_gradient(x, dy, winner, dW, db, memory[1])
         return None
 
-    def gradients(self, x, packed, memory, dW, db, wants_dx):
-        dz, sums = memory
+    def gradients(self, x, dz, packed, memory, dW, db, wants_dx):
         if wants_dx:
-            general = self.direct.allocate(len(x))
-            general[1][...] = dz
             self.direct.pack(self.W, None, packed)
-            return self.direct.gradients(x, packed, general, dW, db, True)
-        first.first_gradient(x, dz, dW, db, sums)
+            return self.direct.gradients(x, dz, packed, self.direct.allocate(len(x)), dW, db, True)
+        first.first_gradient(x, dz, dW, db, memory[1])
         return None
 
 

@@ -1,8 +1,7 @@
 """Winograd's way to compute a convolution and its gradients: when it pays, and the memory it needs.
 
 The kernels want whole tiles of 2×2 or 4×4 positions, so the image gets rows and columns of zeros more where
-the output ends within a tile; and the gradient of the image is the convolution of dz, with zeros around it,
-with the turned filters: dz is written in the middle of a larger image from the start.
+the output ends within a tile.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ import numpy as np
 
 from scratchnet.compiled import winograd as wino
 from scratchnet.compiled import winograd4 as wino4
-from scratchnet.compiled.convolution import patch_starts
-from scratchnet.compiled.gate import pass_on
-from scratchnet.compiled.memory import aligned_empty, aligned_zeros
+from scratchnet.compiled import winograd_tiles as tiles
+from scratchnet.compiled.gate import gate
+from scratchnet.compiled.memory import aligned_empty
 
 
 class Edition(NamedTuple):
@@ -27,7 +26,7 @@ class Edition(NamedTuple):
     planes: int
     transform_filters: Callable
     convolve: Callable
-    weight_gradient: Callable
+    gradients: Callable
 
     @staticmethod
     def best(out_h, out_w):
@@ -43,8 +42,8 @@ class Edition(NamedTuple):
         return self.planes * math.prod(self.tiles(out_h, out_w))
 
 
-TWO = Edition(2, 16, wino.transform_filters, wino.winograd, wino.winograd_weight_gradient)
-FOUR = Edition(4, 36, wino4.transform_filters4, wino4.winograd4, wino4.winograd4_weight_gradient)
+TWO = Edition(2, 16, wino.transform_filters, wino.winograd, wino.winograd_gradients)
+FOUR = Edition(4, 36, wino4.transform_filters4, wino4.winograd4, wino4.winograd4_gradients)
 
 
 class WinogradForward:
@@ -65,12 +64,12 @@ class WinogradForward:
         self.g = g = geometry
         self.edition = TWO if g.pooled else Edition.best(g.out_h, g.out_w)
         if not g.pooled:  # whole tiles: an output that ends within a tile needs rows or columns of zeros more
-            g.padded_h = max(g.padded_h, wino.padded_size(g.out_h, self.edition.side))
-            g.padded_w = max(g.padded_w, wino.padded_size(g.out_w, self.edition.side))
+            g.padded_h = max(g.padded_h, tiles.padded_size(g.out_h, self.edition.side))
+            g.padded_w = max(g.padded_w, tiles.padded_size(g.out_w, self.edition.side))
 
     def allocate_packed(self):
         g = self.g
-        return wino.filter_scratch(g.c, g.filters, self.edition.planes), np.empty(g.filters, np.float32)
+        return tiles.filter_scratch(g.c, g.filters, self.edition.planes), np.empty(g.filters, np.float32)
 
     def pack(self, W, bias, packed):
         self.edition.transform_filters(W, packed[0])
@@ -78,9 +77,9 @@ class WinogradForward:
 
     def allocate(self, n):
         g, side = self.g, self.edition.side
-        places = None if g.pooled else wino.output_places(n, g.out_h, g.out_w, g.filters, side)
+        places = None if g.pooled else tiles.output_places(n, g.out_h, g.out_w, g.filters, side)
         starts = g.window_starts(n) if g.pooled else g.tile_starts(n, side)
-        return starts, places, wino.winograd_scratch(g.c, g.filters, self.edition.planes)
+        return starts, places, tiles.winograd_scratch(g.c, g.filters, self.edition.planes)
 
     def forward(self, x, packed, y, winner, memory):
         g, (starts, places, (v, m)), (u, bias) = self.g, memory, packed
@@ -91,76 +90,50 @@ class WinogradForward:
 
 
 class WinogradBackward:
-    """dW through both transforms; dx as the convolution of dz, with zeros around it, with the turned filters."""
+    """dW and dx back through the transforms of forward, from one transform of dz."""
 
     words = "winograd"
 
     @staticmethod
     def suits(g) -> bool:
-        """Whether it saves products, counting a third more for the transforms.
-
-        dx has as many tiles as the *input*: for 5×5 -> 3×3 that alone is more than the direct way needs.
-        """
-        if not (WinogradForward.suits(g) and not g.pooled and g.top <= 2 and g.left <= 2):
+        """Whether it saves products, counting a third more for the transforms."""
+        if g.pooled or not WinogradForward.suits(g):
             return False
-        outputs, inputs = (g.out_h, g.out_w), (g.h, g.w)
-        products = Edition.best(*outputs).products(*outputs) + Edition.best(*inputs).products(*inputs)
-        return 1.33 * products < 9 * 2 * g.out_h * g.out_w
+        return 1.33 * Edition.best(g.out_h, g.out_w).products(g.out_h, g.out_w) < 9 * g.out_h * g.out_w
 
     def __init__(self, geometry):
-        self.g = g = geometry
-        self.top, self.left = 2 - g.top, 2 - g.left
-        self.for_dw, self.for_dx = Edition.best(g.out_h, g.out_w), Edition.best(g.h, g.w)
-        self.dz_h, self.dz_w = (wino.padded_size(size, self.for_dx.side) for size in (g.h, g.w))
-        self.no_bias = aligned_zeros(g.c)
+        self.g = geometry
+        self.edition = Edition.best(geometry.out_h, geometry.out_w)
 
     def allocate_packed(self):
         g = self.g
-        return wino.filter_scratch(g.filters, g.c, self.for_dx.planes), np.empty((3, 3, g.filters, g.c), np.float32)
+        return tiles.filter_scratch(g.filters, g.c, self.edition.planes), np.empty((3, 3, g.filters, g.c), np.float32)
 
     def pack(self, W, bias, packed):
-        u, turned = packed
-        wino.turn_filters(W, turned)
-        self.for_dx.transform_filters(turned, u)
+        u, exchanged = packed
+        wino.exchange(W, exchanged)
+        self.edition.transform_filters(exchanged, u)
 
     def allocate(self, n):
-        g, for_dw, for_dx = self.g, self.for_dw, self.for_dx
-        down, across = for_dx.tiles(g.h, g.w)
+        g, side, planes = self.g, self.edition.side, self.edition.planes
         return {
-            "tiles": g.tile_starts(n, for_dw.side),
-            "dz": aligned_zeros((n, self.dz_h, self.dz_w, g.filters)),
-            "dz_places": places_within(n, g, self.dz_h, self.dz_w, self.top, self.left, for_dw.side),
-            "dz_tiles": patch_starts(n, self.dz_h, self.dz_w, g.filters, down, across, for_dx.side, for_dx.side),
+            "tiles": g.tile_starts(n, side),
+            "dz": aligned_empty((n, g.out_h, g.out_w, g.filters)),
+            "dz_places": tiles.output_places(n, g.out_h, g.out_w, g.filters, side),
             "dx": aligned_empty((n, g.h, g.w, g.c)),
-            "dx_places": wino.output_places(n, g.h, g.w, g.c, for_dx.side),
-            "scratch": wino.winograd_scratch(g.c, g.filters, max(for_dw.planes, for_dx.planes)),
-            "du": wino.filter_scratch(g.c, g.filters, for_dw.planes),
+            "dx_places": tiles.input_places(n, g.h, g.w, g.c, g.top, g.left, g.out_h, g.out_w, side),
+            "scratch": tiles.winograd_scratch(g.c, g.filters, planes),
+            "du": tiles.filter_scratch(g.c, g.filters, planes),
         }
 
-    def dz(self, memory):
-        """Where dz belongs, and the row and column of its first number there."""
-        return memory["dz"], self.top, self.left
-
     def backward(self, x, y, winner, dy, packed, memory, dW, db, wants_dx):
-        pass_on(self.g, dy, y, winner, *self.dz(memory))
-        return self.gradients(x, packed, memory, dW, db, wants_dx)
+        gate(dy, y, self.g.relu, memory["dz"])
+        return self.gradients(x, memory["dz"], packed, memory, dW, db, wants_dx)
 
-    def gradients(self, x, packed, memory, dW, db, wants_dx):
-        g, dz, dx, (v, m) = self.g, memory["dz"], memory["dx"], memory["scratch"]
-        tiles, places = memory["tiles"], memory["dz_places"]
-        self.for_dw.weight_gradient(x, tiles, dz, places, dW, db, v, m, memory["du"], g.line)
-        if not wants_dx:
-            return None
-        line = self.dz_w * g.filters
-        tiles, places = memory["dz_tiles"], memory["dx_places"]
-        self.for_dx.convolve(dz, tiles, packed[0], self.no_bias, dx, places, m, v, line, False)
-        return dx
-
-
-def places_within(n, g, big_h, big_w, top, left, side):
-    """`output_places`, for outputs that lie in the middle of larger images."""
-    places = wino.output_places(n, g.out_h, g.out_w, 1, side)
-    image, rest = np.divmod(places, g.out_h * g.out_w)
-    row, column = np.divmod(rest, g.out_w)
-    inside = ((image * big_h + top + row) * big_w + left + column) * g.filters
-    return np.where(places >= 0, inside, -1).astype(np.int32)
+    def gradients(self, x, dz, packed, memory, dW, db, wants_dx):
+        dx = memory["dx"] if wants_dx else memory["dx"][:0]
+        self.edition.gradients(
+            x, memory["tiles"], dz, memory["dz_places"], packed[0], dW, db, dx, memory["dx_places"],
+            *memory["scratch"], memory["du"], self.g.line,
+        )  # fmt: skip
+        return dx if wants_dx else None

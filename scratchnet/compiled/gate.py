@@ -3,8 +3,7 @@
     dz = dy where the ReLU let something through            gate
     dz = dy at the winner of each window, 0 elsewhere       spread
 
-Both write into the middle of images whose borders are zero already and stay so: the zeros that the gradient
-of the input needs around dz.
+Positions that belong to no window, in the last row or column, are left as they are: zeros from the start.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from scratchnet.compiled.jit import jit
 from scratchnet.compiled.simd import LANES, broadcast, load_first, select, store_first, widen
 
 
-def pass_on(g, dy, y, winner, dz, top, left) -> None:
+def pass_on(g, dy, y, winner, dz) -> None:
     """dz from dy, for a convolution of geometry g: through the pool to the winners, or through the ReLU."""
     if g.pooled:
-        spread(dy, winner, g.p_h, g.p_w, top, left, dz)
+        spread(dy, winner, g.p_h, g.p_w, dz)
     else:
-        gate(dy, y, g.relu, top, left, dz)
+        gate(dy, y, g.relu, dz)
 
 
 @jit
@@ -28,33 +27,27 @@ def copy_into_middle(x, top, left, padded):
     """Copy images into the middle of larger ones: the padding of a convolution."""
     n, h, w, c = x.shape
     big_h, big_w = padded.shape[1], padded.shape[2]
-    source, target = x.reshape(-1), padded.reshape(-1)
     for i in range(n):
         for u in range(h):
             start, to = (i * h + u) * w * c, ((i * big_h + top + u) * big_w + left) * c
-            for k in range(w * c):
-                target[to + k] = source[start + k]
+            for k in range(0, w * c, LANES):
+                store_first(padded, to + k, load_first(x, start + k, w * c - k), w * c - k)
 
 
 @jit
-def gate(dy, y, relu, top, left, dz):
+def gate(dy, y, relu, dz):
     """dz = dy where y > 0; everywhere if there is no ReLU."""
-    n, h, w, f = dy.shape
-    big_h, big_w = dz.shape[1], dz.shape[2]
     source, shown, target = dy.reshape(-1), y.reshape(-1), dz.reshape(-1)
-    for i in range(n):
-        for u in range(h):
-            start, to = (i * h + u) * w * f, ((i * big_h + top + u) * big_w + left) * f
-            for k in range(w * f):
-                through = shown[start + k] > 0 or not relu
-                target[to + k] = source[start + k] if through else np.float32(0)
+    for k in range(target.size):
+        through = shown[k] > 0 or not relu
+        target[k] = source[k] if through else np.float32(0)
 
 
 @jit
-def spread(dy, winner, p_h, p_w, top, left, dz):
+def spread(dy, winner, p_h, p_w, dz):
     """dz = dy at the winner of each window, 0 at its other cells."""
     n, out_h, out_w, f = dy.shape
-    big_h, big_w = dz.shape[1], dz.shape[2]
+    h, w = dz.shape[1], dz.shape[2]
     for i in range(n):
         for u in range(out_h):
             for v in range(out_w):
@@ -63,6 +56,6 @@ def spread(dy, winner, p_h, p_w, top, left, dz):
                     g = load_first(dy, start + k, f - k)
                     which = widen(load_first(winner, start + k, f - k))
                     for cell in range(p_h * p_w):
-                        row, column = top + u * p_h + cell // p_w, left + v * p_w + cell % p_w
-                        at = ((i * big_h + row) * big_w + column) * f + k
+                        row, column = u * p_h + cell // p_w, v * p_w + cell % p_w
+                        at = ((i * h + row) * w + column) * f + k
                         store_first(dz, at, select(which == broadcast(cell), g, broadcast(np.float32(0))), f - k)

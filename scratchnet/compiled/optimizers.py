@@ -10,12 +10,15 @@ ten passes with a temporary array each for Adam, this is one.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from scratchnet.compiled.jit import jit
 from scratchnet.optimizers import SGD, Adam, AdamW, RMSprop
 
-PIECE = 16384  # numbers: 64 KiB of parameters, and as much of gradient and of each moment
+PIECE = 32768  # numbers: 128 KiB of parameters, and as much of each gradient and of each moment
+NOTHING = np.empty(0, np.float32)
 
 
 def compiled_update(optimizer, params, grads, team) -> bool:
@@ -25,20 +28,33 @@ def compiled_update(optimizer, params, grads, team) -> bool:
         return False
     lr = optimizer.learning_rate()
     optimizer.steps += 1
-    jobs = []
+    jobs: list[list[Any]] = [[]]
+    room = PIECE
     for name, p in params.items():
-        arrays = [a.reshape(-1) for a in (p, *(g[name] for g in grads), *optimizer.remembered(name, p))]
         step = step_of(optimizer, name, lr)
-        jobs += [(step, [a[i : i + PIECE] for a in arrays]) for i in range(0, p.size, PIECE)]
+        arrays = [a.reshape(-1) for a in (p, *optimizer.remembered(name, p), *(g[name] for g in grads))]
+        for i in range(0, p.size, PIECE):
+            if min(PIECE, p.size - i) > room:  # else a small parameter is done along with its neighbours
+                jobs.append([])
+                room = PIECE
+            room -= min(PIECE, p.size - i)
+            jobs[-1].append((step, [a[i : i + PIECE] for a in arrays]))
 
     def work(chunk):
-        step, (p, g, *rest) = jobs[chunk.index]
-        for part in rest[: len(grads) - 1]:
-            add(g, part)
-        step(p, g, *rest[len(grads) - 1 :])
+        for step, arrays in jobs[chunk.index]:
+            (p, *memory), gradients = arrays[: -len(grads)], arrays[-len(grads) :]
+            step(p, in_order(gradients), *memory)
 
     team.map(work, len(jobs))
     return True
+
+
+def in_order(gradients):
+    """The sum of the chunks' gradients from left to right, in the place of the first; three at a time."""
+    total, *parts = gradients
+    for i in range(0, len(parts), 3):
+        add(total, *parts[i : i + 3], *[NOTHING] * (i + 3 - len(parts)))
+    return total
 
 
 def sgd_step(optimizer, name, lr):
@@ -67,10 +83,17 @@ STEPS = {SGD: sgd_step, RMSprop: rmsprop_step, Adam: adam_step, AdamW: adam_step
 
 
 @jit
-def add(total, part):
-    """total += part"""
-    for i in range(total.size):
-        total[i] += part[i]
+def add(total, a, b, c):
+    """total += a, then b, then c; arrays of size 0 are left out."""
+    if c.size > 0:
+        for i in range(total.size):
+            total[i] = total[i] + a[i] + b[i] + c[i]
+    elif b.size > 0:
+        for i in range(total.size):
+            total[i] = total[i] + a[i] + b[i]
+    else:
+        for i in range(total.size):
+            total[i] = total[i] + a[i]
 
 
 @jit

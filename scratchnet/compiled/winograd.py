@@ -15,8 +15,9 @@ made once per channel and per filter; in between, each of the 16 places is a mat
 TILES tiles at a time, so that V and M (16 * TILES * (c + f) floats) stay in the second-level cache. And a 2x2 output
 tile *is* a window of 2x2 max-pooling: its maximum is taken as it comes out of the transform, from registers.
 
-The gradient of the weights goes backwards through the same picture, dU[p] = V[p]^T @ (A dy A^T)[p] and
-dW = G^T dU G; the gradient of the input is a convolution of the padded dy with the turned filters (`turn_filters`).
+The gradients go backwards through the same picture, from the gradient of the products, Z[p] = (A dy A^T)[p]:
+
+    dU[p] = V[p]^T @ Z[p]    dW = G^T dU G              dV[p] = Z[p] @ U[p]^T    dx = B dV B^T, added up
 
 AMD Zen 4, one thread, ms per 128 images (direct convolution in brackets), relative error about 1e-6:
                       forward       with 2x2 max-pool      dW
@@ -34,80 +35,43 @@ import numpy as np
 from scratchnet.compiled.convolution import DEAD
 from scratchnet.compiled.jit import inline, jit
 from scratchnet.compiled.matmul import padded_width, panel_place, panel_width, product
-from scratchnet.compiled.memory import aligned_empty
 from scratchnet.compiled.simd import (
     broadcast,
     load,
     load_first,
+    load_row,
     load_tile,
     maximum,
     narrow,
     offsets,
+    outer_fma,
     select,
     store_first,
     store_tile,
     zero_tile,
 )
 from scratchnet.compiled.target import LANES, PAIR, ROWS, SINGLE
+from scratchnet.compiled.winograd_tiles import TILES, plane_size
 from scratchnet.compiled.winograd_transforms import (
     store_place,
     transform_filter,
     transform_filter_gradient,
     transform_image,
+    transform_image_gradient,
     transform_output_gradient,
     transform_products,
 )
 
-TILES = 24                                            # 16, 32 and 48 are within 3 % of it
-
-
-def padded_size(out, side=2):
-    """Height (or width) that the padded images must have for an output of height `out`: whole tiles, and 2 more.
-
-    >>> padded_size(11), padded_size(12)
-    (14, 14)
-    """
-    return -(-out // side) * side + 2
-
-
-def output_places(n, out_h, out_w, f, side=2):
-    """Where the positions of every tile lie in outputs (n, out_h, out_w, f) read as flat   -> int32, flat
-
-    -1 stands for a position outside, which the last tile of a line or column may have.
-    """
-    tiles_h, tiles_w = -(-out_h // side), -(-out_w // side)
-    places = np.full((n, side * tiles_h, side * tiles_w), -1, np.int32)
-    places[:, :out_h, :out_w] = np.arange(n * out_h * out_w).reshape(n, out_h, out_w) * f
-    tiles = places.reshape(n, tiles_h, side, tiles_w, side).transpose(0, 1, 3, 2, 4)
-    return np.ascontiguousarray(tiles).reshape(-1)
-
-
-def winograd_scratch(c, f, planes=16):
-    """Memory for V and M (or Z) of TILES tiles   -> two arrays"""
-    return aligned_empty(planes * plane_size(c)), aligned_empty(planes * plane_size(f))
-
-
-def filter_scratch(c, f, planes=16):
-    """Memory for U, or dU: a (c, f) matrix for each plane, f padded   -> array"""
-    return aligned_empty(planes * c * padded_width(f))
-
 
 @jit
-def plane_size(channels):
-    """Numbers in a plane of TILES tiles. One vector more than they need, or all planes would begin at the same address
-    modulo a power of two, and the cache could keep only some of them."""
-    return TILES * padded_width(channels) + LANES
-
-
-@jit
-def turn_filters(w, turned):
-    """W (3, 3, c, f) turned by half a circle, channels and filters exchanged: its convolution of padded dy is dx."""
+def exchange(w, exchanged):
+    """W (3, 3, c, f) with channels and filters exchanged: its transform is the transpose of U."""
     k_h, k_w, c, f = w.shape
     for u in range(k_h):
         for v in range(k_w):
             for i in range(c):
                 for j in range(f):
-                    turned[k_h - 1 - u, k_w - 1 - v, j, i] = w[u, v, i, j]
+                    exchanged[u, v, j, i] = w[u, v, i, j]
 
 
 @jit
@@ -222,7 +186,9 @@ def gradient_panel(v, at, stride, count, c, z, row, du, to, n, columns):
     for first in range(0, c, len(ROWS)):
         places = offsets(ROWS, first, c - 1, n)
         rows = offsets(ROWS, first, c - 1, 1)
-        tile = product(load_tile(du, places, to, columns), v, rows, at, stride, z, row, columns, count)
+        tile = load_tile(du, places, to, columns)
+        for t in range(count):
+            tile = outer_fma(tile, v, rows, at + t * stride, load_row(z, row + t * n, columns))
         store_tile(du, places, to, columns, tile)
 
 
@@ -234,7 +200,7 @@ def add_planes(v, count, c, z, du, f, planes):
         j = 0
         while j < f:
             width = panel_width(f - j)
-            at, row, to = p * plane_size(c), p * plane_size(f) + j * TILES, p * c * n + j
+            at, row, to = p * plane_size(c), p * plane_size(f) + j, p * c * n + j
             if width > LANES:
                 gradient_panel(v, at, stride, count, c, z, row, du, to, n, PAIR)
             else:
@@ -243,31 +209,40 @@ def add_planes(v, count, c, z, du, f, planes):
 
 
 @jit
-def winograd_weight_gradient(x, starts, dy, places, dw, db, v, z, du, line):
-    """dW = G^T (sum over tiles of (B^T d B)^T @ (A dy A^T)) G, db = sum over positions of dy.
+def winograd_gradients(x, starts, dy, places, u, dw, db, dx, dx_places, v, z, du, line):
+    """dW = G^T (sum over tiles of V^T @ Z) G, db = sum over positions of dy, dx = the sum of tiles B (Z @ U^T) B^T.
 
     x, starts, places   as for `winograd`
-    dy                  (.., f), read at `places` only: it may lie within larger images
+    dy                  (n, out_h, out_w, f)
+    u                   from `exchange` and `transform_filters`
     dw, db              (3, 3, c, f) and (f), written
+    dx, dx_places       (n, h, w, c), the images without padding, written, and `input_places`; of size 0: no dx
     v, z, du            from `winograd_scratch` and `filter_scratch`
     """
     c, f, tiles = x.shape[-1], dy.shape[-1], places.size // 4
     du.fill(0)
     db.fill(0)
+    dx.fill(0)
     for first in range(0, tiles, TILES):
         count = min(TILES, tiles - first)
         for t in range(count):
             for i in range(0, c, LANES):
                 transform_image(x, starts[first + t] + i, line, c, c - i, v, t * padded_width(c) + i, plane_size(c))
-            for j in range(0, padded_width(f), LANES):
-                to = panel_place(j, t, f, TILES)
+            for j in range(0, f, LANES):
+                to = t * padded_width(f) + j
                 transform_output_gradient(dy, places, 4 * (first + t), j, f - j, z, to, plane_size(f))
         add_planes(v, count, c, z, du, f, 16)
         for j in range(0, f, LANES):                  # place (1, 1) of A dy A^T, plane 5, is the sum of a tile's dy
             total = load_first(db, j, f - j)
             for t in range(count):
-                total = total + load(z, 5 * plane_size(f) + panel_place(j, t, f, TILES))
+                total = total + load(z, 5 * plane_size(f) + t * padded_width(f) + j)
             store_first(db, j, total, f - j)
+        if dx.size > 0:
+            multiply_planes(z, count, f, u, v, c, 16)     # dV, where V was
+            for t in range(count):
+                for i in range(0, c, LANES):
+                    at, tile = t * padded_width(c) + i, 16 * (first + t)
+                    transform_image_gradient(v, at, plane_size(c), dx, dx_places, tile, i, c - i)
     for i in range(c):
         for j in range(0, f, LANES):
             at = i * padded_width(f) + j

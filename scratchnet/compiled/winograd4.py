@@ -21,14 +21,16 @@ from scratchnet.compiled.jit import jit
 from scratchnet.compiled.matmul import padded_width, panel_place
 from scratchnet.compiled.simd import load_first, store_first
 from scratchnet.compiled.target import LANES
-from scratchnet.compiled.winograd import TILES, add_planes, multiply_planes, plane_size
+from scratchnet.compiled.winograd import add_planes, multiply_planes
 from scratchnet.compiled.winograd4_transforms import (
     transform_filter,
     transform_filter_gradient,
     transform_image,
+    transform_image_gradient,
     transform_output_gradient,
     transform_products,
 )
+from scratchnet.compiled.winograd_tiles import TILES, plane_size
 
 SIDE, PLANES = 4, 36                                  # of a tile of the output; of a transformed tile
 POSITIONS = SIDE * SIDE
@@ -79,27 +81,36 @@ def winograd4(x, starts, u, bias, y, places, v, m, line, relu):
 
 
 @jit
-def winograd4_weight_gradient(x, starts, dy, places, dw, db, v, z, du, line):
-    """dW = G^T (sum over tiles of (B^T d B)^T @ (A dy A^T)) G, db = sum over positions of dy.
+def winograd4_gradients(x, starts, dy, places, u, dw, db, dx, dx_places, v, z, du, line):
+    """dW = G^T (sum over tiles of V^T @ Z) G, db = sum over positions of dy, dx = the sum of tiles B (Z @ U^T) B^T.
 
     x, starts, places   as for `winograd4`
-    dy                  (.., f), read at `places` only: it may lie within larger images
+    dy                  (n, out_h, out_w, f)
+    u                   from `exchange` and `transform_filters4`
     dw, db              (3, 3, c, f) and (f), written
+    dx, dx_places       (n, h, w, c), the images without padding, written, and `input_places`; of size 0: no dx
     v, z, du            from `winograd_scratch` and `filter_scratch`, for PLANES
     """
     c, f, tiles = x.shape[-1], dy.shape[-1], places.size // POSITIONS
     du.fill(0)
     db.fill(0)
+    dx.fill(0)
     for first in range(0, tiles, TILES):
         count = min(TILES, tiles - first)
         for t in range(count):
             for i in range(0, c, LANES):
                 transform_image(x, starts[first + t] + i, line, c, c - i, v, t * padded_width(c) + i, plane_size(c))
             for j in range(0, f, LANES):
-                to, tile = panel_place(j, t, f, TILES), POSITIONS * (first + t)
+                to, tile = t * padded_width(f) + j, POSITIONS * (first + t)
                 total = transform_output_gradient(dy, places, tile, j, f - j, z, to, plane_size(f))
                 store_first(db, j, load_first(db, j, f - j) + total, f - j)
         add_planes(v, count, c, z, du, f, PLANES)
+        if dx.size > 0:
+            multiply_planes(z, count, f, u, v, c, PLANES)     # dV, where V was
+            for t in range(count):
+                for i in range(0, c, LANES):
+                    at, tile = t * padded_width(c) + i, PLANES * (first + t)
+                    transform_image_gradient(v, at, plane_size(c), dx, dx_places, tile, i, c - i)
     for i in range(c):
         for j in range(0, f, LANES):
             at = i * padded_width(f) + j

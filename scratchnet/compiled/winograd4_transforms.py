@@ -21,7 +21,7 @@ that belong to them are `even + odd` and `even - odd`:
         y0                     first row                NEAR    y0 + 1/2 y2              NEAR (y1 + 1/2 y3)
         y3                     last row                 FAR     y0 + 2 y2                FAR (y1 + 2 y3)
 
-A^T (4 x 6) of the products and G^T (3 x 6) of the gradient of U are transposes of these.
+A^T (4 x 6) of the products, G^T (3 x 6) and B (6 x 6) of the gradients of U and V are transposes of these.
 
 Tiles are 6x6 and planes 36, more than there are registers. So the columns of a tile are transformed one after the other
 into the planes where the result belongs, and its lines there, in place: loops of six steps instead of six times the
@@ -32,7 +32,7 @@ import math
 
 from scratchnet.compiled.jit import inline
 from scratchnet.compiled.simd import broadcast, fma, load, load_first, maximum, store
-from scratchnet.compiled.winograd_transforms import load_place, store_place, store_taps
+from scratchnet.compiled.winograd_transforms import add_place, load_place, store_place, store_taps
 
 NEAR, FAR = math.sqrt(0.5), math.sqrt(2)
 
@@ -81,6 +81,17 @@ def filter_gradient_line(six):
     near, near_odd = -2 / 3 * (u1 + u2), -2 / 3 * NEAR * (u1 - u2)
     far, far_odd = 1 / 6 * (u3 + u4), 1 / 6 * FAR * (u3 - u4)
     return u0 + near + far, near_odd + far_odd, fma(0.5, near, fma(2.0, far, u5))
+
+
+@inline
+def image_gradient_line(six):
+    """B m"""
+    m0, m1, m2, m3, m4, m5 = six
+    near, near_odd = m1 + m2, NEAR * (m1 - m2)
+    far, far_odd = m3 + m4, FAR * (m3 - m4)
+    d1 = fma(-2.0, near_odd, fma(-0.5, far_odd, m5))
+    d2 = fma(-2.0, near, fma(-0.5, far, -2.5 * m0))
+    return m0, d1, d2, fma(-2.5, m5, near_odd + far_odd), m0 + near + far, m5
 
 
 @inline
@@ -179,3 +190,22 @@ def transform_filter_gradient(du, at, plane, dw, to, tap, left):
     for r in range(3):
         line = filter_gradient_line(load_six(du, at + 6 * r * plane, plane))
         store_taps(dw, to + 3 * r * tap, tap, left, line)
+
+
+@inline
+def transform_image_gradient(m, at, plane, dx, places, tile, j, left):
+    """dx += B M B^T for a vector of channels of the 6x6 tile at dx[places[tile ... tile + 35]].
+
+    The columns of B M replace those of M.
+    """
+    for q in range(6):
+        store_six(m, at + q * plane, 6 * plane, image_gradient_line(load_six(m, at + q * plane, 6 * plane)))
+    for r in range(6):
+        d0, d1, d2, d3, d4, d5 = image_gradient_line(load_six(m, at + 6 * r * plane, plane))
+        place = tile + 6 * r
+        add_place(dx, places[place], j, left, d0)
+        add_place(dx, places[place + 1], j, left, d1)
+        add_place(dx, places[place + 2], j, left, d2)
+        add_place(dx, places[place + 3], j, left, d3)
+        add_place(dx, places[place + 4], j, left, d4)
+        add_place(dx, places[place + 5], j, left, d5)

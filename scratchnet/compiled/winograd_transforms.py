@@ -9,7 +9,7 @@ Each is a small matrix applied to the columns of a tile and then to its lines. T
         d2 - d1                                   (g0 - g1 + g2) / 2
         d1 - d3                                   g2
 
-    A (4 x 2) and G^T (3 x 4), their transposes, take gradients back through the same steps.
+    A (4 x 2), G^T (3 x 4) and B (4 x 4), their transposes, take gradients back through the same steps.
 
 A transformed tile is written to 16 *planes*: number p of every tile lies in plane p, `plane` numbers apart, so that
 each plane is an ordinary matrix (tiles, channels). The functions return lines as tuples of vectors: no tile exists in
@@ -48,6 +48,12 @@ def output_gradient_line(y0, y1):
 def filter_gradient_line(u0, u1, u2, u3):
     """G^T du"""
     return u0 + 0.5 * (u1 + u2), 0.5 * (u1 - u2), 0.5 * (u1 + u2) + u3
+
+
+@inline
+def image_gradient_line(m0, m1, m2, m3):
+    """B m"""
+    return m0, m1 - m2 + m3, m1 + m2 - m0, -1.0 * m3
 
 
 @inline
@@ -129,6 +135,13 @@ def store_place(y, place, j, left, vector):
 
 
 @inline
+def add_place(dx, place, j, left, vector):
+    """Add the vector to dx[place + j], nothing if place is negative."""
+    inside = left if place >= 0 else 0
+    store_first(dx, place + j, load_first(dx, place + j, inside) + vector, inside)
+
+
+@inline
 def transform_output_gradient(dy, places, at, j, left, z, to, plane):
     """Z = A dy A^T for a vector of filters of the 2x2 tile whose positions are at dy[places[at ... at + 3]]."""
     a0, a1, a2, a3 = output_gradient_line(load_place(dy, places[at], j, left), load_place(dy, places[at + 2], j, left))
@@ -166,3 +179,32 @@ def transform_filter_gradient(du, at, plane, dw, to, tap, left):
     store_taps(dw, to, tap, left, filter_gradient_line(a0, b0, c0, d0))
     store_taps(dw, to + 3 * tap, tap, left, filter_gradient_line(a1, b1, c1, d1))
     store_taps(dw, to + 6 * tap, tap, left, filter_gradient_line(a2, b2, c2, d2))
+
+
+@inline
+def image_gradient_column(m, at, plane):
+    """B of one column of a tile of products."""
+    return image_gradient_line(load(m, at), load(m, at + 4 * plane), load(m, at + 8 * plane), load(m, at + 12 * plane))
+
+
+@inline
+def add_line(dx, places, at, j, left, line):
+    """Add four vectors to dx at the places of a line of a tile."""
+    a, b, c, d = line
+    add_place(dx, places[at], j, left, a)
+    add_place(dx, places[at + 1], j, left, b)
+    add_place(dx, places[at + 2], j, left, c)
+    add_place(dx, places[at + 3], j, left, d)
+
+
+@inline
+def transform_image_gradient(m, at, plane, dx, places, tile, j, left):
+    """dx += B M B^T for a vector of channels of the 4x4 tile whose positions are at dx[places[tile ... tile + 15]]."""
+    a0, a1, a2, a3 = image_gradient_column(m, at, plane)
+    b0, b1, b2, b3 = image_gradient_column(m, at + plane, plane)
+    c0, c1, c2, c3 = image_gradient_column(m, at + 2 * plane, plane)
+    d0, d1, d2, d3 = image_gradient_column(m, at + 3 * plane, plane)
+    add_line(dx, places, tile, j, left, image_gradient_line(a0, b0, c0, d0))
+    add_line(dx, places, tile + 4, j, left, image_gradient_line(a1, b1, c1, d1))
+    add_line(dx, places, tile + 8, j, left, image_gradient_line(a2, b2, c2, d2))
+    add_line(dx, places, tile + 12, j, left, image_gradient_line(a3, b3, c3, d3))

@@ -10,16 +10,19 @@ from scratchnet.compiled.jit import readable
 from scratchnet.compiled.memory import aligned_zeros
 from scratchnet.compiled.simd import LANES
 from scratchnet.compiled.winograd import (
+    exchange,
+    transform_filters,
+    winograd,
+    winograd_gradients,
+    winograd_pool,
+)
+from scratchnet.compiled.winograd_tiles import (
     TILES,
     filter_scratch,
+    input_places,
     output_places,
     padded_size,
-    transform_filters,
-    turn_filters,
-    winograd,
-    winograd_pool,
     winograd_scratch,
-    winograd_weight_gradient,
 )
 from tests.compiled.test_convolution import Problem, assert_close
 
@@ -55,31 +58,31 @@ def pooled(p, relu, run=winograd_pool):
     return y, winner
 
 
-def weight_gradient(p, run=winograd_weight_gradient):
+def gradients(p, run=winograd_gradients, border=0):
+    """dW, db and dx; the outermost `border` rows and columns of the images count as padding, whose dx is not wanted."""
     x = padded(p.x, 0, 0, padded_size(p.out_h), padded_size(p.out_w))
     starts = patch_starts(*x.shape, (p.out_h + 1) // 2, (p.out_w + 1) // 2, 2, 2)
     dw, db = np.full(p.w.shape, np.nan, np.float32), np.full(p.f, np.nan, np.float32)
+    exchanged, u = np.empty((3, 3, p.f, p.c), np.float32), filter_scratch(p.f, p.c)
+    exchange(p.w, exchanged)
+    transform_filters(exchanged, u)
+    n, h, w, c = p.x.shape
+    dx = np.full((n, h - 2 * border, w - 2 * border, c), np.nan, np.float32)
+    dx_places = input_places(*dx.shape, border, border, p.out_h, p.out_w)
     scratch = *winograd_scratch(p.c, p.f), filter_scratch(p.c, p.f)
-    run(x, starts, p.dy, output_places(*p.dy.shape), dw, db, *scratch, x.shape[2] * p.c)
-    return dw, db
-
-
-def input_gradient(p):
-    """dx is the convolution of dy, with two rows and columns of zeros around it, and the turned filters."""
-    turned = np.empty((3, 3, p.f, p.c), np.float32)
-    turn_filters(p.w, turned)
-    h, w = p.x.shape[1:3]
-    dy = padded(p.dy, 2, 2, padded_size(h), padded_size(w))
-    return convolved(dy, turned, np.zeros(p.c, np.float32), h, w)
+    run(x, starts, p.dy, output_places(*p.dy.shape), u, dw, db, dx, dx_places, *scratch, x.shape[2] * p.c)
+    return dw, db, dx
 
 
 def assert_everything_is_right(p, relu):
     exact = p.exact()
     assert_close(convolved(p.x, p.w, p.b, p.out_h, p.out_w, relu), np.maximum(exact, 0) if relu else exact, TOLERANCE)
-    dw, db = weight_gradient(p)
-    assert_close(dw, p.exact_weight_gradient().reshape(dw.shape), TOLERANCE)
-    assert_close(db, p.dy.sum(axis=(0, 1, 2), dtype=np.float64))
-    assert_close(input_gradient(p), p.exact_input_gradient(), TOLERANCE)
+    for border in (0, 1):
+        dw, db, dx = gradients(p, border=border)
+        assert_close(dw, p.exact_weight_gradient().reshape(dw.shape), TOLERANCE)
+        assert_close(db, p.dy.sum(axis=(0, 1, 2), dtype=np.float64))
+        inner = slice(border, -border or None)
+        assert_close(dx, p.exact_input_gradient()[:, inner, inner], TOLERANCE)
 
 
 @st.composite
@@ -136,7 +139,7 @@ def test_readable_winograd_is_winograd():
     y, winner = pooled(p, True, readable(winograd_pool))
     assert_close(y, pooled(p, True)[0], 1e-6)
     assert np.array_equal(winner, pooled(p, True)[1])
-    for got, want in zip(weight_gradient(p, readable(winograd_weight_gradient)), weight_gradient(p), strict=True):
+    for got, want in zip(gradients(p, readable(winograd_gradients)), gradients(p), strict=True):
         assert_close(got, want, 1e-6)
 
 

@@ -9,12 +9,7 @@ from scratchnet.compiled.convolution import patch_starts
 from scratchnet.compiled.jit import readable
 from scratchnet.compiled.simd import LANES
 from scratchnet.compiled.winograd import (
-    TILES,
-    filter_scratch,
-    output_places,
-    padded_size,
-    turn_filters,
-    winograd_scratch,
+    exchange,
 )
 from scratchnet.compiled.winograd4 import (
     PLANES,
@@ -22,7 +17,15 @@ from scratchnet.compiled.winograd4 import (
     saves_products,
     transform_filters4,
     winograd4,
-    winograd4_weight_gradient,
+    winograd4_gradients,
+)
+from scratchnet.compiled.winograd_tiles import (
+    TILES,
+    filter_scratch,
+    input_places,
+    output_places,
+    padded_size,
+    winograd_scratch,
 )
 from tests.compiled.test_convolution import Problem, assert_close
 from tests.compiled.test_winograd import padded
@@ -53,30 +56,30 @@ def convolved(x, w, b, out_h, out_w, relu=False, run=winograd4, transform=transf
     return y
 
 
-def weight_gradient(p, run=winograd4_weight_gradient):
+def gradients(p, run=winograd4_gradients, border=0):
+    """dW, db and dx; the outermost `border` rows and columns of the images count as padding, whose dx is not wanted."""
     x, starts = cut_into_tiles(p.x, p.out_h, p.out_w)
     dw, db = np.full(p.w.shape, np.nan, np.float32), np.full(p.f, np.nan, np.float32)
+    exchanged = np.empty((3, 3, p.f, p.c), np.float32)
+    exchange(p.w, exchanged)
+    n, h, w, c = p.x.shape
+    dx = np.full((n, h - 2 * border, w - 2 * border, c), np.nan, np.float32)
+    dx_places = input_places(*dx.shape, border, border, p.out_h, p.out_w, SIDE)
     scratch = *winograd_scratch(p.c, p.f, PLANES), filter_scratch(p.c, p.f, PLANES)
-    run(x, starts, p.dy, output_places(*p.dy.shape, SIDE), dw, db, *scratch, x.shape[2] * p.c)
-    return dw, db
-
-
-def input_gradient(p):
-    """dx is the convolution of dy, with two rows and columns of zeros around it, and the turned filters."""
-    turned = np.empty((3, 3, p.f, p.c), np.float32)
-    turn_filters(p.w, turned)
-    h, w = p.x.shape[1:3]
-    dy = padded(p.dy, 2, 2, padded_size(h, SIDE), padded_size(w, SIDE))
-    return convolved(dy, turned, np.zeros(p.c, np.float32), h, w)
+    places, u = output_places(*p.dy.shape, SIDE), transformed(exchanged)
+    run(x, starts, p.dy, places, u, dw, db, dx, dx_places, *scratch, x.shape[2] * p.c)
+    return dw, db, dx
 
 
 def assert_everything_is_right(p, relu):
     exact = p.exact()
     assert_close(convolved(p.x, p.w, p.b, p.out_h, p.out_w, relu), np.maximum(exact, 0) if relu else exact, TOLERANCE)
-    dw, db = weight_gradient(p)
-    assert_close(dw, p.exact_weight_gradient().reshape(dw.shape), TOLERANCE)
-    assert_close(db, p.dy.sum(axis=(0, 1, 2), dtype=np.float64))
-    assert_close(input_gradient(p), p.exact_input_gradient(), TOLERANCE)
+    for border in (0, 1):
+        dw, db, dx = gradients(p, border=border)
+        assert_close(dw, p.exact_weight_gradient().reshape(dw.shape), TOLERANCE)
+        assert_close(db, p.dy.sum(axis=(0, 1, 2), dtype=np.float64))
+        inner = slice(border, -border or None)
+        assert_close(dx, p.exact_input_gradient()[:, inner, inner], TOLERANCE)
 
 
 @st.composite
@@ -113,7 +116,7 @@ def test_readable_large_tiles_are_large_tiles():
     arguments = p.x, p.w, p.b, p.out_h, p.out_w, True
     plain = convolved(*arguments, run=readable(winograd4), transform=readable(transform_filters4))
     assert_close(plain, convolved(*arguments), 1e-6)
-    for got, want in zip(weight_gradient(p, readable(winograd4_weight_gradient)), weight_gradient(p), strict=True):
+    for got, want in zip(gradients(p, readable(winograd4_gradients)), gradients(p), strict=True):
         assert_close(got, want, 1e-6)
 
 
