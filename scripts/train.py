@@ -80,13 +80,14 @@ def train(args, out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     settings = vars(args) | {"dataset": dataset, "epochs": epochs, "batch_size": batch_size}
     settings |= {"optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr, "arguments": vars(args)}
-    report.write_json(out / "config.json", settings)
     if not args.quiet:
         model.summary()
         counts = f"{len(train):,} images to train on, {len(val):,} to choose by, {len(test[0]):,} to test"
         print(f"{dataset}: {counts}")
 
     callbacks = [
+        # Not before: a resume that is refused leaves everything as it was.
+        sn.LambdaCallback(on_train_begin=lambda run: report.write_json(out / "config.json", settings)),
         *recipe.callbacks,
         sn.ModelCheckpoint(out / "model.safetensors"),
         sn.Checkpoint(out / "checkpoint.safetensors"),
