@@ -39,6 +39,7 @@ MAX_RANK, MAX_SIZE = 255, 2**31 - 1  # what one byte and what a signed 32-bit in
 
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_INFLATION = 1032  # deflate at its best says 258 bytes with 2 bits: 258 · 8 / 2
+HARMLESS, PLAUSIBLE = 2**26, 200  # unpacked bytes that any machine has; more must be packed no tighter than 200 : 1
 PIECE = 2**16
 AGAIN = "Delete the file and fetch or copy it again."
 
@@ -164,6 +165,9 @@ class _Packed:
         if total > MAX_INFLATION * self.size:
             found = f"{self.size} packed bytes, which cannot hold as many"
             raise _error(name, f"{total} unpacked bytes, as its header says", found, AGAIN)
+        if total > max(HARMLESS, PLAUSIBLE * self.size):  # MNIST is packed 5 : 1
+            found = f"{self.size} packed bytes, which is less than pictures or labels need"
+            raise _error(name, f"{total} unpacked bytes, as its header says", found, "If it is right, unpack it first.")
 
     def check_end(self, name: object) -> None:
         """After the entries: no further byte, the right checksum, and nothing behind it."""

@@ -3,9 +3,7 @@
 import gzip
 import hashlib
 import os
-import random
 import struct
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -122,37 +120,6 @@ def test_the_first_test_labels_of_mnist_are_known():
 # What a bad file is told
 
 
-def test_a_file_cut_off_anywhere_is_refused(refused):
-    content = header(0x0B, 5, 3) + bytes(random.Random(0).randbytes(30))
-    for whole in (content, gzip.compress(content)):
-        for length in range(len(whole)):
-            assert "expected" in refused(whole[:length])
-
-
-@pytest.mark.parametrize("tail", [b"\0", b"x", gzip.compress(b""), gzip.compress(header(8, 1) + b"x")])
-def test_anything_after_the_data_is_refused(tail, refused):
-    content = header(8, 3) + b"abc"
-    refused(content + tail)
-    refused(gzip.compress(content) + tail)
-    refused(gzip.compress(content + tail))
-
-
-def test_no_flipped_bit_of_a_packed_file_changes_what_is_read(tmp_path):
-    content = gzip.compress(header(8, 40) + random.Random(0).randbytes(40))
-    meaningless = 0  # gzip's header has a time of writing, and deflate ends with up to 7 bits of padding
-    for bit in range(8 * len(content)):
-        flipped = bytearray(content)
-        flipped[bit // 8] ^= 1 << bit % 8
-        (tmp_path / "a").unlink(missing_ok=True)
-        (tmp_path / "a").write_bytes(flipped)
-        try:
-            assert read_idx(tmp_path / "a").tobytes() == gzip.decompress(content)[8:]
-            meaningless += bit >= 80
-        except DataFileError:
-            pass
-    assert meaningless <= 7
-
-
 def test_messages_say_what_was_expected_and_what_was_found(refused):
     assert "4 bytes of magic number, found 0" in refused(b"")
     assert "perhaps a web page" in refused(b"<!DOCTYPE html><html>404</html>")
@@ -165,83 +132,7 @@ def test_messages_say_what_was_expected_and_what_was_found(refused):
     assert "at most 2 bytes" in refused(header(8, 3) + b"abc", max_bytes=2)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no FIFOs")
-def test_what_is_not_a_regular_file_is_refused_without_waiting(tmp_path):
-    loop, fifo = tmp_path / "loop", tmp_path / "fifo"
-    loop.symlink_to(loop)
-    os.mkfifo(fifo)
-    for path in (tmp_path, loop, fifo, fifo / "inside", "/dev/zero", "nul\0character"):
-        with pytest.raises(DataFileError, match="expected a re"):
-            read_idx(path)
-
-
 def test_a_missing_file_is_both_kinds_of_error(tmp_path):
     for kind in (MissingDataError, DataFileError, FileNotFoundError):
         with pytest.raises(kind, match=r"nothing.*there is no such file"):
             read_idx(tmp_path / "nothing")
-
-
-# What a malicious file costs
-
-
-def peak_memory(function, *args):
-    """The peak of the memory allocated during function(*args), in bytes above the start."""
-    tracemalloc.start()
-    try:
-        function(*args)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
-NOISE = random.Random(0).randbytes(90_000)  # which gzip cannot pack
-BOMBS = {
-    "more data": header(8, 10) + bytes(100_000_000),
-    "which cannot hold as many": header(8, 2**29),
-    "and the end of the file": header(8, 90_000_000) + bytes(1_000_000) + NOISE,
-    "at most": header(8, 40_000, 40_000) + bytes(100_000_000),
-}
-
-
-@pytest.mark.parametrize("reason", BOMBS)
-def test_a_bomb_is_refused_before_it_goes_off(reason, tmp_path):
-    (tmp_path / "bomb").write_bytes(gzip.compress(BOMBS[reason]))
-
-    def read():
-        with pytest.raises(DataFileError, match=reason):
-            read_idx(tmp_path / "bomb")
-
-    assert peak_memory(read) < 4_000_000
-
-
-def test_ten_thousand_wild_headers_cost_little_and_raise_one_error(tmp_path):
-    rng = random.Random(0)
-    sizes = [0, 1, 2, 3, 255, 2**15, 2**16, 2**20, 2**30, 2**31 - 1, 2**31, 2**32 - 1]
-    outcomes = {"array": 0, "refused": 0}
-
-    def one_file():
-        code = rng.choice([*FORMATS, *FORMATS, rng.randrange(256)])
-        rank = rng.choice([0, 1, 1, 2, 3, 4, 8, 70])
-        dims = [rng.choice(sizes[: rng.randrange(1, 13)]) for _ in range(rank)]
-        head = bytearray(header(code, *dims))
-        if rng.random() < 0.2:
-            head[rng.randrange(len(head))] = rng.randrange(256)
-        content = bytes(head[: rng.randrange(len(head) + 1)] if rng.random() < 0.1 else head)
-        content += bytes(rng.choice([0, 1, 2, 6, 24, 48, 1000]))
-        (tmp_path / "a").unlink(missing_ok=True)  # to write a new file is much faster than to change one
-        (tmp_path / "a").write_bytes(gzip.compress(content, 1) if rng.random() < 0.5 else content)
-        try:
-            array = read_idx(tmp_path / "a")
-        except DataFileError:
-            outcomes["refused"] += 1
-        else:
-            outcomes["array"] += 1
-            big_endian = array.astype(array.dtype.newbyteorder(">"))
-            assert content == header(code, *array.shape) + big_endian.tobytes()
-
-    def all_files():
-        for _ in range(10_000):
-            one_file()
-
-    assert peak_memory(all_files) < 64 * 2**20
-    assert outcomes["array"] > 100 and outcomes["refused"] > 5000
