@@ -115,18 +115,19 @@ def trust(model, metrics: dict[str, Any]) -> str:
     n, env, sha = metrics["images"], metrics["environment"], metrics["sha256"]
     kind = "synthetic digits, drawn from fonts: not MNIST" if metrics["dataset"] == "synthetic" else metrics["dataset"]
     numba = f", Numba {env['numba']}" if env["numba"] else ""
+    judge = "training" if metrics["val_accuracy"] is None else "validation"
     return facts(
         [
             ("data set", kind),
             ("images", f"{'×'.join(map(str, model.input_shape))}, {len(metrics['test']['classes'])} classes"),
             ("split", ", ".join(f"{count:,} {part}" for part, count in n.items())),
             ("test set", "took no part in training or in any choice; measured once, at the end"),
-            ("model kept", f"the one after epoch {metrics['best_epoch']}, chosen by the validation accuracy"),
+            ("model kept", f"the one after epoch {metrics['best_epoch']}, chosen by the {judge} accuracy"),
             ("seed", str(metrics["seed"])),
             ("engine", f"{metrics['engine']}, {metrics['threads']} thread{'s' * (metrics['threads'] != 1)}"),
             ("versions", f"scratchnet {env['scratchnet']}, Python {env['python']}, NumPy {env['numpy']}{numba}"),
             ("machine", f"{env['processor']}, {env['system']}"),
-            *((f"SHA-256, {what}", value) for what, value in sha.items()),
+            *((f"SHA-256, {what}", value) for what, value in sha.items()),  # of arrays: files may be packed or not
         ]
     )
 

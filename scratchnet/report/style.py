@@ -7,12 +7,12 @@ illegible but scrolls sideways in its frame.
 STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --soft: #59636e; --line: #d8dee4; --ground: #fff; --card: #f6f8fa;
   --good: #00684c; --warning: #a33f00; }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root { --text: #e6edf3; --soft: #9aa5b1; --line: #343b44; --ground: #0f1318; --card: #181e25;
     --good: #3fcf9f; --warning: #ff9a5c; }
 }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--text); font: 16px/1.55 system-ui, sans-serif; }
+body { margin: 0; background: var(--ground); color: var(--text); font: 1rem/1.55 system-ui, sans-serif; }
 main, footer { max-width: 54rem; margin: 0 auto; padding: 1.2rem; }
 h1 { font-size: 1.3rem; font-weight: 600; margin: .6rem 0 0; color: var(--soft); overflow-wrap: anywhere; }
 h2 { font-size: 1.45rem; margin: 3rem 0 1rem; padding-top: 1rem; border-top: 1px solid var(--line); }
@@ -51,5 +51,12 @@ footer { color: var(--soft); font-size: .85rem; }
   .facts div { grid-template-columns: 1fr; gap: 0; }
   .picture img { max-width: none; width: 40rem; }
 }
-@media print { body { font-size: 11px; } h2 { break-after: avoid; } .picture, .numbers div { border-color: #ccc; } }
+@media print {
+  :root { font-size: 11px; }
+  h2, h3 { break-after: avoid; }
+  tr { break-inside: avoid; }
+  h2 { margin-top: 1.5rem; }
+  details { display: none; }
+  .picture img { max-height: 15cm; }
+}
 """
