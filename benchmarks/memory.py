@@ -6,7 +6,7 @@ grown by between step 200 and the last one, which should be nothing.
 
     python benchmarks/memory.py --threads 2
 """
-from command import lineup, load_data, parse, row, save
+from command import environment, lineup, load_data, parse, row, save
 from driver import Lineup
 from nets import NETS
 from parity import check
@@ -40,7 +40,7 @@ def main() -> None:
         check(workers, args, data, net, args.batch)
         versions = workers.versions()
     for name in args.peers:
-        with Lineup([name], args.threads, data, args.pythons) as worker:
+        with Lineup([name], args.threads, data, args.pythons, environment(args)) as worker:
             for case, value in watch(worker, net, args.batch, args.steps).items():
                 rows.append(row(case, name, [{"mebibytes": value}], key="mebibytes"))
                 print("{variant}: {case} {median:.0f} MiB".format(**rows[-1]), flush=True)

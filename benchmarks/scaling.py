@@ -16,9 +16,13 @@ MICRO = 1e-6
 
 
 def measure(workers, args, net, batch: int, axis: str, x: float) -> list[dict]:
-    """A row for every worker: microseconds per image on this network at this batch size."""
+    """A row for every worker: microseconds per image on this network at this batch size.
+
+    Wide networks are given fewer images: twice the width is four times the work.
+    """
     workers.start(net, batch)
-    steps = min(1000, max(3, args.images // batch))
+    images = args.images / x**2 if axis == "width" and x > 1 else args.images
+    steps = min(1000, max(3, int(images / batch)))
     workers.all("train", steps=min(steps, 10))
     rows = [row(f"{axis} {x:g}", name, answers, per=steps * batch * MICRO, axis=axis, x=x)
             for name, answers in workers.in_turn(args.rounds, "train", steps=steps, warm=steps // 2).items()]

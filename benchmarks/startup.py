@@ -30,7 +30,7 @@ def import_seconds(name: str, args) -> dict[str, float]:
     python = args.pythons.get(variant.module, sys.executable)
     start = time.perf_counter()
     subprocess.run([python, "-c", f"import {variant.imports}"], check=True,
-                   stderr=subprocess.DEVNULL, env=variant.environment(args.threads))
+                   stderr=subprocess.DEVNULL, env=variant.environment(args.threads, environment(args)))
     return {"imported and gone": time.perf_counter() - start}
 
 
