@@ -11,8 +11,11 @@ in this program handles (SIGTERM, usually) keeps its meaning, which is death at 
 
 from __future__ import annotations
 
+import queue
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -52,6 +55,30 @@ class HeldSignals:
         """To be called where it is safe to stop."""
         if self.waiting is not None:
             raise Interrupted
+
+    def aside(self, function: Callable[[], Any]) -> Any:
+        """function() in a thread of its own: a signal ends the waiting for it, not the function.
+
+        For a compiler, which is long at work and must not be interrupted: an exception that has to pass through
+        its callbacks is lost there, and nobody learns of the Ctrl-C.
+        """
+        outcome: queue.SimpleQueue = queue.SimpleQueue()
+
+        def call():
+            try:
+                outcome.put((function(), None))
+            except BaseException as error:  # the caller's thread raises it
+                outcome.put((None, error))
+
+        threading.Thread(target=call, name="aside", daemon=True).start()
+        while True:
+            self.check()
+            with suppress(queue.Empty):
+                result, error = outcome.get(timeout=0.1)
+                break
+        if error is not None:
+            raise error
+        return result
 
     def put_back(self) -> None:
         """The handlers as they were."""

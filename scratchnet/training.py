@@ -115,7 +115,7 @@ def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, val
     saved = None if resume is None else checkpoint.load(resume, run)
     if saved is not None:
         saved.restore(run)
-    run.history.compile_seconds += model.plan.rehearse(lambda: rehearsal(run), verbose)
+    run.history.compile_seconds += compile_kernels(run, verbose)
     listeners.tell("on_train_begin")
     with HeldSignals() as signals:
         try:
@@ -179,6 +179,16 @@ def evaluate_both(run: Run, signals: HeldSignals) -> dict[str, float]:
         validation = evaluate(run.model, *run.validation_data, loss=run.loss, check=signals.check)
         logs |= {f"val_{name}": value for name, value in validation.items()}
     return logs
+
+
+def compile_kernels(run: Run, verbose: bool) -> float:
+    """Compile what is not compiled yet; the seconds that took. Ctrl-C goes to the caller at once."""
+    with HeldSignals() as signals:
+        try:
+            return signals.aside(lambda: run.model.plan.rehearse(lambda: rehearsal(run), verbose))
+        except Interrupted:
+            run.stop = True
+    return 0.0
 
 
 def rehearsal(run: Run) -> None:

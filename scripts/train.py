@@ -43,11 +43,12 @@ def main(argv=None) -> int:
     if args.list_presets:
         return list_presets()
     out = Path(args.resume or args.out or f"runs/{time.strftime('%Y-%m-%d_%H%M%S')}-{args.preset}")
+    begun = time.time()
     former = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return train(args, out)
     except (KeyboardInterrupt, SystemExit) as stop:
-        say_how_to_go_on(out)
+        say_how_to_go_on(out, since=0.0 if args.resume else begun)
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
     finally:
         signal.signal(signal.SIGTERM, former)
@@ -123,10 +124,13 @@ PRESETS = {"default": default, **zoo.PRESETS}
 RESUMED = ("preset", "data_dir", "dataset", "epochs", "batch_size", "lr", "optimizer", "seed", "engine", "limit")
 
 
-def say_how_to_go_on(out: Path) -> None:
-    """After a signal: what is saved, and the command that goes on from there."""
+def say_how_to_go_on(out: Path, since: float) -> None:
+    """After a signal: what is saved (not by a former run, `since` a time), and the command that goes on from there."""
     try:
-        saved = newest(out / "checkpoint.safetensors").data
+        path = out / "checkpoint.safetensors"
+        if path.stat().st_mtime < since:
+            raise FileNotFoundError
+        saved = newest(path).data
     except (OSError, ValueError):
         print("\nstopped before there was anything to save", file=sys.stderr)
         return

@@ -69,6 +69,32 @@ def test_M7_ctrl_c_at_any_other_moment(tmp_path, moment, monkeypatch):
     assert train(tmp_path, resume=tmp_path if begun else None) == whole
 
 
+def test_M7_ctrl_c_while_kernels_are_compiled_does_not_wait_for_the_compiler(stripes, monkeypatch):
+    """An exception raised in the compiler's own callbacks would be lost there, and the training would go on."""
+    model = sn.Sequential([sn.Flatten(), sn.Dense(4)], (10, 10, 1), engine="numpy")
+    compiled, seen = threading.Event(), []
+
+    def rehearse(step, verbose):
+        seen.append(threading.current_thread())
+        os.kill(os.getpid(), signal.SIGINT)
+        compiled.wait(30)
+        return 0.0
+
+    monkeypatch.setattr(model.plan, "rehearse", rehearse)
+    look_on = sn.LambdaCallback(on_train_begin=seen.append)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*stripes, callbacks=[look_on], verbose=False)
+    assert not compiled.is_set() and len(seen) == 1 and seen[0] is not threading.main_thread()
+    compiled.set()
+
+
+def test_what_goes_wrong_while_kernels_are_compiled_is_the_callers_error(stripes, monkeypatch):
+    model = sn.Sequential([sn.Flatten(), sn.Dense(4)], (10, 10, 1), engine="numpy")
+    monkeypatch.setattr(model.plan, "rehearse", lambda step, verbose: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model.fit(*stripes, verbose=False)
+
+
 def test_M7_a_handler_that_does_not_raise_gets_its_signal_and_the_history_so_far_is_returned(stripes, monkeypatch):
     got = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: got.append(number))
