@@ -103,6 +103,13 @@ MUTANTS = [
         "tests/test_resuming.py::test_M5_resumed_at_any_batch_a_training_ends_with_the_same_bits",
     ),
     Mutant(
+        "the former generation of a checkpoint is not kept",
+        "checkpoint/generations.py",
+        "good = self.mine or is_whole(self.path)",
+        "good = False",
+        "tests/test_checkpoint_faults.py::test_M9_of_a_damaged_newest_generation_the_one_before_is_taken_and_that_is_said",
+    ),
+    Mutant(
         "of equal maxima the last gets the gradient",
         "layers/pool.py",
         "winner = values.argmax(axis=3, keepdims=True)  # (n, out_h, out_w, 1, c)",
