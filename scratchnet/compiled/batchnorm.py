@@ -81,11 +81,12 @@ class BatchNormTwin(Twin):
     def allocate(self, n):
         winner = np.empty((n, *self.y_shape), np.uint8)
         scratch = aligned_empty(2 * -(-self.c // LANES) * LANES)
-        return self.windows(n), aligned_empty((n, *self.y_shape)), winner, aligned_empty((n, *self.shape)), scratch
+        y, won = aligned_empty((n, *self.y_shape)), aligned_empty((n, *self.y_shape))
+        return self.windows(n), y, winner, won, aligned_empty((n, *self.shape)), scratch
 
     def forward(self, x, ctx):
         x, norm = contiguous(x), self.norm
-        windows, y, winner, _, block = ctx.arrays(self, len(x))
+        windows, y, winner, won, _, block = ctx.arrays(self, len(x))
         if ctx.training:
             sums = np.empty((2, self.c))
             sums_about_first(x.reshape(-1, self.c), sums, block)
@@ -97,21 +98,21 @@ class BatchNormTwin(Twin):
             mean, var, m = norm.running_mean, norm.running_var, None
         mean, scale = mean.astype(np.float32), (1 / np.sqrt(var + norm.epsilon)).astype(np.float32)
         starts, cells, _ = windows
-        normalise_pool(x, starts, cells, mean, norm.gamma * scale, norm.beta, self.relu, winner, y)
-        return y, (x, windows, winner, mean, scale, m, ctx)
+        normalise_pool(x, starts, cells, mean, norm.gamma * scale, norm.beta, self.relu, winner, won, y)
+        return y, (x, windows, winner, won, mean, scale, m, ctx)
 
     def backward(self, dy, cache):
         x, ctx = cache[0], cache[-1]
-        dx = ctx.arrays(self, len(x))[3]
+        dx = ctx.arrays(self, len(x))[4]
         return dx, self.backward_into(dy, cache, dx, False)
 
     def backward_into(self, dy, cache, dx, gated: bool):
         """Write dx, which may be x itself; if gated, only where x > 0, as ReLU would pass it on."""
-        x, (starts, cells, rest), winner, mean, scale, m, ctx = cache
+        x, (starts, cells, rest), winner, won, mean, scale, m, ctx = cache
         dy, norm, grads = contiguous(dy), self.norm, ctx.gradients(self)
-        block = ctx.arrays(self, len(x))[4]
+        block = ctx.arrays(self, len(x))[5]
         sums = np.empty((2, self.c))
-        winners_sums(dy, winner, x, starts, cells, mean, scale, sums, block)
+        winners_sums(dy, winner, won, scale, sums, block)
         grads["beta"][:], grads["gamma"][:] = sums
         means = np.zeros((2, self.c)) if m is None else ctx.sum(sums) / m
         a = norm.gamma * scale
@@ -171,8 +172,8 @@ def sums_about_first(x, sums, block):
 
 
 @jit
-def normalise_pool(x, starts, cells, mean, a, beta, relu, winner, y):
-    """y = the largest (x - μ) a + β of each window, after ReLU; winner: which cell it was in, or DEAD.
+def normalise_pool(x, starts, cells, mean, a, beta, relu, winner, won, y):
+    """y = the largest (x - μ) a + β of each window, after ReLU; winner: which cell it was in, or DEAD; won: its x - μ.
 
     The candidates of LANES channels are compared in registers; nothing of the normalised image is written but
     the winners.
@@ -184,13 +185,17 @@ def normalise_pool(x, starts, cells, mean, a, beta, relu, winner, y):
         for c in range(0, channels, LANES):
             left = channels - c
             m, a_c, b_c = load_channels(mean, c, left), load_channels(a, c, left), load_channels(beta, c, left)
-            best = fma(load_channels(x, start + c, left) - m, a_c, b_c)
+            first = load_channels(x, start + c, left) - m
+            best = fma(first, a_c, b_c)
             which, total = broadcast(0), best
             for k in range(1, cells.size):
-                rival = fma(load_channels(x, start + cells[k] + c, left) - m, a_c, b_c)
+                other = load_channels(x, start + cells[k] + c, left) - m
+                rival = fma(other, a_c, b_c)
                 which = select(rival > best, broadcast(k), which)
+                first = select(rival > best, other, first)
                 best = select(rival > best, rival, best)
                 total = total + rival
+            store_channels(won, window * channels + c, first, left)
             best = select(total == total, best, total)  # NaN if one of them is, which no comparison would notice
             which = select(best > floor, which, broadcast(DEAD))
             store_channels(winner, window * channels + c, narrow(which), left)
@@ -198,23 +203,19 @@ def normalise_pool(x, starts, cells, mean, a, beta, relu, winner, y):
 
 
 @jit
-def winners_sums(dy, winner, x, starts, cells, mean, scale, sums, block):
-    """sums[0] = Σ dz, sums[1] = Σ dz x̂, per channel; dz is dy at the winners and 0 elsewhere."""
-    channels, windows = mean.size, starts.size
+def winners_sums(dy, winner, won, scale, sums, block):
+    """sums[0] = Σ dz, sums[1] = Σ dz x̂, per channel; dz is dy at the winners and 0 elsewhere; won is x - μ there."""
+    channels = scale.size
+    windows = winner.size // channels
     sums[:] = 0
     for first in range(0, windows, BLOCK):
         block[:] = 0
         for window in range(first, min(first + BLOCK, windows)):
-            start = starts[window]
             for c in range(0, channels, LANES):
-                left = channels - c
-                which = widen(load_channels(winner, window * channels + c, left))
-                g = load_channels(dy, window * channels + c, left)
-                won = load_channels(x, start + c, left)
-                for k in range(1, cells.size):
-                    won = select(which == broadcast(k), load_channels(x, start + cells[k] + c, left), won)
-                g = select(which == broadcast(DEAD), broadcast(np.float32(0)), g)
-                distance = (won - load_channels(mean, c, left)) * load_channels(scale, c, left)
+                at, left = window * channels + c, channels - c
+                which = widen(load_channels(winner, at, left))
+                g = select(which == broadcast(DEAD), broadcast(np.float32(0)), load_channels(dy, at, left))
+                distance = load_channels(won, at, left) * load_channels(scale, c, left)
                 store(block, 2 * c, load(block, 2 * c) + g)
                 store(block, 2 * c + LANES, fma(g, distance, load(block, 2 * c + LANES)))
         for c in range(channels):
