@@ -21,7 +21,8 @@ from stopwatch import median_seconds
 
 from scratchnet.compiled import convolution, winograd, winograd4
 from scratchnet.compiled.matmul import pack_panels, padded_width
-from scratchnet.compiled.memory import aligned_empty
+from scratchnet.compiled.memory import aligned_empty, aligned_zeros
+from scratchnet.compiled.winograd_tiles import filter_scratch, output_places, padded_size, winograd_scratch
 from scratchnet.layers import Context, Conv2D
 from scratchnet.layers.windows import im2col, place_windows
 
@@ -122,12 +123,10 @@ def winograd_4x4(x, W, y):
 def tables_for_winograd(x, W, y, side, planes):
     """Whole tiles, where they begin and where they end, and memory, for arrays of these shapes."""
     (n, _, _, c), (_, out_h, out_w, f) = x, y
-    h, w = (winograd.padded_size(size, side) for size in (out_h, out_w))
-    padded = aligned_empty((n, h, w, c))
-    padded.fill(0)
+    h, w = (padded_size(size, side) for size in (out_h, out_w))
     starts = convolution.patch_starts(n, h, w, c, -(-out_h // side), -(-out_w // side), side, side)
-    return (padded, starts, winograd.output_places(n, out_h, out_w, f, side), winograd.filter_scratch(c, f, planes),
-            *winograd.winograd_scratch(c, f, planes), np.zeros(f, np.float32))
+    places, u = output_places(n, out_h, out_w, f, side), filter_scratch(c, f, planes)
+    return aligned_zeros((n, h, w, c)), starts, places, u, *winograd_scratch(c, f, planes), np.zeros(f, np.float32)
 
 
 LADDER: dict[str, Callable] = {

@@ -138,17 +138,23 @@ def plot(record: dict, path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    axes = list(dict.fromkeys(row["axis"] for row in record["rows"] if "axis" in row))
-    figure, panels = plt.subplots(1, max(1, len(axes)), figsize=(9 if not axes else 4 * len(axes), 4.5), squeeze=False)
-    for panel, axis in zip(panels[0], axes or [None], strict=True):
-        (lines if axis else bars)(panel, best([row for row in record["rows"] if row.get("axis") == axis]))
-        panel.set_xlabel(axis or record["unit"])
+    def group(row: dict):
+        """What shares a panel: what was varied, or the number of images, for 10,000 and one have no common scale."""
+        return row.get("axis", row.get("images"))
+
+    groups = {key: best([row for row in record["rows"] if group(row) == key]) for key in map(group, record["rows"])}
+    varied = "axis" in record["rows"][0]
+    size = (4 * len(groups), 4.5) if varied else (4 + 5 * len(groups), 2.5 + 0.5 * max(map(len, groups.values())))
+    figure, panels = plt.subplots(1, len(groups), figsize=size, squeeze=False, layout="constrained")
+    for panel, (key, cases) in zip(panels[0], groups.items(), strict=True):
+        (lines if varied else bars)(panel, cases)
+        panel.set_xlabel(key if varied else record["unit"])
         panel.spines[["top", "right"]].set_visible(False)
-    if axes:
+    if varied:
         panels[0][0].set_ylabel(record["unit"])
-    panels[0][0].legend(frameon=False)
+    names = panels[0][0].get_legend_handles_labels()
+    figure.legend(*names, loc="outside lower center", ncols=len(names[0]), frameon=False)
     figure.suptitle(f"{record['question']}: {record['machine']['cpu']}, {record['machine']['threads']} threads")
-    figure.tight_layout()
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
@@ -165,9 +171,6 @@ def bars(panel, cases) -> None:
                    error_kw={"linewidth": 0.8})
     panel.set_yticks([k + 0.4 - height / 2 for k in range(len(cases))], list(cases))
     panel.invert_yaxis()
-    every = [row["median"] for found in cases.values() for row in found.values()]
-    if min(every) > 0 and max(every) > 100 * min(every):        # 10,000 images and one image, say
-        panel.set_xscale("log")
 
 
 def lines(panel, cases) -> None:

@@ -24,7 +24,7 @@ def main() -> None:
             for name, answers in workers.in_turn(args.rounds, "train", steps=steps, warm=steps // 2).items():
                 rows.append(row(title, name, answers, per=steps * batch / EPOCH, images=EPOCH))
                 print("{case}: {variant} {median:.2f} s".format(**rows[-1]), flush=True)
-        save("training", args, rows, workers.versions(), unit="s")
+        save("training", args, rows, workers.versions(), unit="s per epoch")
 
 
 if __name__ == "__main__":
