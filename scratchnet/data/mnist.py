@@ -103,7 +103,8 @@ def _check_like_mnist(x: np.ndarray, y: np.ndarray, folder: Path) -> None:
     if x.shape[1:] != (28, 28) or x.dtype != np.uint8 or y.dtype != np.uint8 or y.max() > 9:
         raise DataFileError(
             f"{folder}: expected uint8 images (n, 28, 28) and uint8 labels from 0 to 9, found {x.dtype} "
-            f"images {x.shape} and {y.dtype} labels up to {y.max()}. Read other data with load_idx_dataset."
+            f"images {x.shape} and {y.dtype} labels up to {y.max()}. Read other data with load_idx_dataset "
+            "(in scripts: --dataset auto)."
         )
 
 

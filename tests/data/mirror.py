@@ -150,7 +150,7 @@ class Mirror(BaseHTTPRequestHandler):
         self.answer(b"", 302, location="http://:80/")
 
     def silent(self, body):
-        time.sleep(3)
+        time.sleep(2)
 
     def drip(self, body):
         self.send_response(200)

@@ -229,3 +229,16 @@ def test_wrong_arguments_are_one_line(arguments, message, pictures, tmp_path, ca
         code = stop.code
     assert code == 2 and message in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("preset", "fits"), [("default", False), ("lenet5", False), ("mlp", True)])
+def test_a_preset_that_does_not_fit_small_images_is_one_line(preset, fits, pictures, tmp_path, capsys):
+    script("make_idx").main(["--images", str(pictures), "--out", str(tmp_path / "idx"), "--size", "8"])
+    capsys.readouterr()
+    small = ["--data-dir", str(tmp_path / "idx"), "--engine", "numpy", "--epochs", "1", "--quiet"]
+    code = script("train").main([*small, "--preset", preset, "--out", str(tmp_path / "run")])
+    said = capsys.readouterr().err
+    assert code == (0 if fits else 2)
+    if not fits:
+        assert said.startswith(f"error: the preset {preset} does not fit images of 8×8×1: layer ")
+        assert said.count("\n") == 1 and not (tmp_path / "run").exists()
