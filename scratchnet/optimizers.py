@@ -11,12 +11,18 @@ Adam moments) it keeps per parameter *name*, so that it can be saved and restore
 
 lr is a number, or a schedule: a function from the step number (0, 1, ...) to the learning rate. `lr_scale`
 is a factor in front of it, 1 at first, for those who watch the training and find the rate too large.
+
+Where the loss has a cliff, a single gradient can throw the parameters far away. With `clip_norm` = c a gradient
+keeps its direction and has at most the length c, taken over all parameters together (arXiv 1211.5063):
+
+    g = g · min(1, c / |g|)          |g|² = Σ g² over every number of every parameter
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from math import sqrt
 from typing import ClassVar
 
 import numpy as np
@@ -35,10 +41,12 @@ class Optimizer:
 
     slots: ClassVar[tuple[str, ...]] = ()  # names of the arrays remembered per parameter
 
-    def __init__(self, lr: float | Schedule):
+    def __init__(self, lr: float | Schedule, clip_norm: float | None = None):
         if not callable(lr) and not lr > 0:
             raise ValueError(f"lr must be a positive number or a schedule, got {lr!r}")
-        self.lr, self.lr_scale = lr, 1.0
+        if clip_norm is not None and not clip_norm > 0:
+            raise ValueError(f"clip_norm must be positive, or None for gradients of any length, got {clip_norm!r}")
+        self.lr, self.lr_scale, self.clip_norm = lr, 1.0, clip_norm
         self.steps = 0
         self.memory: dict[str, tuple[np.ndarray, ...]] = {}
 
@@ -50,6 +58,9 @@ class Optimizer:
     def step(self, params: dict[str, np.ndarray], grads: dict[str, np.ndarray]) -> None:
         """Change every parameter in place."""
         lr = self.learning_rate()
+        if self.clip_norm is not None:
+            factor = clip_factor(sum(squares(grads[name]) for name in params), self.clip_norm)
+            grads = {name: grads[name] * factor for name in params}
         self.steps += 1
         for name, p in params.items():
             self.update(name, p, grads[name], lr, *self.remembered(name, p))
@@ -80,8 +91,8 @@ class SGD(Optimizer):
 
     slots = ("v",)
 
-    def __init__(self, lr=0.01, momentum=0.0, nesterov=False):
-        super().__init__(lr)
+    def __init__(self, lr=0.01, momentum=0.0, nesterov=False, clip_norm=None):
+        super().__init__(lr, clip_norm)
         self.momentum = fraction("SGD momentum", momentum)
         self.nesterov = bool(nesterov)
 
@@ -95,8 +106,8 @@ class RMSprop(Optimizer):
 
     slots = ("s",)
 
-    def __init__(self, lr=1e-3, rho=0.9, eps=1e-7):
-        super().__init__(lr)
+    def __init__(self, lr=1e-3, rho=0.9, eps=1e-7, clip_norm=None):
+        super().__init__(lr, clip_norm)
         self.rho, self.eps = fraction("RMSprop rho", rho), float(eps)
 
     def update(self, name, p, g, lr, s):
@@ -113,8 +124,8 @@ class Adam(Optimizer):
 
     slots = ("m", "s")
 
-    def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8):
-        super().__init__(lr)
+    def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, clip_norm=None):
+        super().__init__(lr, clip_norm)
         self.beta1, self.beta2 = fraction("Adam beta1", beta1), fraction("Adam beta2", beta2)
         self.eps = float(eps)
 
@@ -133,8 +144,8 @@ class AdamW(Adam):
     Biases and BatchNorm's gamma and beta are left alone: they are not what makes a network over-fit.
     """
 
-    def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01):
-        super().__init__(lr, beta1, beta2, eps)
+    def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01, clip_norm=None):
+        super().__init__(lr, beta1, beta2, eps, clip_norm)
         if not weight_decay >= 0:
             raise ValueError(f"weight_decay must be 0 or more, got {weight_decay!r}")
         self.weight_decay = float(weight_decay)
@@ -147,6 +158,21 @@ class AdamW(Adam):
     def decays(self, name: str) -> bool:
         """Whether the parameter of this name ("3.dense.W") is one that decays."""
         return name.rpartition(".")[2] not in ("b", "gamma", "beta")
+
+
+def squares(g: np.ndarray) -> float:
+    """Σ g², in float64: of a million float32 numbers the sum would lose three digits."""
+    return float(np.square(g, dtype=np.float64).sum())
+
+
+def clip_factor(total: float, clip_norm: float) -> float:
+    """By what to multiply a gradient whose Σ g² is `total`: 1, or less if it is longer than `clip_norm`.
+
+    >>> clip_factor(3.0**2 + 4.0**2, clip_norm=1.0)
+    0.2
+    """
+    norm = sqrt(total)
+    return clip_norm / norm if norm > clip_norm else 1.0
 
 
 def fraction(name: str, value: float) -> float:

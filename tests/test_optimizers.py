@@ -76,6 +76,60 @@ def test_biases_and_batchnorms_parameters_do_not_decay(name):
     assert path(AdamW(0.1, weight_decay=0.5), [0.0, 0.0], name=name) == [1.0, 1.0]
 
 
+# clipping
+
+
+@every_optimizer
+def test_clipping_is_the_same_as_a_loss_divided_by_the_factor(name, rng):
+    g = {"W": rng.standard_normal((3, 4)), "b": 7 * rng.standard_normal(4)}
+    length = sqrt(sum((a**2).sum() for a in g.values()))
+    by_hand, clipped = ALL[name](), ALL[name]()
+    clipped.clip_norm = 0.25 * length
+    ours, theirs = ({key: np.ones_like(a) for key, a in g.items()} for _ in range(2))
+    for _ in range(3):
+        by_hand.step(theirs, {key: a / 4 for key, a in g.items()})
+        clipped.step(ours, g)
+    for key in g:
+        np.testing.assert_allclose(ours[key], theirs[key], rtol=1e-13)
+
+
+def test_a_clipped_gradient_keeps_its_direction_and_has_the_length_asked_for():
+    params = {"W": np.zeros(1), "b": np.zeros(1)}
+    SGD(1.0, clip_norm=1.0).step(params, {"W": np.array([-30.0]), "b": np.array([40.0])})
+    assert (params["W"][0], params["b"][0]) == pytest.approx((0.6, -0.8), rel=1e-15)
+
+
+def test_a_gradient_that_is_short_enough_is_left_alone_to_the_bit(rng):
+    gradients = rng.standard_normal(5)
+    assert path(Adam(0.1, clip_norm=abs(gradients).max()), gradients) == path(Adam(0.1), gradients)
+
+
+def test_a_million_small_numbers_do_not_lose_their_length():
+    n, params = 1_000_000, {"W": np.zeros(1_000_000, np.float32)}
+    SGD(1.0, clip_norm=1.0).step(params, {"W": np.full(n, 0.1, np.float32)})
+    np.testing.assert_allclose(params["W"], -1e-3, rtol=2e-7)  # each is 1/√n of the length
+
+
+def test_gradients_of_zero_can_be_clipped():
+    assert path(SGD(0.1, clip_norm=1.0), [0.0, 0.0]) == [1.0, 1.0]
+
+
+def test_pytorch_clips_the_same(rng):
+    torch = pytest.importorskip("torch")
+    params = {"W": rng.standard_normal((3, 4)), "b": rng.standard_normal(4)}
+    tensors = [torch.tensor(p.copy(), requires_grad=True) for p in params.values()]
+    optimizer, other = SGD(0.1, 0.9, clip_norm=2.0), torch.optim.SGD(tensors, lr=0.1, momentum=0.9)
+    for _ in range(20):
+        g = {name: rng.standard_normal(p.shape) for name, p in params.items()}
+        optimizer.step(params, g)
+        for tensor, array in zip(tensors, g.values(), strict=True):
+            tensor.grad = torch.tensor(array)
+        torch.nn.utils.clip_grad_norm_(tensors, 2.0)
+        other.step()
+    for p, tensor in zip(params.values(), tensors, strict=True):
+        np.testing.assert_allclose(p, tensor.detach().numpy(), rtol=1e-6)
+
+
 def test_adams_first_step_is_lr_whatever_the_gradients_size():
     for g in (1e-4, 1.0, 1e6):
         assert path(Adam(0.1), [g]) == pytest.approx([0.9], abs=1e-4)
@@ -157,6 +211,8 @@ def test_the_names_on_the_command_line_stand_for_the_classes():
     (lambda: RMSprop(rho=-0.1), r"RMSprop rho must be in \[0, 1\), got -0.1"),
     (lambda: Adam(beta1=1), r"Adam beta1 must be in \[0, 1\), got 1"),
     (lambda: Adam(beta2=2), r"Adam beta2 must be in \[0, 1\), got 2"),
+    (lambda: SGD(clip_norm=0), "clip_norm must be positive, or None for gradients of any length, got 0"),
+    (lambda: AdamW(clip_norm=float("nan")), "clip_norm must be positive, .* got nan"),
     (lambda: AdamW(weight_decay=-1), "weight_decay must be 0 or more, got -1"),
 ])  # fmt: skip
 def test_wrong_arguments_are_named(make, message):

@@ -5,7 +5,8 @@ the optimizer's formula is applied while they are still in the cache. Every numb
 position, so it does not matter who does which piece.
 
 The kernels are the `update` methods of `scratchnet.optimizers`, number by number and in place: NumPy needs
-ten passes with a temporary array each for Adam, this is one.
+ten passes with a temporary array each for Adam, this is one. Gradients that are to be clipped are gone through
+twice: how long they are together is known only when all of them have been added up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.compiled.jit import jit
-from scratchnet.optimizers import SGD, Adam, AdamW, RMSprop
+from scratchnet.optimizers import SGD, Adam, AdamW, RMSprop, clip_factor
 
 PIECE = 32768  # numbers: 128 KiB of parameters, and as much of each gradient and of each moment
 NOTHING = np.empty(0, np.float32)
@@ -32,19 +33,31 @@ def compiled_update(optimizer, params, grads, team) -> bool:
     room = PIECE
     for name, p in params.items():
         step = step_of(optimizer, name, lr)
-        arrays = [a.reshape(-1) for a in (p, *optimizer.remembered(name, p), *(g[name] for g in grads))]
+        arrays = [a.reshape(-1) for a in (p, *optimizer.remembered(name, p))]
+        gradients = [g[name].reshape(-1) for g in grads]
         for i in range(0, p.size, PIECE):
             if min(PIECE, p.size - i) > room:  # else a small parameter is done along with its neighbours
                 jobs.append([])
                 room = PIECE
             room -= min(PIECE, p.size - i)
-            jobs[-1].append((step, [a[i : i + PIECE] for a in arrays]))
+            jobs[-1].append((step, [a[i : i + PIECE] for a in arrays], [g[i : i + PIECE] for g in gradients]))
+
+    def measure(chunk):
+        total = 0.0
+        for _, _, parts in jobs[chunk.index]:
+            parts[:] = [in_order(parts)]
+            total += squares(parts[0])
+        return total
 
     def work(chunk):
-        for step, arrays in jobs[chunk.index]:
-            (p, *memory), gradients = arrays[: -len(grads)], arrays[-len(grads) :]
-            step(p, in_order(gradients), *memory)
+        for step, (p, *memory), parts in jobs[chunk.index]:
+            g = in_order(parts)
+            if factor != 1:
+                scale(g, factor)
+            step(p, g, *memory)
 
+    clipping = optimizer.clip_norm is not None
+    factor = np.float32(clip_factor(sum(team.map(measure, len(jobs))), optimizer.clip_norm) if clipping else 1)
     team.map(work, len(jobs))
     return True
 
@@ -94,6 +107,28 @@ def add(total, a, b, c):
     else:
         for i in range(total.size):
             total[i] = total[i] + a[i]
+
+
+@jit
+def squares(g):
+    """Σ g² in float64; the same four sums in any vector width."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    rest = g.size % 4
+    for i in range(rest):
+        a += np.float64(g[i]) * np.float64(g[i])
+    for i in range(rest, g.size, 4):
+        a += np.float64(g[i]) * np.float64(g[i])
+        b += np.float64(g[i + 1]) * np.float64(g[i + 1])
+        c += np.float64(g[i + 2]) * np.float64(g[i + 2])
+        d += np.float64(g[i + 3]) * np.float64(g[i + 3])
+    return (a + b) + (c + d)
+
+
+@jit
+def scale(g, factor):
+    """g = factor g"""
+    for i in range(g.size):
+        g[i] *= factor
 
 
 @jit

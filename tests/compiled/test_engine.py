@@ -31,14 +31,14 @@ def digits():
     return rng.integers(0, 256, (1000, 16, 16), np.uint8), rng.integers(0, 10, 1000)
 
 
-def fingerprint(digits, threads, steps=50, batch=100):
+def fingerprint(digits, threads, steps=50, batch=100, clip_norm=None):
     """SHA-256 of all parameters after some steps."""
     sn.set_threads(threads)
     x, y = digits
-    model, optimizer, loss = sn.Sequential(network(), (16, 16, 1), seed=3), sn.Adam(1e-3), SoftmaxCrossEntropy()
+    model, optimizer = sn.Sequential(network(), (16, 16, 1), seed=3), sn.Adam(1e-3, clip_norm=clip_norm)
     for step in range(steps):
         rows = np.arange(step * batch, (step + 1) * batch) % len(x)
-        train_step(model, loss, optimizer, x[rows], y[rows])
+        train_step(model, SoftmaxCrossEntropy(), optimizer, x[rows], y[rows])
     digest = hashlib.sha256()
     for array in {**model.parameters(), **model.state()}.values():
         digest.update(array.tobytes())
@@ -48,6 +48,11 @@ def fingerprint(digits, threads, steps=50, batch=100):
 def test_parameters_are_the_same_bits_for_any_number_of_threads(digits):
     one = fingerprint(digits, threads=1)
     assert {threads: fingerprint(digits, threads) for threads in (2, 3, 4, 8)} == dict.fromkeys((2, 3, 4, 8), one)
+
+
+def test_clipped_gradients_give_the_same_bits_for_any_number_of_threads(digits):
+    one = fingerprint(digits, threads=1, steps=10, clip_norm=0.1)
+    assert one == fingerprint(digits, threads=3, steps=10, clip_norm=0.1) != fingerprint(digits, threads=3, steps=10)
 
 
 def test_ten_repeats_give_the_same_bits(digits):

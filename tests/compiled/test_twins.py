@@ -230,6 +230,7 @@ def test_training_steps_of_both_engines_coincide(loss):
 @pytest.mark.parametrize("optimizer", [
     sn.SGD(0.1), sn.SGD(0.1, momentum=0.9), sn.SGD(0.1, momentum=0.9, nesterov=True), sn.RMSprop(0.01),
     sn.Adam(0.01), sn.AdamW(0.01, weight_decay=0.1),
+    sn.SGD(0.1, 0.9, clip_norm=30.0), sn.Adam(0.01, clip_norm=1.0), sn.AdamW(0.01, clip_norm=1e9),
 ], ids=repr)  # fmt: skip
 def test_optimizer_twins_equal_the_textbook(optimizer):
     from scratchnet.compiled.optimizers import compiled_update
