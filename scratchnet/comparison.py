@@ -22,7 +22,8 @@ from scratchnet.metrics import McNemar, losses, mcnemar, wilson_interval
 from scratchnet.model import load_model
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito 2008
-NO_SETTINGS = ("out", "resume", "quiet", "doctor", "list_presets")  # they change nothing about the model
+# They change nothing about the model; "arguments" are what was asked for, and what was used stands beside them.
+NO_SETTINGS = ("arguments", "out", "resume", "quiet", "doctor", "list_presets")
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,8 @@ class Health(Callback):
 
     path: where to write it, as CSV with COLUMNS, or None to keep it in `rows` only. sample: how many images of the
     training set are looked at. every: steps between two records, instead of an epoch's.
-    A record of 32 images costs about as much as training on 400, under 1 % of an epoch of MNIST; `seconds` says
-    what all of them took. Of so few images a unit that fires for one in ten may be silent by chance (3 %).
+    A record of 32 images costs about as much as training on 400, some 20 milliseconds; `seconds` says what all of
+    them took. Of so few images a unit that fires for one in ten may be silent by chance (3 %).
 
     >>> health = Health()
     >>> history = model.fit(x, y, epochs=2, callbacks=[health], verbose=False)

@@ -30,7 +30,8 @@ def finished(folder, data, seed=0, epochs=2, **settings):
     model.fit(x[:240], y[:240], epochs=epochs, batch_size=16, optimizer=sn.Adam(0.01), verbose=False,
               validation_data=(x[:80], y[:80]), callbacks=[sn.CSVLogger(folder / "history.csv")])  # fmt: skip
     model.save(folder / "model.safetensors")
-    config = {"dataset": data.name, "data_dir": str(data), "seed": seed, "epochs": epochs, "out": str(folder)}
+    config = {"dataset": data.name, "data_dir": str(data), "seed": seed, "epochs": epochs, "out": str(folder),
+              "arguments": {"seed": seed}}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config | settings))
     (folder / "metrics.json").write_text(json.dumps({"train_seconds": 1.0, "parameters": 1}))
     return model

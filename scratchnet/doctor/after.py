@@ -203,8 +203,10 @@ def fitting(epochs, guess) -> Iterator[Finding]:
     elif learned and 2 <= len(val) == len(loss):
         if val[-2] - val[-1] > STILL_FALLING * max(val[-2], 0.02) and best == len(val) - 1:
             yield note("The last epoch was the best and the validation loss still falls: train longer.")
+        elif best == len(val) - 1:
+            yield good(f"The validation loss hardly falls any more, {val[best]:.3g} in the last epoch.")
         else:
-            yield good(f"The validation loss has reached its floor, {val[best]:.3g} in epoch {best + 1} of {len(val)}.")
+            yield good(f"The validation loss has seen its floor, {val[best]:.3g} in epoch {best + 1} of {len(val)}.")
     if guess and learned:
         yield good(f"The training loss fell to {loss[-1]:.3g}; that of a guess is {guess:.3g}.")
 
