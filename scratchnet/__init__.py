@@ -37,6 +37,7 @@ from scratchnet.callbacks import (
 )
 from scratchnet.checkpoint import Checkpoint
 from scratchnet.data import (
+    Augment,
     DataFileError,
     digit_from_image,
     load_idx_dataset,
@@ -80,6 +81,7 @@ __all__ = [
     # data
     "DataFileError", "read_idx", "write_idx", "load_mnist", "load_idx_dataset", "write_idx_dataset",
     "load_synthetic", "train_val_split", "digit_from_image", "whole_image",
+    "Augment",
     # layers, in the order in which an image meets them
     "Layer", "Context", "Rescale", "Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten",
     "Dense", "Dropout", "BatchNorm",

@@ -61,6 +61,10 @@ class Plan:
 
         return share_of_loss
 
+    def augment(self, augment) -> Callable[[np.ndarray, Any], np.ndarray] | None:
+        """What changes the images of a chunk before they are learned from: (images, rng) -> images, or None."""
+        return augment
+
     def update(self, optimizer, params: Arrays, grads: list[Arrays]) -> None:
         """Add up the chunks' gradients, in their order, and let the optimizer step."""
         optimizer.step(params, {name: ordered_sum([g[name] for g in grads]) for name in params})

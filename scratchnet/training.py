@@ -40,7 +40,8 @@ def train_step(model, loss, optimizer: Optimizer, x, labels, augment=None) -> fl
     Raises TrainingDivergedError if that loss is not finite; the model is then as it was before the step.
     """
     n, plan = len(x), model.plan
-    parts, batch, loss = cut(n, plan.chunk_size(n)), plan.begin(training=True), plan.loss(loss)
+    parts, batch = cut(n, plan.chunk_size(n)), plan.begin(training=True)
+    loss, augment = plan.loss(loss), plan.augment(augment)
     before = {name: array.copy() for name, array in model.state().items()}
 
     def images_of(part, rng):
@@ -95,7 +96,7 @@ def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, val
     x: (n, ...) images, uint8 or floating; y: class numbers (n,) or one-hot (n, classes).
     optimizer: by default Adam(1e-3); one that is passed again goes on where it was.
     loss: by default SoftmaxCrossEntropy(). validation_data: (x, y), evaluated after every epoch.
-    augment: a function (images, rng) -> images, called on every chunk of a batch.
+    augment: a function (images, rng) -> images, called on every chunk of a batch; see `Augment`.
     resume: a file that `Checkpoint` wrote, or its folder: go on from there, to the same bits.
     verbose: show progress. Each batch's order is a function of the model's seed and the epoch alone.
 

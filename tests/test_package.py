@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "saving": {"container", "data"},
     "architecture": {"container", "initializers", "layers"},
     "plan": {"layers", "team"},
-    "compiled": {"layers", "losses", "optimizers", "plan", "randomness", "team"},
+    "compiled": {"data", "layers", "losses", "optimizers", "plan", "randomness", "team"},
     "interrupts": ARRAYS_ONLY,
     "divergence": {"layers"},
     "callbacks": {"data"},

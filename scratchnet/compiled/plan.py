@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.compiled.augment import compiled_augment
 from scratchnet.compiled.batchnorm import BatchNormTwin
 from scratchnet.compiled.conv import ConvNormTwin, ConvTwin
 from scratchnet.compiled.dense import DenseTwin
@@ -106,6 +107,9 @@ class CompiledPlan(Plan):
 
     def loss(self, loss):
         return compiled_loss(loss) or super().loss(loss)
+
+    def augment(self, augment):
+        return compiled_augment(augment) or super().augment(augment)
 
     def update(self, optimizer, params, grads):
         if not compiled_update(optimizer, params, grads, self.team()):

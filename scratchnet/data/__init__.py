@@ -10,11 +10,13 @@
     images      a photographed digit, made as MNIST was made
     labelled    a folder of labelled pictures becomes a data set
     choose      which data set a script works on
+    augment     more examples from the ones there are
     batches     which examples an epoch and a step see
 
 Nothing here knows of layers or models: arrays come out, that is all.
 """
 
+from scratchnet.data.augment import Augment
 from scratchnet.data.batches import batches, epoch_order, train_val_split
 from scratchnet.data.choose import CHOICES, class_names, load_dataset
 from scratchnet.data.download import DownloadError
@@ -45,6 +47,7 @@ __all__ = [
     "whole_image",
     "load_labelled_images",
     "LabelledImages",
+    "Augment",
     "train_val_split",
     "epoch_order",
     "batches",

@@ -1,0 +1,195 @@
+"""Augmentation: more examples from the ones there are, because a 7 that is moved a little is still a 7.
+
+A network learns what it is shown. Shown centred digits only, it may well fail on one that is not; so in each
+epoch each image is shown a little changed. What becomes of its *shape* is one question, asked for every pixel
+p = (x, y) of the new picture: where was this in the old one?
+
+    p_old = c + A (p - c - shift) + d(p)          A = turn⁻¹ · shear⁻¹ / zoom          c: the middle of the image
+
+It is asked backwards, from new to old, so that every new pixel gets exactly one value. The answer lies between
+pixels; the value there is the *bilinear* mean of the four around it, and outside of the image it is 0, black.
+d is an elastic distortion (Simard, Steinkraus, Platt, ICDAR 2003), made as for U-Net (arXiv 1505.04597): a few
+random arrows on a coarse grid, and between them a smooth curve, here a cubic B-spline.
+
+Before that the *pen* may become thicker, when each pixel takes something of the largest of its neighbours, or
+thinner, of the smallest. After it a box may be *erased* (arXiv 1708.04896), lest one part of a digit be relied on.
+
+Which changes an example gets is a function of (seed, step, example): see `scratchnet.randomness`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+KNOTS = 6  # arrows along each side of an elastic distortion: on 28 pixels they are 9 pixels apart
+MOST = {"shift": 1000, "rotate": 180, "zoom": 3, "shear": 1, "elastic": 100, "thickness": 1, "erase": 1}
+
+
+class Changes(NamedTuple):
+    """What happens to each of n examples."""
+
+    maps: np.ndarray  # (n, 2, 3): x_old = maps[0] · (x, y, 1), y_old = maps[1] · (x, y, 1)
+    arrows: np.ndarray  # (n, 2, KNOTS, KNOTS): d at the knots, in x and in y; (n, 2, 0, 0) without distortion
+    thickness: np.ndarray  # (n,): from -1, eroded, to 1, dilated
+    boxes: np.ndarray  # (n, 4): top, bottom, left, right of what is erased; empty where top = bottom
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random changes of images, one for each example: f(images, rng) -> images, for `fit(augment=f)`.
+
+    Every argument says how far it may go, in either direction; 0 turns it off.
+
+    shift: pixels, across and down. rotate: degrees. zoom: 0.1 is between 1/1.1 and 1.1 times as large.
+    shear: 0.1 slants an upright line by 1 pixel in 10. elastic: pixels, the standard deviation of the distortion.
+    thickness: 1 adds or takes a pixel on each side of a stroke. erase: sides of a black box, as a share of the image's.
+
+    images: (n, h, w) or (n, h, w, channels). uint8 stays uint8, rounded; other types stay what they are.
+
+    >>> Augment.light()
+    Augment(shift=1, rotate=5, zoom=0.05, shear=0, elastic=0, thickness=0, erase=0)
+    >>> images = np.zeros((4, 28, 28), np.uint8)
+    >>> Augment(rotate=20, erase=0.3)(images, np.random.default_rng(0)).shape
+    (4, 28, 28)
+    """
+
+    shift: float = 2
+    rotate: float = 10
+    zoom: float = 0.1
+    shear: float = 0
+    elastic: float = 0
+    thickness: float = 0
+    erase: float = 0
+
+    def __post_init__(self):
+        for name, value in asdict(self).items():
+            most = MOST[name]
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+                raise ValueError(f"Augment: {name} must be a number from 0 to {most}, got {value!r}")
+
+    @classmethod
+    def light(cls) -> Augment:
+        """Small moves only: safe for any kind of picture."""
+        return cls(shift=1, rotate=5, zoom=0.05)
+
+    @classmethod
+    def digits(cls) -> Augment:
+        """For handwriting, as it is found outside of MNIST: off the middle, slanted, with another pen."""
+        return cls(shift=3, rotate=15, zoom=0.15, shear=0.2, elastic=0.7, thickness=0.5)
+
+    def __call__(self, images: np.ndarray, rng) -> np.ndarray:
+        """Changed copies of the images. rng: an ExampleRandom, or a NumPy Generator."""
+        images = np.asarray(images)
+        changes = self.draw(images.shape, rng)
+        pixels = images.reshape(*images.shape[:3], -1).astype(np.float64)  # (n, h, w, channels)
+        pixels = thicken(pixels, changes.thickness)
+        pixels = sample(pixels, *origins(changes, *images.shape[1:3]))
+        for picture, (top, bottom, left, right) in zip(pixels, changes.boxes, strict=True):
+            picture[top:bottom, left:right] = 0
+        if images.dtype.kind in "iu":
+            pixels = np.floor(pixels + 0.5)
+        return pixels.astype(images.dtype).reshape(images.shape)
+
+    def draw(self, shape: tuple[int, ...], rng) -> Changes:
+        """The changes of n examples, for images of shape (n, h, w, ...)."""
+        if len(shape) not in (3, 4):
+            raise ValueError(f"Augment: expects images (n, h, w) or (n, h, w, channels), got shape {shape}")
+        n, h, w = shape[:3]
+        x, y, turn, zoom, shear, thickness = (2 * rng.random((n, 6)) - 1).T  # one draw: adding one adds no other
+        middle = np.array([[(w - 1) / 2], [(h - 1) / 2]])
+        maps = affine_maps(
+            middle, self.shift * np.stack([x, y]), np.radians(self.rotate) * turn, (1 + self.zoom) ** zoom,
+            self.shear * shear,
+        )  # fmt: skip
+        knots, boxes = KNOTS if self.elastic else 0, np.zeros((n, 4), np.int64)
+        arrows = np.empty((n, 2, knots, knots))
+        if self.elastic:  # uniform numbers of standard deviation 1 lie between -√3 and √3
+            arrows = self.elastic * math.sqrt(3) * (2 * rng.random(arrows.shape) - 1)
+        if self.erase:
+            boxes = draw_boxes(self.erase, h, w, rng.random((n, 4)))
+        return Changes(maps, arrows, self.thickness * thickness, boxes)
+
+
+def affine_maps(middle, shift, turn, zoom, shear) -> np.ndarray:
+    """(n, 2, 3): A | c - A (c + shift), with A = turn⁻¹ · shear⁻¹ / zoom, for n examples.
+
+    middle: c, (2, 1). shift: (2, n). turn (radians; positive is clockwise, as y points down), zoom, shear: (n,).
+
+    >>> affine_maps(np.array([[2.0], [1.0]]), np.array([[1.0], [0.0]]), *np.array([[0.0], [2.0], [0.5]]))
+    array([[[ 0.5 , -0.25,  0.75],
+            [-0.  ,  0.5 ,  0.5 ]]])
+    """
+    cos, sin = np.cos(turn), np.sin(turn)
+    A = np.array([[cos, sin - shear * cos], [-sin, cos + shear * sin]]) / zoom  # (2, 2, n)
+    offset = middle - np.einsum("ijn,jn->in", A, middle + shift)  # (2, n)
+    return np.concatenate([A, offset[:, None]], axis=1).transpose(2, 0, 1)
+
+
+def draw_boxes(most: float, h: int, w: int, u: np.ndarray) -> np.ndarray:
+    """(n, 4): top, bottom, left, right of boxes, sides one pixel to `most` of the image's; u: (n, 4), uniform."""
+    height, width = (1 + u[:, :2] * most * np.array([h, w])).astype(np.int64).T
+    top, left = (u[:, 2:].T * (np.array([h - height, w - width]) + 1)).astype(np.int64)
+    return np.stack([top, top + height, left, left + width], axis=1)
+
+
+def spline(size: int, knots: int) -> np.ndarray:
+    """(size, knots): how much each knot moves each pixel, by cubic B-splines.
+
+    B(t) = 2/3 - t² + |t|³/2 for |t| ≤ 1, (2 - |t|)³/6 for |t| ≤ 2, and 0 beyond. The rows have length 1: independent
+    numbers of variance 1 at the knots give a curve of variance 1 everywhere.
+
+    >>> spline(28, 6).shape
+    (28, 6)
+    """
+    at = 1 + np.linspace(0, max(knots - 3, 0), size)  # of the pixels, in units of the knots' distance
+    t = np.abs(at[:, None] - np.arange(knots))
+    B = np.where(t <= 1, 2 / 3 - t**2 + t**3 / 2, np.maximum(2 - t, 0) ** 3 / 6)
+    return B / np.sqrt((B**2).sum(axis=1, keepdims=True))
+
+
+def origins(changes: Changes, h: int, w: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each new pixel was in the old image: x and y, (n, h, w) each."""
+    y, x = np.mgrid[:h, :w]
+    knots = changes.arrows.shape[-1]
+    old = np.einsum("nik,khw->inhw", changes.maps, np.stack([x, y, np.ones_like(x)]))
+    if knots:
+        old += np.einsum("hk,nikl,wl->inhw", spline(h, knots), changes.arrows, spline(w, knots), optimize=True)
+    return old[0], old[1]
+
+
+def thicken(pixels: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    """p + a · (largest of p and its four neighbours - p) for an amount a > 0; -a and the smallest for a < 0.
+
+    pixels: (n, h, w, channels). amount: (n,), from -1 to 1. At the edges there are fewer neighbours.
+    """
+    if not amount.any():
+        return pixels
+    around = np.pad(pixels, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    cross = [pixels, around[:, :-2, 1:-1], around[:, 2:, 1:-1], around[:, 1:-1, :-2], around[:, 1:-1, 2:]]
+    a = amount[:, None, None, None]
+    extreme = np.where(a > 0, np.maximum.reduce(cross), np.minimum.reduce(cross))
+    return pixels + np.abs(a) * (extreme - pixels)
+
+
+def sample(pixels: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The pixels at the points (x, y), (n, h, w) each: bilinear between pixels, 0 outside of the image.
+
+    With fx and fy the fractions of x and y, and a b above c d the four pixels around:
+    (1 - fy) ((1 - fx) a + fx b) + fy ((1 - fx) c + fx d)
+    """
+    h, w = pixels.shape[1:3]
+    black = np.pad(pixels, ((0, 0), (1, 2), (1, 2), (0, 0)))  # a frame around the image: beyond it nothing differs
+    x, y = np.clip(x + 1, 0, w + 1), np.clip(y + 1, 0, h + 1)
+    left, top = x.astype(np.int64), y.astype(np.int64)
+    fx, fy = (x - left)[..., None], (y - top)[..., None]
+    i = np.arange(len(pixels))[:, None, None]
+    upper = (1 - fx) * black[i, top, left] + fx * black[i, top, left + 1]
+    lower = (1 - fx) * black[i, top + 1, left] + fx * black[i, top + 1, left + 1]
+    return (1 - fy) * upper + fy * lower
+
+
+PRESETS = {"off": None, "light": Augment.light(), "digits": Augment.digits()}
