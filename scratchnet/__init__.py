@@ -34,6 +34,7 @@ from scratchnet.callbacks import (
     Progress,
     ReduceLROnPlateau,
     TerminateOnNaN,
+    WeightAverage,
 )
 from scratchnet.checkpoint import Checkpoint
 from scratchnet.data import (
@@ -91,7 +92,7 @@ __all__ = [
     # the model and its training
     "Sequential", "load_model", "ModelFileError", "History", "TrainingDivergedError", "set_threads",
     "Callback", "Progress", "CSVLogger", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
-    "ReduceLROnPlateau", "LearningRateSchedule", "ModelCheckpoint", "Checkpoint",
+    "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage", "ModelCheckpoint", "Checkpoint",
     # is it well?
     "Health", "lr_find", "LearningRates",
     # is it right?

@@ -153,6 +153,7 @@ def train_epoch(run: Run, listeners: Callbacks, signals: HeldSignals) -> None:
         run.batch, run.seconds = run.batch + 1, time.perf_counter() - start
         listeners.tell("on_batch_end", {"training_loss": run.losses[-1]})
         signals.check()
+    listeners.tell("on_evaluation_begin")
     logs = {
         "epoch": run.epoch + 1,
         "training_loss": float(np.mean(run.losses)),

@@ -5,8 +5,9 @@ the optimizer, the epoch, the history so far) and at the latest numbers, and may
 
     base                the protocol                          monitor             is this epoch better than the best?
     early_stopping      stop when it gets no better           model_checkpoint    keep the best model in a file
-    learning_rate       a rate that follows the training      loggers             a CSV file; functions as callbacks
-    progress            what is printed                       (scratchnet.checkpoint: all that a resume needs)
+    learning_rate       a rate that follows the training      weight_average      the mean of the weights on their way
+    loggers             a CSV file; functions as callbacks    progress            what is printed
+    (scratchnet.checkpoint: all that a resume needs)
 """
 
 from scratchnet.callbacks.base import Callback, Callbacks
@@ -16,8 +17,10 @@ from scratchnet.callbacks.loggers import CSVLogger, LambdaCallback
 from scratchnet.callbacks.model_checkpoint import ModelCheckpoint
 from scratchnet.callbacks.monitor import Monitor
 from scratchnet.callbacks.progress import Progress, epoch_line
+from scratchnet.callbacks.weight_average import WeightAverage
 
 __all__ = [
     "Callback", "Callbacks", "Monitor", "EarlyStopping", "TerminateOnNaN", "ModelCheckpoint",
-    "ReduceLROnPlateau", "LearningRateSchedule", "CSVLogger", "LambdaCallback", "Progress", "epoch_line",
+    "ReduceLROnPlateau", "LearningRateSchedule", "CSVLogger", "LambdaCallback", "Progress", "WeightAverage",
+    "epoch_line",
 ]  # fmt: skip

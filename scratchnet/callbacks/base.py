@@ -37,6 +37,9 @@ class Callback:
     def on_batch_end(self, run, logs: dict[str, float]) -> None:
         """After every optimizer step; logs has the batch's "training_loss"."""
 
+    def on_evaluation_begin(self, run) -> None:
+        """After the last batch of an epoch, before its evaluation."""
+
     def on_epoch_end(self, run, logs: dict[str, float]) -> None:
         """After evaluation; logs has everything that goes into the history."""
 
