@@ -11,6 +11,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     team            a batch in chunks on several threads, and why the result does not depend on them
     gradcheck       is backward really the derivative of forward?
     health          what happens inside        doctor        what it means, in words
+    ensemble        several models, or several views of an image, answer together
     lr_finder       which learning rate?       summary       a model's table of layers
     container, architecture, saving            a model in one file, read without trust
 
@@ -51,6 +52,7 @@ from scratchnet.data import (
     write_idx_dataset,
 )
 from scratchnet.divergence import TrainingDivergedError
+from scratchnet.ensemble import Ensemble, predict_augmented
 from scratchnet.gradcheck import GradientError, gradcheck
 from scratchnet.health import Health
 from scratchnet.layers import (
@@ -91,6 +93,7 @@ __all__ = [
     "Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp",
     # the model and its training
     "Sequential", "load_model", "ModelFileError", "History", "TrainingDivergedError", "set_threads",
+    "Ensemble", "predict_augmented",
     "Callback", "Progress", "CSVLogger", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
     "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage", "ModelCheckpoint", "Checkpoint",
     # is it well?

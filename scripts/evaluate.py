@@ -1,8 +1,10 @@
-"""Measure a saved model on the test set.
+"""Measure a saved model, or several and their ensemble, on the test set.
 
     python scripts/evaluate.py runs/2026-11-21_101500-default      the best model of a run
     python scripts/evaluate.py digits.safetensors --data-dir my_idx_files
     python scripts/evaluate.py digits.safetensors --json           for another program
+    python scripts/evaluate.py runs/first runs/second runs/third   each one, and all together as an ensemble
+    python scripts/evaluate.py runs/first --tta                    the mean over nine places of each image
 """
 
 from __future__ import annotations
@@ -11,35 +13,63 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 import scratchnet as sn
 from scratchnet import data, report
-from scratchnet.metrics import measure
+from scratchnet.metrics import losses, measure
 
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    path = Path(args.model)
-    if path.is_dir():
-        path = path / "model.safetensors"
+    paths = [path / "model.safetensors" if path.is_dir() else path for path in map(Path, args.models)]
     try:
-        model = sn.load_model(path, args.engine)
-        dataset, data_dir = report.trained_on(path.parent)
-        (_, (x, y)), dataset = data.load_dataset(args.dataset or dataset, args.data_dir or data_dir)
-        found = {**model.evaluate(x, y), **measure(model.predict(x), y)}
+        ensemble = sn.Ensemble(sn.load_model(path, args.engine) for path in paths)
+        dataset, data_dir = data_of(paths, args)
+        (_, (x, y)), dataset = data.load_dataset(dataset, data_dir)
+        answers = [sn.predict_augmented(model, x) if args.tta else model.predict(x) for model in ensemble.models]
+        each = [{"model": str(path), **score(p, y)} for path, p in zip(paths, answers, strict=True)]
+        found = score(np.mean(answers, axis=0), y)  # as the ensemble's own predict, without asking everyone again
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    alone = len(paths) == 1
     if args.json:
-        print(json.dumps({"model": str(path), "dataset": dataset, **found}))
+        models = {"model": str(paths[0])} if alone else {"models": each}
+        print(json.dumps({**models, "dataset": dataset, "tta": args.tta, **found}))
         return 0
-    low, high = found["accuracy_interval"]
-    numbers = f"accuracy {found['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), loss {found['loss']:.4f}"
-    print(f"{path} on {len(x):,} test images ({dataset}): {numbers}\n")
-    names = model.class_names or [str(k) for k in range(len(found["classes"]))]
+    if not alone:
+        print(*(f"{one['model']}: {in_words(one)}" for one in each), sep="\n")
+    who = str(paths[0]) if alone else f"ensemble of {len(paths)}"
+    views = ", nine places of each" if args.tta else ""
+    print(f"{who} on {len(x):,} test images ({dataset}{views}): {in_words(found)}\n")
+    names = ensemble.class_names or [str(k) for k in range(len(found["classes"]))]
     print_classes(found, names)
     print_mistakes(found, names)
     return 0
+
+
+def data_of(paths, args):
+    """The data that was asked for, or else what all the runs were trained on: dataset and data_dir."""
+    unknown = ("auto", None)
+    known = {told for path in paths if (told := report.trained_on(path.parent)) != unknown}
+    if len(known) > 1 and not (args.dataset or args.data_dir):
+        raise ValueError("the models were trained on different data. Say which to use: --dataset, --data-dir")
+    dataset, data_dir = known.pop() if len(known) == 1 else unknown
+    return args.dataset or dataset, args.data_dir or data_dir
+
+
+def score(p, y) -> dict[str, Any]:
+    """Everything that can be measured of probabilities (n, classes) and the true classes (n,)."""
+    return {**measure(p, y), "loss": float(losses(p, y).mean())}
+
+
+def in_words(found) -> str:
+    """Accuracy, how sure that number is, and loss."""
+    low, high = found["accuracy_interval"]
+    return f"accuracy {found['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), loss {found['loss']:.4f}"
 
 
 def print_classes(found, names) -> None:
@@ -72,12 +102,13 @@ def print_mistakes(found, names) -> None:
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(description="Measure a saved model on the test set.")
+    parser = argparse.ArgumentParser(description="Measure saved models on the test set.")
     add = parser.add_argument
-    add("model", metavar="RUN_OR_MODEL", help="folder of a run, or a model file")
+    add("models", metavar="RUN_OR_MODEL", nargs="+", help="folder of a run, or a model file; several: their ensemble")
     add("--data-dir", help="folder of the four IDX files (default: the run's, $SCRATCHNET_DATA, the user's cache)")
     add("--dataset", choices=data.CHOICES, help="default: what the run was trained on, or auto")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
+    add("--tta", action="store_true", help="test-time augmentation: the mean over shifts of each image by a pixel")
     add("--json", action="store_true", help="print everything that was measured as JSON")
     return parser.parse_args(argv)
 

@@ -56,6 +56,7 @@ MAY_IMPORT = {
         "architecture", "compiled", "layers", "losses", "plan", "randomness", "saving", "summary", "team", "training",
     },
     "zoo": {"callbacks", "layers", "optimizers"},
+    "ensemble": {"layers"},
     "comparison": {"data", "metrics", "model"},
     "figures": {"data", "layers", "metrics"},
     "report": {"data", "figures", "metrics", "summary", "team", "training"},

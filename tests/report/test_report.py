@@ -264,8 +264,42 @@ def test_evaluate_prints_every_class_with_its_name(trained, capsys):
 def test_evaluate_as_json_is_what_the_run_measured(trained, capsys):
     assert script("evaluate", trained[0], "--engine", "numpy", "--json") == 0
     printed, found = json.loads(capsys.readouterr().out), json.loads((trained[0] / "metrics.json").read_text())
-    assert printed["loss"] == found["test_loss"]
+    assert printed["loss"] == pytest.approx(found["test_loss"], rel=1e-6)  # from probabilities, not from logits
     assert {name: printed[name] for name in found["test"]} == found["test"]
+
+
+def test_evaluate_says_each_models_accuracy_and_the_ensembles(trained, tmp_path, capsys):
+    out, data = trained
+    settings = ("--preset", "mlp", "--engine", "numpy", "--epochs", 1, "--seed", 1, "--quiet")
+    assert script("train", "--data-dir", data, "--out", tmp_path / "b", *settings) == 0
+    capsys.readouterr()
+    assert script("evaluate", out, tmp_path / "b", "--engine", "numpy") == 0
+    printed = capsys.readouterr().out
+    for run in (out, tmp_path / "b"):
+        found = json.loads((run / "metrics.json").read_text())
+        assert f"{run}/model.safetensors: accuracy {found['test_accuracy']:.2%} (95 % interval " in printed
+
+    models = [sn.load_model(run / "model.safetensors", engine="numpy") for run in (out, tmp_path / "b")]
+    _, (x, y) = sn.load_idx_dataset(data)
+    right = int(((models[0].predict(x) + models[1].predict(x)).argmax(axis=1) == y).sum())
+    low, high = metrics.wilson_interval(right, len(y))
+    said = f"accuracy {right / len(y):.2%} (95 % interval {low:.2%} to {high:.2%})"
+    assert f"\nensemble of 2 on {len(y)} test images ({data.name}): {said}" in printed
+
+    assert script("evaluate", out, tmp_path / "b", "--engine", "numpy", "--tta", "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    p = sn.predict_augmented(sn.Ensemble(models), x)
+    assert len(printed["models"]) == 2 and printed["tta"] and printed["accuracy"] == (p.argmax(axis=1) == y).mean()
+
+
+def test_evaluate_asks_which_data_if_the_models_knew_different_ones(trained, tmp_path, capsys):
+    shutil.copytree(trained[0], tmp_path / "b")
+    config = tmp_path / "b" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"data_dir": "elsewhere"}))
+    assert script("evaluate", trained[0], tmp_path / "b", "--engine", "numpy") == 2
+    said = "error: the models were trained on different data. Say which to use: --dataset, --data-dir\n"
+    assert capsys.readouterr().err == said
+    assert script("evaluate", trained[0], tmp_path / "b", "--engine", "numpy", "--data-dir", trained[1]) == 0
 
 
 def test_mistakes_are_one_line(trained, tmp_path, capsys):
