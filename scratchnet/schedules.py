@@ -83,3 +83,10 @@ class WarmUp:
         if step < self.steps:
             return self.schedule(0) * (step + 1) / self.steps
         return self.schedule(step - self.steps)
+
+
+SCHEDULES: dict[str, Callable[[float, int], Callable[[int], float]]] = {
+    "constant": lambda lr, steps: Constant(lr),
+    "cosine": Cosine,
+    "one-cycle": OneCycle,
+}  # from the largest rate, and how many steps the training has

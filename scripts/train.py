@@ -22,6 +22,7 @@ import scratchnet as sn
 from scratchnet import data, doctor, metrics, report, zoo
 from scratchnet.checkpoint import newest
 from scratchnet.optimizers import OPTIMIZERS
+from scratchnet.schedules import SCHEDULES
 
 
 def default(classes: int = 10) -> zoo.Recipe:
@@ -78,7 +79,6 @@ def train(args, out: Path) -> int:
 
     if args.doctor and not healthy(model, x[train], y[train]):
         return 1
-    out.mkdir(parents=True, exist_ok=True)
     settings = vars(args) | {"dataset": dataset, "epochs": epochs, "batch_size": batch_size}
     settings |= {"optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr, "arguments": vars(args)}
     if not args.quiet:
@@ -90,14 +90,18 @@ def train(args, out: Path) -> int:
         # Not before: a resume that is refused leaves everything as it was.
         sn.LambdaCallback(on_train_begin=lambda run: report.write_json(out / "config.json", settings)),
         *recipe.callbacks,
+        *([sn.WeightAverage(args.weight_average)] if args.weight_average is not None else []),
         sn.ModelCheckpoint(out / "model.safetensors"),
         sn.Checkpoint(out / "checkpoint.safetensors"),
         sn.CSVLogger(out / "history.csv"),
         health := sn.Health(out / "health.csv"),
     ]
     try:
+        optimizer.lr = choose_schedule(args, optimizer.lr, steps=epochs * -(-len(train) // batch_size))
+        out.mkdir(parents=True, exist_ok=True)
         history = model.fit(
             x[train], y[train], epochs=epochs, batch_size=batch_size, optimizer=optimizer,
+            loss=sn.SoftmaxCrossEntropy(args.label_smoothing),
             validation_data=(x[val], y[val]), callbacks=callbacks, verbose=not args.quiet,
             resume=out if args.resume else None,
         )  # fmt: skip
@@ -121,7 +125,8 @@ def train(args, out: Path) -> int:
 
 
 PRESETS = {"default": default, **zoo.PRESETS}
-RESUMED = ("preset", "data_dir", "dataset", "epochs", "batch_size", "lr", "optimizer", "seed", "engine", "limit")
+RESUMED = ("preset", "data_dir", "dataset", "epochs", "batch_size", "lr", "optimizer", "seed", "engine", "limit",
+           "schedule", "warm_up", "label_smoothing", "clip_norm", "weight_average")  # fmt: skip
 
 
 def say_how_to_go_on(out: Path, since: float) -> None:
@@ -169,11 +174,25 @@ def healthy(model, x, y) -> bool:
 
 
 def choose_optimizer(args, recipe):
-    """The recipe's optimizer, unless --optimizer or --lr ask for another."""
-    if not (args.optimizer or args.lr):
-        return recipe.optimizer
-    kind: Any = OPTIMIZERS[args.optimizer] if args.optimizer else type(recipe.optimizer)
-    return kind(lr=args.lr) if args.lr else kind()
+    """The recipe's optimizer, unless --optimizer or --lr ask for another; --clip-norm goes with any."""
+    optimizer = recipe.optimizer
+    if args.optimizer or args.lr:
+        kind: Any = OPTIMIZERS[args.optimizer] if args.optimizer else type(optimizer)
+        optimizer = kind(lr=args.lr) if args.lr else kind()
+    optimizer.clip_norm = args.clip_norm
+    return optimizer
+
+
+def choose_schedule(args, lr: float, steps: int):
+    """The learning rate of each of the run's steps, the largest of which is lr; that of the recipe if none is named."""
+    if not (args.schedule or args.warm_up):
+        return lr
+    if callable(lr):
+        raise ValueError(f"the preset has a schedule of its own, {lr}: for another one give --lr too")
+    if args.warm_up >= steps:
+        raise ValueError(f"--warm-up {args.warm_up}: this training has only {steps} steps")
+    schedule = SCHEDULES[args.schedule or "constant"](lr, steps - args.warm_up)
+    return sn.WarmUp(schedule, args.warm_up) if args.warm_up else schedule
 
 
 def parse_args(argv):
@@ -188,6 +207,14 @@ def parse_args(argv):
     add("--batch-size", type=at_least_one, help="examples per step (default: the recipe's)")
     add("--lr", type=positive, help="learning rate (default: the recipe's)")
     add("--optimizer", choices=list(OPTIMIZERS), help="default: the recipe's")
+    add("--schedule", choices=list(SCHEDULES),
+        help="how the learning rate moves in the course of the run; --lr is its largest value (default: the recipe's)")
+    add("--warm-up", type=at_least_one, default=0, metavar="STEPS", help="first rise to it in so many steps")
+    add("--clip-norm", type=positive, metavar="LENGTH", help="shorten longer gradients to this length")
+    add("--label-smoothing", type=below_one, default=0.0, metavar="SHARE",
+        help="share of each label that is spread over all classes; every loss of the history is measured with it")
+    add("--weight-average", type=below_one, metavar="DECAY",
+        help="evaluate and save a moving average of the weights; 0.99 remembers about 100 steps")
     add("--seed", type=int, default=0, help="decides weights, order, dropout and the validation split")
     add("--threads", type=at_least_one, help="default: all processors this process may use")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
@@ -205,6 +232,8 @@ def parse_args(argv):
         former = json.loads(config.read_text()).get("arguments", {}) if config.exists() else {}
         parser.set_defaults(**{name: former[name] for name in RESUMED if name in former})
         args = parser.parse_args(argv)
+    if args.schedule == "one-cycle" and args.warm_up:
+        parser.error("argument --warm-up: one-cycle has a warm-up of its own")
     return args
 
 
@@ -217,6 +246,12 @@ def at_least_one(text: str) -> int:
 def positive(text: str) -> float:
     if not (value := float(text)) > 0:
         raise argparse.ArgumentTypeError(f"must be positive, got {text}")
+    return value
+
+
+def below_one(text: str) -> float:
+    if not 0 <= (value := float(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to below 1, got {text}")
     return value
 
 

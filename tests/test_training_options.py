@@ -1,0 +1,106 @@
+"""Options of scripts/train.py that change how a network is trained, each by what must then be true of the run."""
+
+import csv
+import math
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+from scratchnet.data import write_idx_dataset
+from tests.patterns import stripes
+
+TRAIN = Path(__file__).parents[1] / "scripts" / "train.py"
+BATCHES = 7  # of 32 in an epoch: 240 images, of which 24 are held out
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """The folder of a data set of stripes."""
+    x, y = stripes()
+    folder = tmp_path_factory.mktemp("data") / "stripes"
+    write_idx_dataset(folder, ((x[:240], y[:240].astype(np.uint8)), (x[240:], y[240:].astype(np.uint8))))
+    return folder
+
+
+@pytest.fixture
+def train(data, tmp_path, monkeypatch):
+    """Runs the script on the stripes, writing into tmp_path/out -> exit code. The report's pictures are left out."""
+    monkeypatch.setattr("scratchnet.report.write_run", lambda *run: {"test_accuracy": 0, "test_loss": 0})
+    main = runpy.run_path(str(TRAIN))["main"]
+    fixed = ["--preset", "mlp", "--engine", "numpy", "--batch-size", 32, "--data-dir", data, "--quiet"]
+    return lambda out, *options: main([str(a) for a in (*fixed, "--out", tmp_path / out, *options)])
+
+
+def column(run, name):
+    with open(run / "history.csv", newline="") as file:
+        return [float(row[name]) for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize(("options", "schedule"), [
+    (["--schedule", "cosine"], sn.Cosine(0.02, 3 * BATCHES)),
+    (["--schedule", "one-cycle"], sn.OneCycle(0.02, 3 * BATCHES)),
+    (["--schedule", "cosine", "--warm-up", 10], sn.WarmUp(sn.Cosine(0.02, 3 * BATCHES - 10), 10)),
+    (["--warm-up", 10], sn.WarmUp(sn.Constant(0.02), 10)),
+    ([], sn.Constant(0.02)),
+])  # fmt: skip
+def test_a_schedule_has_the_steps_of_the_run(train, tmp_path, options, schedule):
+    assert train("out", "--epochs", 3, "--lr", 0.02, *options) == 0
+    last_steps = [BATCHES - 1, 2 * BATCHES - 1, 3 * BATCHES - 1]
+    assert column(tmp_path / "out", "lr") == [schedule(step) for step in last_steps]
+
+
+def test_no_loss_is_below_the_entropy_of_smoothed_labels(train, tmp_path):
+    assert train("out", "--epochs", 3, "--label-smoothing", 0.4) == 0
+    classes = 4
+    t = np.array([0.6 + 0.4 / classes, *[0.4 / classes] * (classes - 1)])
+    entropy = -(t * np.log(t)).sum()
+    assert all(entropy < loss < 1.2 * math.log(classes) for loss in column(tmp_path / "out", "loss"))
+
+
+def test_clipped_gradients_bound_the_way_that_the_parameters_go(train, tmp_path):
+    assert train("out", "--epochs", 1, "--optimizer", "sgd", "--lr", 0.5, "--clip-norm", 1e-3) == 0
+    trained = sn.load_model(tmp_path / "out" / "model.safetensors", engine="numpy")
+    ways = [trained.parameters()[name] - p for name, p in trained.untrained_copy().parameters().items()]
+    length = math.sqrt(sum((way.astype(np.float64) ** 2).sum() for way in ways))
+    assert 0 < length <= BATCHES * 0.5 * 1e-3 * (1 + 1e-3)
+
+
+def test_a_weight_average_changes_what_is_evaluated_and_not_what_is_trained(train, tmp_path):
+    assert train("plain", "--epochs", 2) == train("averaged", "--epochs", 2, "--weight-average", 0.9) == 0
+    plain, averaged = tmp_path / "plain", tmp_path / "averaged"
+    assert column(plain, "training_loss") == column(averaged, "training_loss")
+    assert all(a != b for a, b in zip(column(plain, "loss"), column(averaged, "loss"), strict=True))
+
+
+def test_a_resumed_run_knows_its_options(train, tmp_path, capsys):
+    options = ["--schedule", "cosine", "--label-smoothing", 0.1, "--clip-norm", 1, "--weight-average", 0.9]
+    assert train("out", "--epochs", 2, *options) == 0
+    before = (tmp_path / "out" / "model.safetensors").read_bytes()
+    assert train("out", "--resume", tmp_path / "out") == 0
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == before
+    capsys.readouterr()
+    assert train("out", "--resume", tmp_path / "out", "--clip-norm", 2, "--epochs", 4) == 2
+    said = capsys.readouterr().err
+    assert "optimizer.lr.steps was 14 and is 28" in said and "optimizer.clip_norm was 1.0 and is 2.0" in said
+
+
+def test_a_warm_up_that_never_ends_is_refused_before_anything_is_written(train, tmp_path, capsys):
+    assert train("out", "--epochs", 1, "--warm-up", 7) == 2
+    assert capsys.readouterr().err == "error: --warm-up 7: this training has only 7 steps\n"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--schedule", "one-cycle", "--warm-up", 3], "argument --warm-up: one-cycle has a warm-up of its own"),
+    (["--label-smoothing", 1], "argument --label-smoothing: must be from 0 to below 1, got 1"),
+    (["--weight-average", -0.5], "argument --weight-average: must be from 0 to below 1, got -0.5"),
+    (["--clip-norm", 0], "argument --clip-norm: must be positive, got 0"),
+    (["--schedule", "linear"], "argument --schedule: invalid choice: 'linear'"),
+])  # fmt: skip
+def test_impossible_options_are_refused_by_name(train, capsys, options, message):
+    with pytest.raises(SystemExit, match="2"):
+        train("out", *options)
+    assert message in capsys.readouterr().err
