@@ -136,12 +136,16 @@ class Sequential:
         return self.plan.begin().context(training, rng)
 
     def map(self, x: np.ndarray, batch_size: int, work) -> list[Any]:
-        """work(part, logits) for every part of x, a slice of `batch_size` examples; the results in order."""
-        x, parts, batch = self.check_input(x), cut(len(x), batch_size), self.plan.begin()
+        """work(part, logits) for every part of x, a slice of at most `batch_size` examples; the results in order.
+
+        The logits are to be used at once: the next part may overwrite them.
+        """
+        x, batch = self.check_input(x), self.plan.begin(reuse=True)
+        parts = cut(len(x), min(batch_size, self.plan.chunk_size(batch_size)))
 
         def on_chunk(chunk):
             part = parts[chunk.index]
-            return work(part, self.forward_cached(x[part], batch.context())[0])
+            return work(part, self.forward_cached(x[part], batch.context(chunk=chunk))[0])
 
         return self.plan.team().map(on_chunk, len(parts))
 

@@ -48,8 +48,11 @@ class Plan:
         """Run `step` once if there is something to compile; the seconds that took. The textbook has nothing."""
         return 0.0
 
-    def begin(self, training: bool = False) -> Batch:
-        """To be called before every batch: the parameters may have changed since the last one."""
+    def begin(self, training: bool = False, reuse: bool = False) -> Batch:
+        """To be called before every batch: the parameters may have changed since the last one.
+
+        reuse: nobody will look at a chunk's arrays once the next chunk is begun, so that one may have their memory.
+        """
         return Batch()
 
     def loss(self, loss) -> Callable[[np.ndarray, np.ndarray, float], tuple[float, np.ndarray]]:

@@ -40,7 +40,7 @@ def train_step(model, loss, optimizer: Optimizer, x, labels, augment=None) -> fl
     Raises TrainingDivergedError if that loss is not finite; the model is then as it was before the step.
     """
     n, plan = len(x), model.plan
-    parts, batch = cut(n, plan.chunk_size(n)), plan.begin(training=True)
+    parts, batch = cut(n, plan.chunk_size(n)), plan.begin(training=True, reuse=True)
     loss, augment = plan.loss(loss), plan.augment(augment)
     before = {name: array.copy() for name, array in model.state().items()}
 

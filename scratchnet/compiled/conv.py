@@ -39,9 +39,9 @@ class ConvTwin(Twin):
     def allocate_packed(self):
         return self.forth.allocate_packed(), self.back.allocate_packed()
 
-    def pack(self, packed):
-        self.forth.pack(self.conv.W, self.bias, packed[0])
-        self.back.pack(self.conv.W, self.bias, packed[1])
+    def pack(self, packed, backward):
+        way = self.back if backward else self.forth
+        way.pack(self.conv.W, self.bias, packed[backward])
 
     def allocate(self, n):
         g = self.geometry
@@ -55,7 +55,7 @@ class ConvTwin(Twin):
         if padded.shape != x.shape:
             copy_into_middle(x, g.top, g.left, padded)
             x = padded
-        self.forth.forward(x, ctx.packed(self)[0], y, winner, memory)
+        self.forth.forward(x, ctx.packed(self), y, winner, memory)
         return y, (x, y, winner, ctx)
 
     def backward(self, dy, cache):
@@ -64,7 +64,7 @@ class ConvTwin(Twin):
         db = grads["b"] if self.conv.use_bias else np.empty(self.geometry.filters, np.float32)
         wants_dx = self.wants_dx or ctx.wants_dx
         dx = self.back.backward(
-            x, y, winner, contiguous(dy), ctx.packed(self)[1], memory, grads["W"], db, wants_dx
+            x, y, winner, contiguous(dy), ctx.packed(self, True), memory, grads["W"], db, wants_dx
         )  # fmt: skip
         return dx, grads
 
@@ -106,7 +106,7 @@ class ConvNormTwin(Twin):
         grads = ctx.gradients(conv)
         db = grads["b"] if conv.conv.use_bias else np.empty(conv.geometry.filters, np.float32)
         wants_dx = conv.wants_dx or ctx.wants_dx
-        dx = conv.back.gradients(x, dz, ctx.packed(conv)[1], memory, grads["W"], db, wants_dx)
+        dx = conv.back.gradients(x, dz, ctx.packed(conv, True), memory, grads["W"], db, wants_dx)
         return dx, {**grads, **norm_grads}
 
     def describe(self):

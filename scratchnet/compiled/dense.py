@@ -30,9 +30,11 @@ class DenseTwin(Twin):
     def allocate_packed(self):
         return panels_for(self.features, self.units), panels_for(self.units, self.features)
 
-    def pack(self, packed):
-        pack_panels(self.dense.W, self.bias, packed[0])
-        pack_panels_transposed(self.dense.W, self.no_bias[: self.features], packed[1])
+    def pack(self, packed, backward):
+        if backward:
+            pack_panels_transposed(self.dense.W, self.no_bias[: self.features], packed[1])
+        else:
+            pack_panels(self.dense.W, self.bias, packed[0])
 
     def allocate(self, n):
         y, dz = aligned_empty((n, self.units)), aligned_empty((n, self.units))
@@ -41,7 +43,7 @@ class DenseTwin(Twin):
     def forward(self, x, ctx):
         x = contiguous(x)
         y = ctx.arrays(self, len(x))[0]
-        matmul(x, ctx.packed(self)[0], y, self.relu, False, False)
+        matmul(x, ctx.packed(self), y, self.relu, False, False)
         return y, (x, y, ctx)
 
     def backward(self, dy, cache):
@@ -54,7 +56,7 @@ class DenseTwin(Twin):
         matmul(x, dz_panels, grads["W"], False, False, True)
         if not (self.wants_dx or ctx.wants_dx):
             return None, grads
-        matmul(dz, ctx.packed(self)[1], dx, False, False, False)
+        matmul(dz, ctx.packed(self, True), dx, False, False, False)
         return dx, grads
 
     def describe(self):

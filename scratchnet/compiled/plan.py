@@ -8,7 +8,8 @@ without a twin (a user's own, say) is a step as it is, in the same plan.
 
 What a twin needs beside its input it gets from the context, so that it may be used by many threads at once:
 
-    ctx.packed(twin)       the weights in the layout of its kernels: made once per batch, read by all chunks
+    ctx.packed(twin)       the weights in the layout of its kernels: made once per batch, read by all chunks;
+                           packed(twin, True) those of backward
     ctx.arrays(twin, n)    the outputs and scratch memory of a chunk of n examples: one set per thread, for a
                            thread works on one chunk at a time and the next one finds the memory in its cache
     ctx.gradients(twin)    the gradients of this chunk: one set per chunk, to be added up in order
@@ -89,21 +90,16 @@ class CompiledPlan(Plan):
             compiling.announce = None
         return compiling.seconds - before
 
-    def begin(self, training: bool = False) -> Batch:
-        """Pack every twin's weights; in training into memory that the next step will use again."""
+    def begin(self, training: bool = False, reuse: bool = False) -> Batch:
+        """Pack every twin's weights. Those for backward wait until they are asked for, unless it is a training step."""
+        batch = CompiledBatch(self.twins, self.memory if reuse else None, training)
+        jobs = [(twin, backward) for twin in self.twins for backward in ((False, True) if training else (False,))]
         if training:
-            packed = self.memory.packed
-            self.team().map(lambda chunk: self.pack(self.twins[chunk.index], packed), len(self.twins))
+            self.team().map(lambda chunk: batch.pack(*jobs[chunk.index]), len(jobs))
         else:
-            packed = {}
-            for twin in self.twins:
-                self.pack(twin, packed)
-        return CompiledBatch(packed, self.memory)
-
-    def pack(self, twin, packed: dict[Any, Any]) -> None:
-        if twin not in packed:
-            packed[twin] = twin.allocate_packed()
-        twin.pack(packed[twin])
+            for job in jobs:
+                batch.pack(*job)
+        return batch
 
     def loss(self, loss):
         return compiled_loss(loss) or super().loss(loss)
@@ -140,7 +136,7 @@ class Memory:
     """The arrays of a plan that are used again and again."""
 
     def __init__(self):
-        self.packed: dict[Any, Any] = {}
+        self.packed: dict[Any, Any] = {}  # of a training step; evaluations, of which several may run, have their own
         self.thread = threading.local()
         self.gradients: dict[Any, Any] = {}
 
@@ -152,26 +148,42 @@ class Memory:
 
 
 class CompiledBatch(Batch):
-    """What the chunks of a batch share: the packed weights, and the plan's memory."""
+    """What the chunks of a batch share: the packed weights, and the plan's memory if they may use it."""
 
-    def __init__(self, packed: dict[Any, Any], memory: Memory):
-        self.packed, self.memory = packed, memory
+    def __init__(self, twins, memory: Memory | None, training: bool):
+        self.memory = memory
+        self.arrays: dict[Any, Any] = {}
+        if memory is not None:
+            self.arrays = memory.packed if training else memory.of_thread().setdefault("packed", {})
+        if not self.arrays:
+            self.arrays.update({twin: twin.allocate_packed() for twin in twins})
+        self.ready: set[tuple[Any, bool]] = set()
+
+    def pack(self, twin, backward: bool) -> None:
+        twin.pack(self.arrays[twin], backward)
+        self.ready.add((twin, backward))
+
+    def packed(self, twin, backward: bool):
+        if (twin, backward) not in self.ready:
+            self.pack(twin, backward)
+        return self.arrays[twin][backward]
 
     def context(self, training=False, rng=None, chunk=None) -> Context:
-        return CompiledContext(training, rng, chunk, self.packed, self.memory if chunk is not None else None)
+        return CompiledContext(training, rng, chunk, self)
 
 
 class CompiledContext(Context):
     """A context that also hands out memory. memory: None if every call is to have arrays of its own."""
 
-    def __init__(self, training, rng, chunk, packed, memory: Memory | None):
+    def __init__(self, training, rng, chunk, batch: CompiledBatch):
         super().__init__(training, rng, chunk)
-        self._packed, self._memory = packed, memory
+        self._memory = memory = batch.memory
         self._arrays = memory.of_thread() if memory is not None else {}
+        self._batch = batch
         self.wants_dx = memory is None  # nobody in a training step asks for the gradient of the images
 
-    def packed(self, twin):
-        return self._packed[twin]
+    def packed(self, twin, backward: bool = False):
+        return self._batch.packed(twin, backward)
 
     def arrays(self, twin, n: int):
         if self._memory is None:

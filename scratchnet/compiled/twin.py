@@ -28,12 +28,12 @@ class Twin:
         """Whether this twin can do what these built layers do."""
         return True
 
-    def allocate_packed(self) -> tuple[np.ndarray, ...]:
-        """Memory for the parameters in the kernels' layout."""
-        return ()
+    def allocate_packed(self) -> tuple[Any, Any]:
+        """Memory for the parameters in the layout of the kernels: those of forward, those of backward."""
+        return None, None
 
-    def pack(self, packed) -> None:
-        """Bring the parameters into the kernels' layout."""
+    def pack(self, packed, backward: bool) -> None:
+        """Bring the parameters into the layout of one of the two, in its part of `packed`."""
 
     def allocate(self, n: int) -> tuple[np.ndarray, ...]:
         """Outputs and scratch memory for a chunk of n examples."""
