@@ -75,6 +75,7 @@ def train(args, out: Path) -> int:
     held_out = recipe.validation if isinstance(recipe.validation, float) else min(recipe.validation, len(y) // 10)
     train, val = sn.train_val_split(y, held_out or 1, args.seed)
     optimizer = choose_optimizer(args, recipe)
+    optimizer.clip_norm = args.clip_norm or optimizer.clip_norm
     epochs, batch_size = args.epochs or recipe.epochs, args.batch_size or recipe.batch_size
 
     if args.doctor and not healthy(model, x[train], y[train]):
@@ -174,13 +175,11 @@ def healthy(model, x, y) -> bool:
 
 
 def choose_optimizer(args, recipe):
-    """The recipe's optimizer, unless --optimizer or --lr ask for another; --clip-norm goes with any."""
-    optimizer = recipe.optimizer
-    if args.optimizer or args.lr:
-        kind: Any = OPTIMIZERS[args.optimizer] if args.optimizer else type(optimizer)
-        optimizer = kind(lr=args.lr) if args.lr else kind()
-    optimizer.clip_norm = args.clip_norm
-    return optimizer
+    """The recipe's optimizer, unless --optimizer or --lr ask for another."""
+    if not (args.optimizer or args.lr):
+        return recipe.optimizer
+    kind: Any = OPTIMIZERS[args.optimizer] if args.optimizer else type(recipe.optimizer)
+    return kind(lr=args.lr) if args.lr else kind()
 
 
 def choose_schedule(args, lr: float, steps: int):
