@@ -26,6 +26,7 @@ from machine import commit
 
 import scratchnet as sn
 from scratchnet.data import load_dataset
+from scratchnet.schedules import SCHEDULES
 from scratchnet.zoo import PRESETS
 
 
@@ -39,6 +40,7 @@ REFERENCE = {
     "vgg-bn": Published("99.49 %, chosen on the test set; README: about 98.5 %"),
     "basic": Published("above 98 %"),
     "pyramid": Published("about 98 % (validation)"),
+    "pyramid-one-cycle": Published("(a recipe of ours)"),
     "chollet": Published("99.00 %"),
     "two-conv": Published("99.02 %", "0.0388"),
     "two-conv-adam": Published("99.02 %", "0.0388"),
@@ -58,6 +60,8 @@ def train(preset: str, seed: int, dataset, epochs: int = 0, limit: int = 0, engi
     model = sn.Sequential(recipe.layers, (28, 28, 1), seed=seed, engine=engine)
     rows, val = sn.train_val_split(y, held_out if held_out < len(y) // 2 else len(y) // 10, seed)
     best = sn.EarlyStopping("val_accuracy", patience=epochs, restore_best_weights=True)         # keeps, never stops
+    steps = epochs * -(-len(rows) // recipe.batch_size)
+    recipe.optimizer.lr = SCHEDULES[recipe.schedule](recipe.optimizer.lr, steps)
     history = model.fit(x[rows], y[rows], epochs=epochs, batch_size=recipe.batch_size, optimizer=recipe.optimizer,
                         validation_data=(x[val], y[val]), callbacks=[*recipe.callbacks, best])
     result = model.evaluate(*test)

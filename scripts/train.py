@@ -98,7 +98,7 @@ def train(args, out: Path) -> int:
         health := sn.Health(out / "health.csv"),
     ]
     try:
-        optimizer.lr = choose_schedule(args, optimizer.lr, steps=epochs * -(-len(train) // batch_size))
+        optimizer.lr = choose_schedule(args, recipe, optimizer.lr, steps=epochs * -(-len(train) // batch_size))
         out.mkdir(parents=True, exist_ok=True)
         history = model.fit(
             x[train], y[train], epochs=epochs, batch_size=batch_size, optimizer=optimizer,
@@ -182,15 +182,16 @@ def choose_optimizer(args, recipe):
     return kind(lr=args.lr) if args.lr else kind()
 
 
-def choose_schedule(args, lr: float, steps: int):
-    """The learning rate of each of the run's steps, the largest of which is lr; that of the recipe if none is named."""
-    if not (args.schedule or args.warm_up):
+def choose_schedule(args, recipe, lr: float, steps: int):
+    """The learning rate of each of the run's steps, the largest of which is lr; the recipe's if none is named."""
+    name = args.schedule or recipe.schedule
+    if name == "constant" and not args.warm_up:
         return lr
     if callable(lr):
         raise ValueError(f"the preset has a schedule of its own, {lr}: for another one give --lr too")
     if args.warm_up >= steps:
         raise ValueError(f"--warm-up {args.warm_up}: this training has only {steps} steps")
-    schedule = SCHEDULES[args.schedule or "constant"](lr, steps - args.warm_up)
+    schedule = SCHEDULES[name](lr, steps - args.warm_up)
     return sn.WarmUp(schedule, args.warm_up) if args.warm_up else schedule
 
 

@@ -22,6 +22,7 @@ PARAMETERS = {
     "lenet5": 61_706,
     "mlp": (784 * 256 + 256) + (256 * 128 + 128) + (128 * 10 + 10),
 }
+PARAMETERS["pyramid-one-cycle"] = PARAMETERS["pyramid"]
 
 
 def model_of(name, classes=10, seed=0):
