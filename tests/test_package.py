@@ -55,11 +55,12 @@ MAY_IMPORT = {
     "model": {
         "architecture", "compiled", "layers", "losses", "plan", "randomness", "saving", "summary", "team", "training",
     },
+    "robustness": {"data", "randomness"},
     "zoo": {"callbacks", "layers", "optimizers"},
     "ensemble": {"layers"},
     "comparison": {"data", "metrics", "model"},
-    "figures": {"data", "layers", "metrics"},
-    "report": {"data", "figures", "metrics", "summary", "team", "training"},
+    "figures": {"data", "layers", "metrics", "randomness"},
+    "report": {"data", "figures", "metrics", "robustness", "summary", "team", "training"},
 }  # fmt: skip
 
 

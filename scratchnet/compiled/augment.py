@@ -25,13 +25,11 @@ def compiled_augment(augment):
     def twin(images, rng):
         if images.dtype != np.uint8 or images.ndim not in (3, 4):
             return augment(images, rng)
-        changes = augment.draw(images.shape, rng)
-        h, w = images.shape[1:3]
-        knots = changes.arrows.shape[-1]
+        moves, arrows, boxes = augment.draw(images.shape, rng)
+        (h, w), knots = images.shape[1:3], arrows.shape[-1]
         pixels = np.ascontiguousarray(images).reshape(*images.shape[:3], -1)  # (n, h, w, channels)
         changed = np.empty_like(pixels)
-        maps, arrows, thickness = (a.astype(np.float32) for a in changes[:3])
-        change(pixels, maps, arrows, bumps(h, knots), bumps(w, knots), thickness, changes.boxes, changed)
+        change(pixels, moves, arrows, bumps(h, knots), bumps(w, knots), boxes, changed)
         return changed.reshape(images.shape)
 
     return twin
@@ -44,7 +42,7 @@ def bumps(size: int, knots: int) -> np.ndarray:
 
 
 @jit
-def change(pixels, maps, arrows, bumps_y, bumps_x, thickness, boxes, changed):
+def change(pixels, moves, arrows, bumps_y, bumps_x, boxes, changed):
     """Everything that happens to n images (n, h, w, channels)."""
     n, h, w, channels = pixels.shape
     knots = bumps_x.shape[0]
@@ -52,28 +50,42 @@ def change(pixels, maps, arrows, bumps_y, bumps_x, thickness, boxes, changed):
     other = np.zeros((h + 3, w + 3), np.float32)
     bent = np.zeros((h, 2, knots), np.float32)         # the arrows, already spread over the rows
     x, y = np.empty(w, np.float32), np.empty(w, np.float32)
+    map_ = np.empty((2, 3), np.float32)
     for i in range(n):
+        affine_map(moves[i], h, w, map_)
         for u in range(h):
             for axis in range(2):
                 for l in range(knots):
                     bent[u, axis, l] = 0
                     for k in range(knots):
-                        bent[u, axis, l] += bumps_y[k, u] * arrows[i, axis, k, l]
+                        bent[u, axis, l] += bumps_y[k, u] * np.float32(arrows[i, axis, k, l])
         for channel in range(channels):
             for u in range(h):
                 for v in range(w):
                     plane[1 + u, 1 + v] = pixels[i, u, v, channel]
             source = plane
-            if thickness[i] != 0:
-                thicken(plane, thickness[i], other)
+            if moves[i, 5] != 0:
+                thicken(plane, np.float32(moves[i, 5]), other)
                 source = other
             for u in range(h):
-                find_origins(maps[i], bent[u], bumps_x, u, x, y)
+                find_origins(map_, bent[u], bumps_x, u, x, y)
                 sample_row(source, x, y, changed[i, u], channel)
         for u in range(boxes[i, 0], boxes[i, 1]):
             for v in range(boxes[i, 2], boxes[i, 3]):
                 for channel in range(channels):
                     changed[i, u, v, channel] = 0
+
+
+@inline
+def affine_map(moves, h, w, map_):
+    """map_: A | c - A (c + shift), with A = turn⁻¹ · shear⁻¹ / zoom."""
+    cos, sin, zoom, shear = np.cos(moves[2]), np.sin(moves[2]), np.exp(moves[3]), moves[4]
+    a, b = cos / zoom, (sin - shear * cos) / zoom
+    d, e = -sin / zoom, (cos + shear * sin) / zoom
+    c_x, c_y = (w - 1) / 2, (h - 1) / 2
+    x, y = c_x + moves[0], c_y + moves[1]             # where the middle goes
+    map_[0, 0], map_[0, 1], map_[0, 2] = a, b, c_x - a * x - b * y
+    map_[1, 0], map_[1, 1], map_[1, 2] = d, e, c_y - d * x - e * y
 
 
 @inline

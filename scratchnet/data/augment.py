@@ -32,9 +32,8 @@ MOST = {"shift": 1000, "rotate": 180, "zoom": 3, "shear": 1, "elastic": 100, "th
 class Changes(NamedTuple):
     """What happens to each of n examples."""
 
-    maps: np.ndarray  # (n, 2, 3): x_old = maps[0] · (x, y, 1), y_old = maps[1] · (x, y, 1)
+    moves: np.ndarray  # (n, 6): shift across and down, turn in radians, log of the zoom, shear, thickness
     arrows: np.ndarray  # (n, 2, KNOTS, KNOTS): d at the knots, in x and in y; (n, 2, 0, 0) without distortion
-    thickness: np.ndarray  # (n,): from -1, eroded, to 1, dilated
     boxes: np.ndarray  # (n, 4): top, bottom, left, right of what is erased; empty where top = bottom
 
 
@@ -86,7 +85,7 @@ class Augment:
         images = np.asarray(images)
         changes = self.draw(images.shape, rng)
         pixels = images.reshape(*images.shape[:3], -1).astype(np.float64)  # (n, h, w, channels)
-        pixels = thicken(pixels, changes.thickness)
+        pixels = thicken(pixels, changes.moves[:, 5])
         pixels = sample(pixels, *origins(changes, *images.shape[1:3]))
         for picture, (top, bottom, left, right) in zip(pixels, changes.boxes, strict=True):
             picture[top:bottom, left:right] = 0
@@ -95,38 +94,38 @@ class Augment:
         return pixels.astype(images.dtype).reshape(images.shape)
 
     def draw(self, shape: tuple[int, ...], rng) -> Changes:
-        """The changes of n examples, for images of shape (n, h, w, ...)."""
+        """The changes of n examples, for images of shape (n, h, w, ...). All six moves are one draw."""
         if len(shape) not in (3, 4):
             raise ValueError(f"Augment: expects images (n, h, w) or (n, h, w, channels), got shape {shape}")
         n, h, w = shape[:3]
-        x, y, turn, zoom, shear, thickness = (2 * rng.random((n, 6)) - 1).T  # one draw: adding one adds no other
-        middle = np.array([[(w - 1) / 2], [(h - 1) / 2]])
-        maps = affine_maps(
-            middle, self.shift * np.stack([x, y]), np.radians(self.rotate) * turn, (1 + self.zoom) ** zoom,
-            self.shear * shear,
-        )  # fmt: skip
+        turn, zoom = math.radians(self.rotate), math.log1p(self.zoom)
+        most = np.array([self.shift, self.shift, turn, zoom, self.shear, self.thickness])
+        moves = most * (2 * rng.random((n, 6)) - 1)
         knots, boxes = KNOTS if self.elastic else 0, np.zeros((n, 4), np.int64)
         arrows = np.empty((n, 2, knots, knots))
         if self.elastic:  # uniform numbers of standard deviation 1 lie between -√3 and √3
             arrows = self.elastic * math.sqrt(3) * (2 * rng.random(arrows.shape) - 1)
         if self.erase:
             boxes = draw_boxes(self.erase, h, w, rng.random((n, 4)))
-        return Changes(maps, arrows, self.thickness * thickness, boxes)
+        return Changes(moves, arrows, boxes)
 
 
-def affine_maps(middle, shift, turn, zoom, shear) -> np.ndarray:
-    """(n, 2, 3): A | c - A (c + shift), with A = turn⁻¹ · shear⁻¹ / zoom, for n examples.
+def affine_maps(moves: np.ndarray, h: int, w: int) -> np.ndarray:
+    """(n, 2, 3): A | c - A (c + shift), with A = turn⁻¹ · shear⁻¹ / zoom: x_old = maps[0] · (x, y, 1), y_old the other.
 
-    middle: c, (2, 1). shift: (2, n). turn (radians; positive is clockwise, as y points down), zoom, shear: (n,).
+    moves: (n, 6), as in `Changes`. A positive turn is clockwise, as y points down.
 
-    >>> affine_maps(np.array([[2.0], [1.0]]), np.array([[1.0], [0.0]]), *np.array([[0.0], [2.0], [0.5]]))
+    >>> affine_maps(np.array([[1.0, 0, 0, np.log(2), 0.5, 0]]), h=3, w=5)
     array([[[ 0.5 , -0.25,  0.75],
             [-0.  ,  0.5 ,  0.5 ]]])
     """
-    cos, sin = np.cos(turn), np.sin(turn)
-    A = np.array([[cos, sin - shear * cos], [-sin, cos + shear * sin]]) / zoom  # (2, 2, n)
-    offset = middle - np.einsum("ijn,jn->in", A, middle + shift)  # (2, n)
-    return np.concatenate([A, offset[:, None]], axis=1).transpose(2, 0, 1)
+    shift_x, shift_y, turn, log_zoom, shear, _ = moves.T
+    cos, sin, zoom = np.cos(turn), np.sin(turn), np.exp(log_zoom)
+    a, b = cos / zoom, (sin - shear * cos) / zoom
+    d, e = -sin / zoom, (cos + shear * sin) / zoom
+    c_x, c_y = (w - 1) / 2, (h - 1) / 2
+    x, y = c_x + shift_x, c_y + shift_y  # where the middle goes
+    return np.array([[a, b, c_x - a * x - b * y], [d, e, c_y - d * x - e * y]]).transpose(2, 0, 1)
 
 
 def draw_boxes(most: float, h: int, w: int, u: np.ndarray) -> np.ndarray:
@@ -155,7 +154,7 @@ def origins(changes: Changes, h: int, w: int) -> tuple[np.ndarray, np.ndarray]:
     """Where each new pixel was in the old image: x and y, (n, h, w) each."""
     y, x = np.mgrid[:h, :w]
     knots = changes.arrows.shape[-1]
-    old = np.einsum("nik,khw->inhw", changes.maps, np.stack([x, y, np.ones_like(x)]))
+    old = np.einsum("nik,khw->inhw", affine_maps(changes.moves, h, w), np.stack([x, y, np.ones_like(x)]))
     if knots:
         old += np.einsum("hk,nikl,wl->inhw", spline(h, knots), changes.arrows, spline(w, knots), optimize=True)
     return old[0], old[1]
@@ -192,4 +191,4 @@ def sample(pixels: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (1 - fy) * upper + fy * lower
 
 
-PRESETS = {"off": None, "light": Augment.light(), "digits": Augment.digits()}
+AUGMENTATIONS = {"off": None, "light": Augment.light(), "digits": Augment.digits()}

@@ -1,10 +1,12 @@
 """Figures: what a run looks like, one picture per question, each with its numbers as a table beside it.
 
     samples        what is in the data, and how much of it
+    augmented      what augmentation makes of it
     curves         did it learn, and when was it best
     confusion      what is taken for what
     answers        how sure it is, on ordinary images and on those that went worst
     calibration    is it right as often as it believes
+    robustness     how far may a test image be changed
     filters        what training made of the convolutions' weights
     feature_maps   one image on its way through all layers
     health         do all layers still learn
@@ -18,6 +20,7 @@ what a colour says is said by a word or a sign too.
 """
 
 from scratchnet.figures.answers import predictions, top_losses
+from scratchnet.figures.augmented import augmented
 from scratchnet.figures.calibration import calibration_diagram
 from scratchnet.figures.confusion import confusion_picture
 from scratchnet.figures.curves import learning_curves
@@ -25,17 +28,20 @@ from scratchnet.figures.feature_maps import feature_maps
 from scratchnet.figures.filters import filters
 from scratchnet.figures.health import health, read_health
 from scratchnet.figures.picture import Picture, class_labels
+from scratchnet.figures.robustness import robustness
 from scratchnet.figures.samples import samples
 
 __all__ = [
     "Picture",
     "class_labels",
     "samples",
+    "augmented",
     "learning_curves",
     "confusion_picture",
     "predictions",
     "top_losses",
     "calibration_diagram",
+    "robustness",
     "filters",
     "feature_maps",
     "health",

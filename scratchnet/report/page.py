@@ -30,10 +30,11 @@ def page(
     parts = [
         headline(title, metrics, findings),
         section("Can the numbers be trusted?", trust(model, metrics), show(pictures, "samples")),
-        section("Did it learn?", show(pictures, "curves"), epochs(history)),
+        section("Did it learn?", show(pictures, "augmented", "curves"), epochs(history)),
         section(
             "Where does it fail?", show(pictures, "confusion", "top_losses"), per_class(metrics["test"], names),
             show(pictures, "predictions"), confidence(metrics["test"]), show(pictures, "calibration"),
+            show(pictures, "robustness"),
         ),
         section("Why?", show(pictures, "filters", "feature_maps", "health")),
         section("How fast was it?", speed(history, metrics), layers(model)),
@@ -67,6 +68,7 @@ def headline(title: str, metrics: dict[str, Any], findings: list[dict[str, str]]
     right = tested["examples"] - tested["mistakes"]
     first = [
         ("test loss", f"{metrics['test_loss']:.4f}"),
+        ("as drawn", "unknown" if metrics.get("as_drawn_accuracy") is None else percent(metrics["as_drawn_accuracy"])),
         ("validation", "none" if metrics["val_accuracy"] is None else percent(metrics["val_accuracy"], 2)),
         ("parameters", f"{metrics['parameters']:,}"),
         ("epochs", f"{metrics['epochs']}"),

@@ -19,9 +19,11 @@ import numpy as np
 from scratchnet import figures
 from scratchnet.data import CHOICES
 from scratchnet.data.atomic import replacing
+from scratchnet.data.augment import AUGMENTATIONS
 from scratchnet.figures.curves import best_epoch
 from scratchnet.metrics import measure
 from scratchnet.report.page import page
+from scratchnet.robustness import measure_robustness
 from scratchnet.team import shared_team
 from scratchnet.training import History
 
@@ -38,6 +40,7 @@ def write_run(out, model, history, splits: Splits, settings: dict[str, Any]) -> 
     probabilities = model.predict(splits["test"][0])
     result = model.evaluate(*splits["test"])
     tested = measure(probabilities, splits["test"][1])
+    robust = measure_robustness(model, *splits["test"]) if is_drawable(splits["test"][0]) else None
     seconds, best = sum(history["seconds"]), history.epochs[best_epoch(history)]
     metrics = {
         **{name: settings[name] for name in ("preset", "dataset", "engine", "seed")},
@@ -48,12 +51,14 @@ def write_run(out, model, history, splits: Splits, settings: dict[str, Any]) -> 
         "test_accuracy_interval": tested["accuracy_interval"],
         "test_loss": result["loss"],
         "val_accuracy": best.get("val_accuracy"),
+        "as_drawn_accuracy": robust["as_drawn"] if robust else None,
         "train_seconds": seconds,
         "compile_seconds": history.compile_seconds,
         "images_per_second": sum(history["images"]) / seconds,
         "parameters": sum(p.size for p in model.parameters().values()),
         "images": {part: len(labels) for part, (_, labels) in splits.items()},
         "test": tested,
+        "robustness": robust,
         "environment": environment(),
         "sha256": {part: digest(*arrays) for part, arrays in splits.items()} | {"model": digest(*saved(model))},
     }
@@ -80,7 +85,7 @@ def write_report(out: Path, model, history, splits: Splits, probabilities, metri
     """The pictures and the page around them. A picture that cannot be drawn is left out, with a warning."""
     (out / "figures").mkdir(exist_ok=True)
     drawn = {}
-    for name, draw in pictures(out, model, history, splits, probabilities).items():
+    for name, draw in pictures(out, model, history, splits, probabilities, metrics, settings).items():
         try:
             picture = draw()
             if picture is not None:
@@ -93,22 +98,32 @@ def write_report(out: Path, model, history, splits: Splits, probabilities, metri
         file.write(page(model, history, drawn, findings, metrics, settings).encode())
 
 
-def pictures(out: Path, model, history, splits: Splits, probabilities) -> dict[str, Callable[[], Any]]:
+def pictures(
+    out: Path, model, history, splits: Splits, probabilities, metrics, settings
+) -> dict[str, Callable[[], Any]]:
     """Name -> a function that draws it; None of those that this run cannot have."""
     (x, y), names = splits["test"], model.class_names
+    augment, robust = AUGMENTATIONS.get(settings.get("augment")), metrics.get("robustness")
     confusion = np.zeros((probabilities.shape[1],) * 2, np.int64)
     np.add.at(confusion, (y, probabilities.argmax(axis=1)), 1)
     return {
         "samples": lambda: figures.samples(splits, probabilities.shape[1], names),
+        "augmented": lambda: figures.augmented(splits["training"][0], augment, model.seed) if augment else None,
         "curves": lambda: figures.learning_curves(history),
         "confusion": lambda: figures.confusion_picture(confusion, names),
         "top_losses": lambda: figures.top_losses(x, y, probabilities, names),
         "predictions": lambda: figures.predictions(x, y, probabilities, names),
         "calibration": lambda: figures.calibration_diagram(probabilities, y),
+        "robustness": lambda: figures.robustness(robust) if robust else None,
         "filters": lambda: figures.filters(model),
         "feature_maps": lambda: figures.feature_maps(model, x[0], int(y[0]), probabilities[0], names),
         "health": lambda: figures.health(figures.read_health(path)) if (path := out / "health.csv").exists() else None,
     }
+
+
+def is_drawable(x: np.ndarray) -> bool:
+    """Whether these are pictures, as bytes."""
+    return x.dtype == np.uint8 and x.ndim in (3, 4)
 
 
 def read_findings(path: Path) -> list[dict[str, str]]:

@@ -41,10 +41,9 @@ def test_the_kernel_as_plain_python_gives_the_same_images(rng):
     images = rng.integers(0, 256, (2, 6, 5, 2), np.uint8)
     changes = EVERYTHING.draw(images.shape, ExampleRandom(0, 0))
     bumps = [rng.random((6, size)).astype(np.float32) for size in (6, 5)]
-    numbers = [a.astype(np.float32) for a in (changes.maps, changes.arrows, *bumps, changes.thickness)]
     results = [np.empty_like(images), np.empty_like(images)]
     for kernel, result in zip((change, readable(change)), results, strict=True):
-        kernel(images, *numbers, changes.boxes, result)
+        kernel(images, changes.moves, changes.arrows, *bumps, changes.boxes, result)
     assert np.abs(results[0].astype(int) - results[1]).max() <= 1  # the compiler may fuse a · b + c
 
 

@@ -57,7 +57,8 @@ def run(tmp_path_factory):
         "epoch,step,layer,activation_mean,activation_std,dead_share,gradient_norm,update_ratio\n"
         "1,5,1.conv2d,0.1,0.2,,0.5,0.001\n1,5,2.relu,0.1,0.2,0.25,,\n"
     )
-    settings = {"preset": "default", "dataset": "own <data>", "engine": "numpy", "seed": 0, "data_dir": None}
+    settings = {"preset": "default", "dataset": "own <data>", "engine": "numpy", "seed": 0, "data_dir": None,
+                "augment": "light"}  # fmt: skip
     return out, model, history, splits, report.write_run(out, model, history, splits, settings)
 
 
@@ -66,8 +67,8 @@ def run(tmp_path_factory):
 
 def test_the_folder_has_everything(run):
     files = {path.relative_to(run[0]).as_posix() for path in run[0].rglob("*") if path.is_file()}
-    names = ["samples", "curves", "confusion", "top_losses", "predictions", "calibration", "filters", "feature_maps",
-             "health"]  # fmt: skip
+    names = ["samples", "augmented", "curves", "confusion", "top_losses", "predictions", "calibration", "robustness",
+             "filters", "feature_maps", "health"]  # fmt: skip
     pictures = {f"figures/{name}.{kind}" for name in names for kind in ("png", "csv")}
     written = {"metrics.json", "config.json", "report.html", "model.safetensors", "history.csv"}
     assert files == pictures | written | {"findings.json", "health.csv"}
@@ -141,7 +142,7 @@ def test_the_page_stands_alone(page):
 def test_the_pages_pictures_are_pictures_and_are_described(page):
     sources = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
     described = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
-    assert len(sources) == len(described) == 9 and all(described)
+    assert len(sources) == len(described) == 11 and all(described)
     for source in sources:
         Image.open(BytesIO(base64.b64decode(source.partition(",")[2]))).load()
 
@@ -182,7 +183,7 @@ def test_a_picture_that_cannot_be_drawn_costs_neither_numbers_nor_page(run, tmp_
         metrics_now = report.write_run(tmp_path, model, history, splits, settings)
     assert metrics_now["test"] == found["test"]
     assert len(Page((tmp_path / "report.html").read_text()).tags) > 100
-    assert len(list((tmp_path / "figures").glob("*.png"))) == 8
+    assert len(list((tmp_path / "figures").glob("*.png"))) == 9
 
 
 def test_a_run_of_one_epoch_in_colours_without_convolution_or_validation(tmp_path):
