@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 
 from scratchnet.compiled.jit import inline, jit
+from scratchnet.compiled.simd import LANES, broadcast, fma, load, store
 from scratchnet.data.augment import Augment, spline
 
 
@@ -37,8 +38,10 @@ def compiled_augment(augment):
 
 @cache
 def bumps(size: int, knots: int) -> np.ndarray:
-    """(knots, size): how much each knot moves each pixel."""
-    return np.ascontiguousarray(spline(size, knots).T, np.float32)
+    """(knots, size rounded up to whole vectors): how much each knot moves each pixel."""
+    padded = np.zeros((knots, -(-size // LANES) * LANES), np.float32)
+    padded[:, :size] = spline(size, knots).T
+    return padded
 
 
 @jit
@@ -48,17 +51,13 @@ def change(pixels, moves, arrows, bumps_y, bumps_x, boxes, changed):
     knots = bumps_x.shape[0]
     plane = np.zeros((h + 3, w + 3), np.float32)      # the image from (1, 1), and black around it
     other = np.zeros((h + 3, w + 3), np.float32)
-    bent = np.zeros((h, 2, knots), np.float32)         # the arrows, already spread over the rows
-    x, y = np.empty(w, np.float32), np.empty(w, np.float32)
+    bent = np.empty((2, knots, bumps_y.shape[1]), np.float32)
+    x, y = np.empty(bumps_x.shape[1], np.float32), np.empty(bumps_x.shape[1], np.float32)
+    numbers = np.arange(x.size).astype(np.float32)     # 0, 1, 2, ...: the pixels of a row
     map_ = np.empty((2, 3), np.float32)
     for i in range(n):
         affine_map(moves[i], h, w, map_)
-        for u in range(h):
-            for axis in range(2):
-                for l in range(knots):
-                    bent[u, axis, l] = 0
-                    for k in range(knots):
-                        bent[u, axis, l] += bumps_y[k, u] * np.float32(arrows[i, axis, k, l])
+        bend(arrows[i], bumps_y, bent)
         for channel in range(channels):
             for u in range(h):
                 for v in range(w):
@@ -68,7 +67,7 @@ def change(pixels, moves, arrows, bumps_y, bumps_x, boxes, changed):
                 thicken(plane, np.float32(moves[i, 5]), other)
                 source = other
             for u in range(h):
-                find_origins(map_, bent[u], bumps_x, u, x, y)
+                find_origins(map_, bent, bumps_x, numbers, u, x, y)
                 sample_row(source, x, y, changed[i, u], channel)
         for u in range(boxes[i, 0], boxes[i, 1]):
             for v in range(boxes[i, 2], boxes[i, 3]):
@@ -89,16 +88,33 @@ def affine_map(moves, h, w, map_):
 
 
 @inline
-def find_origins(map_, bent, bumps_x, u, x, y):
-    """x, y: where the pixels of row u were, in the old image without its frame."""
-    x0, y0 = map_[0, 1] * np.float32(u) + map_[0, 2], map_[1, 1] * np.float32(u) + map_[1, 2]
-    for v in range(x.size):
-        x[v] = map_[0, 0] * np.float32(v) + x0
-        y[v] = map_[1, 0] * np.float32(v) + y0
-    for k in range(bumps_x.shape[0]):
-        for v in range(x.size):
-            x[v] += bumps_x[k, v] * bent[0, k]
-            y[v] += bumps_x[k, v] * bent[1, k]
+def bend(arrows, bumps_y, bent):
+    """bent[axis, l, u] = Σ_k bumps_y[k, u] · arrows[axis, k, l]: the arrows, spread over the rows of the image."""
+    knots, rows = bumps_y.shape
+    for axis in range(2):
+        for l in range(knots):
+            for u in range(0, rows, LANES):
+                total = broadcast(np.float32(0))
+                for k in range(knots):
+                    total = fma(broadcast(np.float32(arrows[axis, k, l])), load(bumps_y, k * rows + u), total)
+                store(bent, (axis * knots + l) * rows + u, total)
+
+
+@inline
+def find_origins(map_, bent, bumps_x, numbers, u, x, y):
+    """x, y: where the pixels of row u were, in the old image without its frame; a vector of pixels at a time."""
+    row, knots = np.float32(u), bumps_x.shape[0]
+    x0, y0 = map_[0, 1] * row + map_[0, 2], map_[1, 1] * row + map_[1, 2]
+    for v in range(0, x.size, LANES):
+        columns = load(numbers, v)
+        old_x = fma(broadcast(map_[0, 0]), columns, broadcast(x0))
+        old_y = fma(broadcast(map_[1, 0]), columns, broadcast(y0))
+        for k in range(knots):
+            bump = load(bumps_x, k * x.size + v)
+            old_x = fma(broadcast(bent[0, k, u]), bump, old_x)
+            old_y = fma(broadcast(bent[1, k, u]), bump, old_y)
+        store(x, v, old_x)
+        store(y, v, old_y)
 
 
 @inline
@@ -106,7 +122,7 @@ def sample_row(plane, x, y, row, channel):
     """row[:, channel] = the plane at the points (x, y), bilinear, rounded to a whole number."""
     right, bottom = np.float32(plane.shape[1] - 2), np.float32(plane.shape[0] - 2)
     zero, one = np.float32(0), np.float32(1)
-    for v in range(x.size):
+    for v in range(row.shape[0]):
         px, py = min(max(x[v] + one, zero), right), min(max(y[v] + one, zero), bottom)
         left, top = np.uint32(px), np.uint32(py)
         fx, fy = px - np.float32(left), py - np.float32(top)

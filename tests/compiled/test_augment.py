@@ -6,9 +6,9 @@ import pytest
 pytest.importorskip("numba")
 
 import scratchnet as sn
-from scratchnet.compiled.augment import change, compiled_augment
+from scratchnet.compiled.augment import bumps, change, compiled_augment
 from scratchnet.compiled.jit import readable
-from scratchnet.data.augment import Augment
+from scratchnet.data.augment import KNOTS, Augment
 from scratchnet.randomness import ExampleRandom
 from tests.data.test_augment import EACH, EVERYTHING
 
@@ -40,10 +40,9 @@ def test_twin_and_textbook_differ_only_where_the_value_lies_between_two_grey_lev
 def test_the_kernel_as_plain_python_gives_the_same_images(rng):
     images = rng.integers(0, 256, (2, 6, 5, 2), np.uint8)
     changes = EVERYTHING.draw(images.shape, ExampleRandom(0, 0))
-    bumps = [rng.random((6, size)).astype(np.float32) for size in (6, 5)]
     results = [np.empty_like(images), np.empty_like(images)]
     for kernel, result in zip((change, readable(change)), results, strict=True):
-        kernel(images, changes.moves, changes.arrows, *bumps, changes.boxes, result)
+        kernel(images, changes.moves, changes.arrows, bumps(6, KNOTS), bumps(5, KNOTS), changes.boxes, result)
     assert np.abs(results[0].astype(int) - results[1]).max() <= 1  # the compiler may fuse a · b + c
 
 
