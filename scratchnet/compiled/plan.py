@@ -40,7 +40,7 @@ from scratchnet.plan import Batch, Plan, Step
 from scratchnet.team import Team, shared_team
 
 COMPILING = "compiling the kernels for this machine (once: they are kept for the next run) ..."
-CHUNK = 32  # examples; small enough for a chunk's activations to stay in a core's cache
+SMALLEST, LARGEST = 16, 64  # examples in a chunk: worth the calls it costs; a core's cache holds its activations
 
 # Which twin stands for which run of layers. Longer runs first: the first that fits is taken.
 TWINS = (
@@ -66,7 +66,7 @@ TWINS = (
 
 
 class CompiledPlan(Plan):
-    """Twins where there are any, chunks of CHUNK examples, the shared team."""
+    """Twins where there are any, four chunks or more, the shared team."""
 
     def __init__(self, model):
         super().__init__(model.layers, model.names)
@@ -78,7 +78,7 @@ class CompiledPlan(Plan):
         return shared_team()
 
     def chunk_size(self, n: int) -> int:
-        return CHUNK
+        return min(max(n // 4, SMALLEST), LARGEST)
 
     def rehearse(self, step, verbose: bool) -> float:
         before = compiling.seconds

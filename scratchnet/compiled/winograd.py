@@ -20,10 +20,10 @@ The gradients go backwards through the same picture, from the gradient of the pr
     dU[p] = V[p]^T @ Z[p]    dW = G^T dU G              dV[p] = Z[p] @ U[p]^T    dx = B dV B^T, added up
 
 AMD Zen 4, one thread, ms per 128 images (direct convolution in brackets), relative error about 1e-6:
-                      forward       with 2x2 max-pool      dW
-    13x13x32 -> 64    3.1 (4.9)     2.1 (4.1)              3.1 (5.1)
-    16x16x32 -> 64    4.2 (8.0)     4.1 (8.0)              4.3 (8.3)
-    9x9x64 -> 128     5.0 (7.9)     2.8 (5.8)              5.3 (8.2)
+                      forward       with 2x2 max-pool      dW            dW and dx
+    13x13x32 -> 64    3.2 (4.9)     2.1 (4.1)              3.3 (5.1)     6.2
+    16x16x32 -> 64    4.2 (8.0)     4.1 (8.0)              4.4 (8.3)     8.4
+    9x9x64 -> 128     5.0 (7.9)     2.8 (5.8)              5.4 (8.2)     10.6
 
 `winograd4` is a second edition of all this, with tiles of 4x4: `side` and `planes` below say which edition is meant.
 

@@ -9,10 +9,10 @@ should stay equal, so that the first wins as it does in the textbook: with only 
 one colour gives the very same sum at every position, with square roots it gives sums that rounding may tell apart.
 
 AMD Zen 4, one thread, ms per 128 images (F(2x2, 3x3) in brackets), images already in the cache, relative error 1e-6:
-                                forward        dW
-    14x14x32 -> 64, "same"      3.5 (4.3)      3.7 (4.4)
-    7x7x64 -> 128, "same"       3.1 (5.1)      3.7 (5.4)
-    5x5x64 -> 64                0.4 (0.7)      0.7 (0.7)       direct convolution: 0.7
+                                forward        dW             dW and dx
+    14x14x32 -> 64, "same"      3.4 (4.2)      3.7 (4.4)      7.0 (8.4)
+    7x7x64 -> 128, "same"       3.0 (5.0)      3.8 (5.4)      6.9 (10.6)
+    5x5x64 -> 64                0.40 (0.64)    0.69 (0.73)    1.1 (1.4)      direct convolution: 0.7, 0.8, 1.6
 """
 
 import numpy as np
