@@ -84,7 +84,7 @@ def test_both_engines_train_on_the_same_images(rng, monkeypatch):
     for engine in ("numpy", "numba"):
         shown = []
         model = sn.Sequential([sn.Rescale(1), Watch(shown), sn.Flatten(), sn.Dense(4)], (12, 12, 1), engine=engine)
-        model.fit(x, y, batch_size=20, augment=EVERYTHING, verbose=False)
+        model.fit(x, y, batch_size=16, augment=EVERYTHING, verbose=False)
         seen[engine] = shown
     assert all(np.abs(a - b).max() <= 1 for a, b in zip(seen["numpy"][-2:], seen["numba"][-2:], strict=True))
 
