@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from train import PRESETS, at_least_one, build_model, choose_optimizer, positive
+from train import PRESETS, at_least_one, choose_optimizer, positive, prepare
 
 import scratchnet as sn
 from scratchnet import data
@@ -26,11 +26,8 @@ def main(argv=None) -> int:
         sn.set_threads(args.threads)
     picture = Path(args.out or f"lr_find-{args.preset}.png")
     try:
-        (train, test), dataset = data.load_dataset(args.dataset, args.data_dir)
-        class_names = data.class_names(dataset, args.data_dir)
+        (train, _), dataset, model, recipe = prepare(args)
         x, y = (array[: args.limit] for array in train)
-        input_shape = x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1)
-        model, recipe = build_model(input_shape, data.count_classes((train, test), class_names), class_names, args)
         picture.parent.mkdir(parents=True, exist_ok=True)
         found = sn.lr_find(
             model, x, y, optimizer=choose_optimizer(args, recipe), batch_size=args.batch_size or recipe.batch_size,

@@ -62,16 +62,9 @@ def train(args, out: Path) -> int:
     if args.threads:
         sn.set_threads(args.threads)
     try:
-        ((x, y), test), dataset = data.load_dataset(args.dataset, args.data_dir)
-        class_names = data.class_names(dataset, args.data_dir)
-        input_shape = x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1)
-        model, recipe = build_model(input_shape, data.count_classes(((x, y), test), class_names), class_names, args)
-    except (sn.DataFileError, OSError) as error:
+        ((x, y), test), dataset, model, recipe = prepare(args)
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except ValueError as error:
-        size = "×".join(map(str, input_shape))
-        print(f"error: the preset {args.preset} does not fit images of {size}: {error}", file=sys.stderr)
         return 2
     x, y = x[: args.limit], y[: args.limit]
     held_out = recipe.validation if isinstance(recipe.validation, float) else min(recipe.validation, len(y) // 10)
@@ -117,7 +110,7 @@ def train(args, out: Path) -> int:
         return 2
 
     confusion = metrics.confusion_matrix(y[val], best.predict(x[val]).argmax(axis=1), best.shapes[-1][0])
-    findings = doctor.findings(history, health.rows, y[train], confusion, class_names)
+    findings = doctor.findings(history, health.rows, y[train], confusion, model.class_names)
     report.write_json(out / "findings.json", findings)
     splits = {"training": (x[train], y[train]), "validation": (x[val], y[val]), "test": test}
     result = report.write_run(out, best, history, splits, settings)
@@ -146,11 +139,19 @@ def say_how_to_go_on(out: Path, since: float) -> None:
     print(f"\nstopped; saved in {where}. Go on with: python scripts/train.py --resume {out}", file=sys.stderr)
 
 
-def build_model(input_shape, classes, class_names, args):
-    """The network that the preset names, and how it is trained."""
-    recipe = PRESETS[args.preset](classes)
-    model = sn.Sequential(recipe.layers, input_shape, args.seed, args.engine, class_names=class_names)
-    return model, recipe
+def prepare(args):
+    """The data and what they are called; the network that the preset names, built for them, and how it is trained."""
+    datasets, name = data.load_dataset(args.dataset, args.data_dir)
+    class_names = data.class_names(name, args.data_dir)
+    recipe = PRESETS[args.preset](data.count_classes(datasets, class_names))
+    x = datasets[0][0]
+    input_shape = x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1)
+    try:
+        model = sn.Sequential(recipe.layers, input_shape, args.seed, args.engine, class_names=class_names)
+    except ValueError as error:
+        size = "×".join(map(str, input_shape))
+        raise ValueError(f"the preset {args.preset} does not fit images of {size}: {error}") from None
+    return datasets, name, model, recipe
 
 
 def list_presets() -> int:

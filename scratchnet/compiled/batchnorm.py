@@ -142,11 +142,10 @@ def store_channels(x, at, vector, left):
 
 
 @inline
-def add_to(sums, row, c, vector, block, left):
-    """sums[row, c + k] += vector[k], in float64."""
-    store(block, 0, vector)
+def add_to(sums, row, c, block, at, left):
+    """sums[row, c + k] += block[at + k], in float64, for the LANES channels from c on or the `left` that there are."""
     for k in range(min(left, LANES)):
-        sums[row, c + k] += np.float64(block[k])
+        sums[row, c + k] += np.float64(block[at + k])
 
 
 @jit
@@ -163,8 +162,10 @@ def sums_about_first(x, sums, block):
                 d = load_channels(x, i * channels + c, left) - s
                 total = total + d
                 squares = fma(d, d, squares)
-            add_to(sums, 0, c, total, block, left)
-            add_to(sums, 1, c, squares, block, left)
+            store(block, 0, total)
+            store(block, LANES, squares)
+            add_to(sums, 0, c, block, 0, left)
+            add_to(sums, 1, c, block, LANES, left)
     for c in range(channels):
         s = np.float64(x[0, c])
         sums[1, c] += 2 * s * sums[0, c] + n * s * s
@@ -218,10 +219,9 @@ def winners_sums(dy, winner, won, scale, sums, block):
                 distance = load_channels(won, at, left) * load_channels(scale, c, left)
                 store(block, 2 * c, load(block, 2 * c) + g)
                 store(block, 2 * c + LANES, fma(g, distance, load(block, 2 * c + LANES)))
-        for c in range(channels):
-            at = c // LANES * 2 * LANES + c % LANES
-            sums[0, c] += np.float64(block[at])
-            sums[1, c] += np.float64(block[at + LANES])
+        for c in range(0, channels, LANES):
+            add_to(sums, 0, c, block, 2 * c, channels - c)
+            add_to(sums, 1, c, block, 2 * c + LANES, channels - c)
 
 
 @jit

@@ -176,6 +176,7 @@ class KernelCache:
 
 
 def digest(contents):
+    """The beginning of the SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(contents).hexdigest()[:32]
 
 

@@ -21,7 +21,7 @@ from scratchnet.data import CHOICES
 from scratchnet.data.atomic import replacing
 from scratchnet.data.augment import AUGMENTATIONS
 from scratchnet.figures.curves import best_epoch
-from scratchnet.metrics import measure
+from scratchnet.metrics import confusion_matrix, measure
 from scratchnet.report.page import page
 from scratchnet.robustness import measure_robustness
 from scratchnet.team import shared_team
@@ -104,8 +104,7 @@ def pictures(
     """Name -> a function that draws it; None of those that this run cannot have."""
     (x, y), names = splits["test"], model.class_names
     augment, robust = AUGMENTATIONS.get(settings.get("augment")), metrics.get("robustness")
-    confusion = np.zeros((probabilities.shape[1],) * 2, np.int64)
-    np.add.at(confusion, (y, probabilities.argmax(axis=1)), 1)
+    confusion = confusion_matrix(y, probabilities.argmax(axis=1), probabilities.shape[1])
     return {
         "samples": lambda: figures.samples(splits, probabilities.shape[1], names),
         "augmented": lambda: figures.augmented(splits["training"][0], augment, model.seed) if augment else None,
