@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scratchnet.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
+from scratchnet.data.augment import Augment
 from scratchnet.layers import (
     AvgPool2D,
     BatchNorm,
@@ -37,12 +38,25 @@ class Recipe:
     callbacks: list[Callback] = field(default_factory=list)
     validation: int | float = 5000  # examples, or the share of them, held out from the training set
     schedule: str = "constant"  # how the learning rate moves over the whole training, one of `schedules.SCHEDULES`
+    warm_up: int = 0  # steps in which it first rises; fewer in a training too short for so many
+    augment: Augment | None = None
+    label_smoothing: float = 0.0
+    weight_average: float = 0.0  # decay of the moving average that is evaluated and saved; 0: the last weights are
 
     def __str__(self) -> str:
         held_out = f"{self.validation:,}" if isinstance(self.validation, int) else f"{self.validation:.0%}"
-        rate = [] if self.schedule == "constant" else [self.schedule]
-        words = [*rate, f"batch {self.batch_size}", f"{self.epochs} epochs", f"{held_out} held out"]
-        return ", ".join([f"{self.optimizer}", *words, *map(repr, self.callbacks)])
+        words = {
+            f"{self.optimizer}": True,
+            self.schedule: self.schedule != "constant",
+            f"warm-up {self.warm_up}": self.warm_up,
+            f"batch {self.batch_size}": True,
+            f"{self.epochs} epoch{'s' * (self.epochs > 1)}": True,
+            f"label smoothing {self.label_smoothing}": self.label_smoothing,
+            f"weight average {self.weight_average}": self.weight_average,
+            f"{self.augment}": self.augment,
+            f"{held_out} held out": True,
+        }
+        return ", ".join([*(word for word, said in words.items() if said), *map(repr, self.callbacks)])
 
 
 def two_conv(classes: int = 10) -> Recipe:

@@ -30,7 +30,7 @@ def main(argv=None) -> int:
         x, y = (array[: args.limit] for array in train)
         picture.parent.mkdir(parents=True, exist_ok=True)
         found = sn.lr_find(
-            model, x, y, optimizer=choose_optimizer(args, recipe), batch_size=args.batch_size or recipe.batch_size,
+            model, x, y, optimizer=choose_optimizer(args, recipe), batch_size=recipe.batch_size,
             start=args.start, end=args.end, steps=args.steps,
         )  # fmt: skip
         found.plot(picture)

@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 import warnings
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,11 @@ def train(args, out: Path) -> int:
     train, val = sn.train_val_split(y, held_out or 1, args.seed)
     optimizer = choose_optimizer(args, recipe)
     optimizer.clip_norm = args.clip_norm or optimizer.clip_norm
-    epochs, batch_size = args.epochs or recipe.epochs, args.batch_size or recipe.batch_size
 
     if args.doctor and not healthy(model, x[train], y[train]):
         return 1
-    settings = vars(args) | {"dataset": dataset, "epochs": epochs, "batch_size": batch_size}
+    settings = vars(args) | {name: getattr(recipe, name) for name in OF_THE_RECIPE}
+    settings |= {"dataset": dataset, "augment": asdict(recipe.augment) if recipe.augment else "off"}
     settings |= {"optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr, "arguments": vars(args)}
     if not args.quiet:
         model.summary()
@@ -86,20 +87,21 @@ def train(args, out: Path) -> int:
         # Not before: a resume that is refused leaves everything as it was.
         sn.LambdaCallback(on_train_begin=lambda run: report.write_json(out / "config.json", settings)),
         *recipe.callbacks,
-        *([sn.WeightAverage(args.weight_average)] if args.weight_average is not None else []),
+        *([sn.WeightAverage(recipe.weight_average)] if recipe.weight_average else []),
         sn.ModelCheckpoint(out / "model.safetensors"),
         sn.Checkpoint(out / "checkpoint.safetensors"),
         sn.CSVLogger(out / "history.csv"),
         health := sn.Health(out / "health.csv"),
     ]
     try:
-        optimizer.lr = choose_schedule(args, recipe, optimizer.lr, steps=epochs * -(-len(train) // batch_size))
+        steps = recipe.epochs * -(-len(train) // recipe.batch_size)
+        optimizer.lr = choose_schedule(recipe, optimizer.lr, steps, args.warm_up)
         out.mkdir(parents=True, exist_ok=True)
         history = model.fit(
-            x[train], y[train], epochs=epochs, batch_size=batch_size, optimizer=optimizer,
-            loss=sn.SoftmaxCrossEntropy(args.label_smoothing),
+            x[train], y[train], epochs=recipe.epochs, batch_size=recipe.batch_size, optimizer=optimizer,
+            loss=sn.SoftmaxCrossEntropy(recipe.label_smoothing),
             validation_data=(x[val], y[val]), callbacks=callbacks, verbose=not args.quiet,
-            augment=AUGMENTATIONS[args.augment], resume=out if args.resume else None,
+            augment=recipe.augment, resume=out if args.resume else None,
         )  # fmt: skip
         best = sn.load_model(out / "model.safetensors", args.engine)
     except sn.TrainingDivergedError as error:
@@ -121,8 +123,8 @@ def train(args, out: Path) -> int:
 
 
 PRESETS = {"default": default, **zoo.PRESETS}
-RESUMED = ("preset", "data_dir", "dataset", "epochs", "batch_size", "lr", "optimizer", "seed", "engine", "limit",
-           "augment", "schedule", "warm_up", "label_smoothing", "clip_norm", "weight_average")  # fmt: skip
+OF_THE_RECIPE = ("epochs", "batch_size", "schedule", "warm_up", "augment", "label_smoothing", "weight_average")
+RESUMED = (*OF_THE_RECIPE, "preset", "data_dir", "dataset", "lr", "optimizer", "seed", "engine", "limit", "clip_norm")
 
 
 def say_how_to_go_on(out: Path, since: float) -> None:
@@ -143,7 +145,7 @@ def prepare(args):
     """The data and what they are called; the network that the preset names, built for them, and how it is trained."""
     datasets, name = data.load_dataset(args.dataset, args.data_dir)
     class_names = data.class_names(name, args.data_dir)
-    recipe = PRESETS[args.preset](data.count_classes(datasets, class_names))
+    recipe = overruled(PRESETS[args.preset](data.count_classes(datasets, class_names)), args)
     x = datasets[0][0]
     input_shape = x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1)
     try:
@@ -152,6 +154,16 @@ def prepare(args):
         size = "×".join(map(str, input_shape))
         raise ValueError(f"the preset {args.preset} does not fit images of {size}: {error}") from None
     return datasets, name, model, recipe
+
+
+def overruled(recipe: zoo.Recipe, args) -> zoo.Recipe:
+    """The recipe, but what the command line says in the place of its own."""
+    said = {name: value for name in OF_THE_RECIPE if (value := getattr(args, name, None)) is not None}
+    if "augment" in said:
+        said["augment"] = AUGMENTATIONS[said["augment"]]
+    if "schedule" in said:  # the recipe's warm-up belongs to the recipe's schedule
+        said.setdefault("warm_up", 0)
+    return replace(recipe, **said)
 
 
 def list_presets() -> int:
@@ -185,17 +197,17 @@ def choose_optimizer(args, recipe):
     return kind(lr=args.lr) if args.lr else kind()
 
 
-def choose_schedule(args, recipe, lr: float, steps: int):
-    """The learning rate of each of the run's steps, the largest of which is lr; the recipe's if none is named."""
-    name = args.schedule or recipe.schedule
-    if name == "constant" and not args.warm_up:
+def choose_schedule(recipe, lr: float, steps: int, asked: int | None):
+    """The learning rate of each of the run's steps, the largest of which is lr. asked: --warm-up."""
+    warm_up = asked or min(recipe.warm_up, steps // 4)
+    if recipe.schedule == "constant" and not warm_up:
         return lr
     if callable(lr):
         raise ValueError(f"the preset has a schedule of its own, {lr}: for another one give --lr too")
-    if args.warm_up >= steps:
-        raise ValueError(f"--warm-up {args.warm_up}: this training has only {steps} steps")
-    schedule = SCHEDULES[name](lr, steps - args.warm_up)
-    return sn.WarmUp(schedule, args.warm_up) if args.warm_up else schedule
+    if warm_up >= steps:
+        raise ValueError(f"--warm-up {warm_up}: this training has only {steps} steps")
+    schedule = SCHEDULES[recipe.schedule](lr, steps - warm_up)
+    return sn.WarmUp(schedule, warm_up) if warm_up else schedule
 
 
 def parse_args(argv):
@@ -212,14 +224,14 @@ def parse_args(argv):
     add("--optimizer", choices=list(OPTIMIZERS), help="default: the recipe's")
     add("--schedule", choices=list(SCHEDULES),
         help="how the learning rate moves in the course of the run; --lr is its largest value (default: the recipe's)")
-    add("--warm-up", type=at_least_one, default=0, metavar="STEPS", help="first rise to it in so many steps")
+    add("--warm-up", type=at_least_one, metavar="STEPS", help="first rise to it in so many steps")
     add("--clip-norm", type=positive, metavar="LENGTH", help="shorten longer gradients to this length")
-    add("--label-smoothing", type=below_one, default=0.0, metavar="SHARE",
+    add("--label-smoothing", type=below_one, metavar="SHARE",
         help="share of each label that is spread over all classes; every loss of the history is measured with it")
     add("--weight-average", type=below_one, metavar="DECAY",
-        help="evaluate and save a moving average of the weights; 0.99 remembers about 100 steps")
-    add("--augment", metavar="HOW", nargs="?", choices=list(AUGMENTATIONS), const="digits", default="off",
-        help="change the images a little in every epoch: light, digits (--augment alone), or off, the default")
+        help="evaluate and save a moving average of the weights; 0.99 remembers about 100 steps, 0 is off")
+    add("--augment", metavar="HOW", nargs="?", choices=list(AUGMENTATIONS), const="digits",
+        help="change the images in every epoch: off, light, digits (--augment alone) (default: the recipe's)")
     add("--seed", type=int, default=0, help="decides weights, order, dropout and the validation split")
     add("--threads", type=at_least_one, help="default: all processors this process may use")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")

@@ -56,7 +56,7 @@ MAY_IMPORT = {
         "architecture", "compiled", "layers", "losses", "plan", "randomness", "saving", "summary", "team", "training",
     },
     "robustness": {"data", "randomness"},
-    "zoo": {"callbacks", "layers", "optimizers"},
+    "zoo": {"callbacks", "data", "layers", "optimizers"},
     "ensemble": {"layers"},
     "comparison": {"data", "metrics", "model"},
     "figures": {"data", "layers", "metrics", "randomness"},

@@ -3,6 +3,7 @@
 import csv
 import math
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,16 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def train(data, tmp_path, monkeypatch):
+def script():
+    """The names in the script, which no other test sees changed."""
+    return runpy.run_path(str(TRAIN))["main"].__globals__
+
+
+@pytest.fixture
+def train(script, data, tmp_path, monkeypatch):
     """Runs the script on the stripes, writing into tmp_path/out -> exit code. The report's pictures are left out."""
     monkeypatch.setattr("scratchnet.report.write_run", lambda *run: {"test_accuracy": 0, "test_loss": 0})
-    main = runpy.run_path(str(TRAIN))["main"]
+    main = script["main"]
     fixed = ["--preset", "mlp", "--engine", "numpy", "--batch-size", 32, "--data-dir", data, "--quiet"]
     return lambda out, *options: main([str(a) for a in (*fixed, "--out", tmp_path / out, *options)])
 
@@ -104,3 +111,19 @@ def test_impossible_options_are_refused_by_name(train, capsys, options, message)
     with pytest.raises(SystemExit, match="2"):
         train("out", *options)
     assert message in capsys.readouterr().err
+
+
+def test_a_recipe_is_followed_where_the_command_line_says_nothing(script, train, tmp_path):
+    plain, options = script["PRESETS"]["mlp"], ("--augment", "light", "--warm-up", 3, "--label-smoothing", 0.1)
+    options = (*options, "--schedule", "cosine", "--weight-average", 0.9, "--epochs", 2)
+    asked = {"augment": sn.Augment.light(), "warm_up": 3, "label_smoothing": 0.1}
+    asked |= {"schedule": "cosine", "weight_average": 0.9, "epochs": 2}
+    assert train("said", *options) == train("plain", "--epochs", 1) == 0
+    script["PRESETS"]["mlp"] = lambda classes: replace(plain(classes), **asked)
+    undone = ("--augment", "off", "--label-smoothing", 0, "--schedule", "constant", "--weight-average", 0)
+    assert train("asked") == train("undone", *undone, "--epochs", 1) == 0
+    said, asked, undone, plain = (
+        [W.tolist() for W in sn.load_model(tmp_path / run / "model.safetensors", "numpy").parameters().values()]
+        for run in ("said", "asked", "undone", "plain")
+    )
+    assert said == asked != plain == undone

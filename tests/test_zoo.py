@@ -7,7 +7,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet.training import train_step
-from scratchnet.zoo import PRESETS
+from scratchnet.zoo import PRESETS, Recipe
 
 every_preset = pytest.mark.parametrize("name", PRESETS)
 
@@ -82,3 +82,12 @@ def test_vgg_bn_is_trained_as_published():
 
 def test_a_tenth_is_held_out_for_two_conv_adam_and_5000_for_pyramid():
     assert PRESETS["two-conv-adam"](10).validation == 0.1 and PRESETS["pyramid"](10).validation == 5000
+
+
+def test_a_recipe_says_all_that_is_done_in_its_training():
+    recipe = Recipe([], sn.Adam(0.01), epochs=1, batch_size=64, schedule="cosine", warm_up=100, augment=sn.Augment(1),
+                    label_smoothing=0.1, weight_average=0.99, validation=0)  # fmt: skip
+    assert str(recipe) == (
+        "Adam(lr=0.01), cosine, warm-up 100, batch 64, 1 epoch, label smoothing 0.1, weight average 0.99, "
+        f"{sn.Augment(1)}, 0 held out"
+    )

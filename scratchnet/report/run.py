@@ -19,7 +19,7 @@ import numpy as np
 from scratchnet import figures
 from scratchnet.data import CHOICES
 from scratchnet.data.atomic import replacing
-from scratchnet.data.augment import AUGMENTATIONS
+from scratchnet.data.augment import AUGMENTATIONS, Augment
 from scratchnet.figures.curves import best_epoch
 from scratchnet.metrics import confusion_matrix, measure
 from scratchnet.report.page import page
@@ -103,7 +103,7 @@ def pictures(
 ) -> dict[str, Callable[[], Any]]:
     """Name -> a function that draws it; None of those that this run cannot have."""
     (x, y), names = splits["test"], model.class_names
-    augment, robust = AUGMENTATIONS.get(settings.get("augment")), metrics.get("robustness")
+    augment, robust = augmentation(settings.get("augment")), metrics.get("robustness")
     confusion = confusion_matrix(y, probabilities.argmax(axis=1), probabilities.shape[1])
     return {
         "samples": lambda: figures.samples(splits, probabilities.shape[1], names),
@@ -118,6 +118,11 @@ def pictures(
         "feature_maps": lambda: figures.feature_maps(model, x[0], int(y[0]), probabilities[0], names),
         "health": lambda: figures.health(figures.read_health(path)) if (path := out / "health.csv").exists() else None,
     }
+
+
+def augmentation(setting: dict[str, float] | str | None) -> Augment | None:
+    """What config.json says of it: the arguments of an Augment, or a name, "off" for none."""
+    return Augment(**setting) if isinstance(setting, dict) else AUGMENTATIONS.get(setting or "off")
 
 
 def is_drawable(x: np.ndarray) -> bool:
