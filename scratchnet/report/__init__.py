@@ -6,7 +6,7 @@
     report.html    all of it on one page, in the order in which one would ask: can I trust the numbers, did it
                    learn, where does it fail, why, and how fast was it
 
-    run      the numbers, and the files         page      the page's parts, as HTML
+    run      the numbers, and the files         page      the page's parts         markup    its vocabulary, as HTML
 """
 
 from scratchnet.report.run import read_history, redraw, trained_on, write_json, write_run

@@ -1,20 +1,14 @@
-"""The page: plain HTML in one file, with its pictures inside it. It needs no network and no script.
-
-Whatever comes from a user (class names, paths, settings) is text and never markup: `escape` is called where text
-becomes HTML, and a policy in the head forbids the browser to load or run anything.
-"""
+"""The page of a run, in the order in which one would ask."""
 
 from __future__ import annotations
 
-import base64
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from statistics import median
 from typing import Any
 
 from scratchnet.figures.picture import Picture, percent
-from scratchnet.report.style import STYLE
+from scratchnet.report.markup import cards, details, document, duration, facts, number, section, show, shown, table
 from scratchnet.summary import rows as layer_rows
 
 SIGNS = {"good": "✓", "note": "→", "warning": "!"}
@@ -25,10 +19,10 @@ def page(
     settings: dict[str, Any],
 ) -> str:  # fmt: skip
     """The whole of report.html."""
-    title = escape(f"{metrics['preset']} on {metrics['dataset']}")
+    name = f"{metrics['preset']} on {metrics['dataset']}"
     names = class_names(model, len(metrics["test"]["classes"]))
     parts = [
-        headline(title, metrics, findings),
+        headline(escape(name), metrics, findings),
         section("Can the numbers be trusted?", trust(model, metrics), show(pictures, "samples")),
         section("Did it learn?", show(pictures, "augmented", "curves"), epochs(history)),
         section(
@@ -40,25 +34,9 @@ def page(
         section("How fast was it?", speed(history, metrics), layers(model)),
         section("Settings", facts((name, shown(value)) for name, value in settings.items())),
     ]  # fmt: skip
-    written = time.strftime("%Y-%m-%d %H:%M")
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}: {escape(percent(metrics["test_accuracy"], 2))}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
-{"".join(parts)}
-</main>
-<footer>Written {written} by scratchnet {escape(metrics["environment"]["scratchnet"])}.
-Each picture is also in the folder figures, with its numbers as CSV.</footer>
-</body>
-</html>
-"""
+    footer = f"scratchnet {metrics['environment']['scratchnet']}."
+    footer += "\nEach picture is also in the folder figures, with its numbers as CSV."
+    return document(f"{name}: {percent(metrics['test_accuracy'], 2)}", parts, footer)
 
 
 def headline(title: str, metrics: dict[str, Any], findings: list[dict[str, str]]) -> str:
@@ -74,7 +52,6 @@ def headline(title: str, metrics: dict[str, Any], findings: list[dict[str, str]]
         ("epochs", f"{metrics['epochs']}"),
         ("training", duration(metrics["train_seconds"])),
     ]
-    numbers = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in first)
     said = "".join(
         f'<li class="{escape(f["level"])}"><b>{SIGNS.get(f["level"], "·")}</b> {escape(f["text"])}</li>\n'
         for f in findings
@@ -84,31 +61,8 @@ def headline(title: str, metrics: dict[str, Any], findings: list[dict[str, str]]
 <p class="big">{escape(percent(metrics["test_accuracy"], 2))}</p>
 <p>of the test images are recognised: {right:,} of {tested["examples"]:,}.
 With 95 % confidence the accuracy on images of this kind lies between {escape(low)} and {escape(high)}.</p>
-<dl class="numbers">{numbers}</dl>
-{f'<ul class="findings">{said}</ul>' if said else ""}
+{cards(first)}{f'<ul class="findings">{said}</ul>' if said else ""}
 </header>
-"""
-
-
-def section(title: str, *parts: str) -> str:
-    """A heading and what belongs to it; nothing at all if there is nothing."""
-    body = "".join(parts)
-    return f"<section>\n<h2>{title}</h2>\n{body}</section>\n" if body else ""
-
-
-def show(pictures: dict[str, Picture], *names: str) -> str:
-    """Pictures under their titles, above their captions."""
-    return "".join(figure(pictures[name]) for name in names if name in pictures)
-
-
-def figure(picture: Picture) -> str:
-    """One picture; its title is text of the page, so the picture comes without it."""
-    data = base64.b64encode(picture.png(heading=False)).decode()
-    return f"""<figure>
-<h3>{escape(picture.title)}</h3>
-<div class="picture"><img src="data:image/png;base64,{data}" alt="{escape(picture.title)}"></div>
-<figcaption>{escape(picture.caption)}</figcaption>
-</figure>
 """
 
 
@@ -199,52 +153,7 @@ def layers(model) -> str:
     return title + table(["layer", "output", "parameters", "multiply-adds", "share", "kernels"], body)
 
 
-# the vocabulary
-
-
-def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """A list of names and what they are."""
-    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in pairs)
-    return f'<dl class="facts">{rows}</dl>\n'
-
-
-def table(columns: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """The first column names the row; all others are numbers, aligned on the right."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    rows = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in others)}</tr>\n'
-        for first, *others in body
-    )
-    return f'<div class="table"><table><thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>\n'
-
-
-def details(summary: str, body: str) -> str:
-    """Something that opens when it is asked for."""
-    return f"<details><summary>{escape(summary)}</summary>{body}</details>\n"
-
-
 def class_names(model, classes: int) -> list[str]:
     """The classes' names; their numbers where they have none."""
     names = model.class_names or []
     return [names[k] if k < len(names) else str(k) for k in range(classes)]
-
-
-def number(value: float | None) -> str:
-    """Whole numbers as such, others with four significant digits."""
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.4g}"
-
-
-def shown(value: Any) -> str:
-    """A setting as text."""
-    return "default" if value is None else str(value)
-
-
-def duration(seconds: float) -> str:
-    """12.3 s, 4 min 5 s, 2 h 3 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, s = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {s} s"
