@@ -26,6 +26,7 @@ from scratchnet.checkpoint import newest
 from scratchnet.data.augment import AUGMENTATIONS
 from scratchnet.optimizers import OPTIMIZERS
 from scratchnet.schedules import SCHEDULES
+from scratchnet.variants import with_dropout, with_widths
 
 
 def default(classes: int = 10) -> zoo.Recipe:
@@ -68,10 +69,8 @@ def train(args, out: Path) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     x, y = x[: args.limit], y[: args.limit]
-    held_out = recipe.validation if isinstance(recipe.validation, float) else min(recipe.validation, len(y) // 10)
-    train, val = sn.train_val_split(y, held_out or 1, args.seed)
+    train, val = split(args, recipe, y)
     optimizer = choose_optimizer(args, recipe)
-    optimizer.clip_norm = args.clip_norm or optimizer.clip_norm
 
     if args.doctor and not healthy(model, x[train], y[train]):
         return 1
@@ -83,25 +82,21 @@ def train(args, out: Path) -> int:
         counts = f"{len(train):,} images to train on, {len(val):,} to choose by, {len(test[0]):,} to test"
         print(f"{dataset}: {counts}")
 
-    callbacks = [
+    written = [
         # Not before: a resume that is refused leaves everything as it was.
         sn.LambdaCallback(on_train_begin=lambda run: report.write_json(out / "config.json", settings)),
-        *recipe.callbacks,
-        *([sn.WeightAverage(recipe.weight_average)] if recipe.weight_average else []),
         sn.ModelCheckpoint(out / "model.safetensors"),
         sn.Checkpoint(out / "checkpoint.safetensors"),
         sn.CSVLogger(out / "history.csv"),
         health := sn.Health(out / "health.csv"),
     ]
     try:
-        steps = recipe.epochs * -(-len(train) // recipe.batch_size)
-        optimizer.lr = choose_schedule(recipe, optimizer.lr, steps, args.warm_up)
+        options = fit_options(args, recipe, optimizer, len(train))
+        options["callbacks"] += written
         out.mkdir(parents=True, exist_ok=True)
         history = model.fit(
-            x[train], y[train], epochs=recipe.epochs, batch_size=recipe.batch_size, optimizer=optimizer,
-            loss=sn.SoftmaxCrossEntropy(recipe.label_smoothing),
-            validation_data=(x[val], y[val]), callbacks=callbacks, verbose=not args.quiet,
-            augment=recipe.augment, resume=out if args.resume else None,
+            x[train], y[train], validation_data=(x[val], y[val]), verbose=not args.quiet,
+            resume=out if args.resume else None, **options,
         )  # fmt: skip
         best = sn.load_model(out / "model.safetensors", args.engine)
     except sn.TrainingDivergedError as error:
@@ -124,7 +119,8 @@ def train(args, out: Path) -> int:
 
 PRESETS = {"default": default, **zoo.PRESETS}
 OF_THE_RECIPE = ("epochs", "batch_size", "schedule", "warm_up", "augment", "label_smoothing", "weight_average")
-RESUMED = (*OF_THE_RECIPE, "preset", "data_dir", "dataset", "lr", "optimizer", "seed", "engine", "limit", "clip_norm")
+RESUMED = (*OF_THE_RECIPE, "preset", "widths", "dropout", "data_dir", "dataset", "lr", "optimizer", "clip_norm", "seed",
+           "engine", "limit")  # fmt: skip
 
 
 def say_how_to_go_on(out: Path, since: float) -> None:
@@ -144,7 +140,11 @@ def say_how_to_go_on(out: Path, since: float) -> None:
 def prepare(args):
     """The data and what they are called; the network that the preset names, built for them, and how it is trained."""
     datasets, name = data.load_dataset(args.dataset, args.data_dir)
-    class_names = data.class_names(name, args.data_dir)
+    return datasets, name, *build(args, datasets, data.class_names(name, args.data_dir))
+
+
+def build(args, datasets, class_names):
+    """The network that the preset names, built for the data, and how it is trained."""
     recipe = overruled(PRESETS[args.preset](data.count_classes(datasets, class_names)), args)
     x = datasets[0][0]
     input_shape = x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1)
@@ -153,7 +153,24 @@ def prepare(args):
     except ValueError as error:
         size = "×".join(map(str, input_shape))
         raise ValueError(f"the preset {args.preset} does not fit images of {size}: {error}") from None
-    return datasets, name, model, recipe
+    return model, recipe
+
+
+def split(args, recipe, y):
+    """Which images train and which are held out, as train_val_split gives them; of few images, a tenth."""
+    held_out = recipe.validation if isinstance(recipe.validation, float) else min(recipe.validation, len(y) // 10)
+    return sn.train_val_split(y, held_out or 1, args.seed)
+
+
+def fit_options(args, recipe, optimizer, examples: int) -> dict[str, Any]:
+    """How a model is trained on so many examples: arguments of fit."""
+    steps = recipe.epochs * -(-examples // recipe.batch_size)
+    optimizer.lr = choose_schedule(recipe, optimizer.lr, steps, args.warm_up)
+    average = [sn.WeightAverage(recipe.weight_average)] if recipe.weight_average else []
+    return {
+        "epochs": recipe.epochs, "batch_size": recipe.batch_size, "optimizer": optimizer, "augment": recipe.augment,
+        "loss": sn.SoftmaxCrossEntropy(recipe.label_smoothing), "callbacks": [*recipe.callbacks, *average],
+    }  # fmt: skip
 
 
 def overruled(recipe: zoo.Recipe, args) -> zoo.Recipe:
@@ -163,6 +180,10 @@ def overruled(recipe: zoo.Recipe, args) -> zoo.Recipe:
         said["augment"] = AUGMENTATIONS[said["augment"]]
     if "schedule" in said:  # the recipe's warm-up belongs to the recipe's schedule
         said.setdefault("warm_up", 0)
+    if (widths := getattr(args, "widths", None)) is not None:
+        said["layers"] = with_widths(recipe.layers, widths)
+    if (rate := getattr(args, "dropout", None)) is not None:
+        said["layers"] = with_dropout(said.get("layers", recipe.layers), rate)
     return replace(recipe, **said)
 
 
@@ -190,11 +211,13 @@ def healthy(model, x, y) -> bool:
 
 
 def choose_optimizer(args, recipe):
-    """The recipe's optimizer, unless --optimizer or --lr ask for another."""
-    if not (args.optimizer or args.lr):
-        return recipe.optimizer
-    kind: Any = OPTIMIZERS[args.optimizer] if args.optimizer else type(recipe.optimizer)
-    return kind(lr=args.lr) if args.lr else kind()
+    """The recipe's optimizer, unless --optimizer or --lr ask for another; with --clip-norm, if that is said."""
+    optimizer = recipe.optimizer
+    if args.optimizer or args.lr:
+        kind: Any = OPTIMIZERS[args.optimizer] if args.optimizer else type(recipe.optimizer)
+        optimizer = kind(lr=args.lr) if args.lr else kind()
+    optimizer.clip_norm = getattr(args, "clip_norm", None) or optimizer.clip_norm
+    return optimizer
 
 
 def choose_schedule(recipe, lr: float, steps: int, asked: int | None):
@@ -218,6 +241,10 @@ def parse_args(argv):
     add("--list-presets", action="store_true", help="say what each preset is, and stop")
     add("--data-dir", help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
     add("--dataset", choices=data.CHOICES, default="auto", help="auto: MNIST, or synthetic digits without it")
+    add("--widths", type=several, metavar="N,N,...",
+        help="filters and units of the hidden layers, in order: 16,32,64 (default: the preset's)")
+    add("--dropout", type=below_one, metavar="RATE",
+        help="in every Dropout layer; a network without one gets one before its last layer (default: the preset's)")
     add("--epochs", type=at_least_one, help="passes over the training set (default: the recipe's)")
     add("--batch-size", type=at_least_one, help="examples per step (default: the recipe's)")
     add("--lr", type=positive, help="learning rate (default: the recipe's)")
@@ -258,6 +285,10 @@ def at_least_one(text: str) -> int:
     if (value := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
     return value
+
+
+def several(text: str) -> list[int]:
+    return [at_least_one(number) for number in text.split(",")]
 
 
 def positive(text: str) -> float:

@@ -57,6 +57,7 @@ MAY_IMPORT = {
     },
     "robustness": {"data", "randomness"},
     "zoo": {"callbacks", "data", "layers", "optimizers"},
+    "variants": {"layers"},
     "ensemble": {"layers"},
     "comparison": {"data", "metrics", "model"},
     "figures": {"data", "layers", "metrics", "randomness"},
