@@ -37,6 +37,7 @@ class Recipe:
     batch_size: int
     callbacks: list[Callback] = field(default_factory=list)
     validation: int | float = 5000  # examples, or the share of them, held out from the training set
+    keep: str = "best"  # which epoch's weights: the best ones for the held-out examples, or the last
     schedule: str = "constant"  # how the learning rate moves over the whole training, one of `schedules.SCHEDULES`
     warm_up: int = 0  # steps in which it first rises; fewer in a training too short for so many
     augment: Augment | None = None
@@ -55,6 +56,7 @@ class Recipe:
             f"weight average {self.weight_average}": self.weight_average,
             f"{self.augment}": self.augment,
             f"{held_out} held out": True,
+            f"the {self.keep} weights are kept": self.keep != "best",
         }
         return ", ".join([*(word for word, said in words.items() if said), *map(repr, self.callbacks)])
 

@@ -85,7 +85,7 @@ def train(args, out: Path) -> int:
     written = [
         # Not before: a resume that is refused leaves everything as it was.
         sn.LambdaCallback(on_train_begin=lambda run: report.write_json(out / "config.json", settings)),
-        sn.ModelCheckpoint(out / "model.safetensors"),
+        sn.ModelCheckpoint(out / "model.safetensors", save_best_only=recipe.keep == "best"),
         sn.Checkpoint(out / "checkpoint.safetensors"),
         sn.CSVLogger(out / "history.csv"),
         health := sn.Health(out / "health.csv"),

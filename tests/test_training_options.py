@@ -127,3 +127,19 @@ def test_a_recipe_is_followed_where_the_command_line_says_nothing(script, train,
         for run in ("said", "asked", "undone", "plain")
     )
     assert said == asked != plain == undone
+
+
+def test_a_recipe_keeps_the_best_weights_or_the_last(script, train, tmp_path):
+    """The best of four epochs is an early one, and what is kept of it is what a shorter training ends with."""
+    plain = script["PRESETS"]["mlp"]
+    script["PRESETS"]["mlp"] = lambda classes: replace(plain(classes), keep="last")
+    script["PRESETS"]["best"] = plain
+    assert train("best", "--preset", "best", "--epochs", 4) == train("last", "--epochs", 4) == 0
+    accuracy = column(tmp_path / "best", "val_accuracy")
+    first = accuracy.index(max(accuracy)) + 1
+    assert first < 4 and train("short", "--epochs", first) == 0
+    best, last, short = (
+        [W.tolist() for W in sn.load_model(tmp_path / run / "model.safetensors", "numpy").parameters().values()]
+        for run in ("best", "last", "short")
+    )
+    assert best == short != last

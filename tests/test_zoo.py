@@ -86,8 +86,8 @@ def test_a_tenth_is_held_out_for_two_conv_adam_and_5000_for_pyramid():
 
 def test_a_recipe_says_all_that_is_done_in_its_training():
     recipe = Recipe([], sn.Adam(0.01), epochs=1, batch_size=64, schedule="cosine", warm_up=100, augment=sn.Augment(1),
-                    label_smoothing=0.1, weight_average=0.99, validation=0)  # fmt: skip
+                    label_smoothing=0.1, weight_average=0.99, validation=0, keep="last")  # fmt: skip
     assert str(recipe) == (
         "Adam(lr=0.01), cosine, warm-up 100, batch 64, 1 epoch, label smoothing 0.1, weight average 0.99, "
-        f"{sn.Augment(1)}, 0 held out"
+        f"{sn.Augment(1)}, 0 held out, the last weights are kept"
     )
