@@ -18,7 +18,8 @@ Read it in this order.
     taps, first     the first layer: one channel in, weights in registers
     sets, pooled    backward behind a max-pool: three quarters of the work is multiplying by zero; don't
     gate            the way back through ReLU and max-pool where a dense gradient is wanted after all
-    batchnorm, dense, dropout, losses, rescale, optimizers, augment      the other twins
+    batchnorm, dense, dropout, losses, rescale, optimizers      the other twins
+    randomness, augment     a number for every pixel, whoever draws it; and the pictures that come of it
     conv            a convolution and what follows it as one step;  conv_ways, conv_winograd  which kernels do it
     plan            which twin stands for which layers; the memory they work in
 """

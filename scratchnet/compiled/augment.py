@@ -1,78 +1,113 @@
-"""Augmentation, pixel by pixel: the same changes as the textbook's, a plane of a picture at a time.
+"""Augmentation in one pass: the same changes as the textbook's, drawn and made picture by picture.
 
-What happens to an example is a handful of numbers, and the textbook draws them (`Augment.draw`): so both give the same
-pictures. What remains is the work on pixels. In NumPy each of its steps walks through the whole chunk in float64, with
-index arrays of eight bytes for every one-byte pixel; here a plane (one channel of one image) is copied into a black
-frame once, and then stays in the cache nearest to the core while everything is done to it. The frame takes the place
-of asking, four times for each pixel, whether a neighbour lies inside of the image.
+In NumPy each step of it walks through the whole chunk in float64, with index arrays of eight bytes for every one-byte
+pixel, and a fifth of the time goes to drawing random numbers. Here a kernel is told the keys of the streams only; what
+happens to an example is drawn when its turn comes (`randomness.uniform`: the very numbers of the textbook). Then a
+plane, one channel of one image, is copied into a frame and stays in the cache nearest to the core while everything is
+done to it, LANES pixels of a row at a time. The frame takes the place of asking, four times for each pixel, whether a
+neighbour lies inside of the image.
+
+All of `Augment.digits()` costs 4 ns a pixel, on one thread. Half of that is fetching, for each new pixel, the four old
+ones around its origin: they lie anywhere, but two by two side by side, and are loaded in pairs (`load_pairs`).
 """
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
 
 from scratchnet.compiled.jit import inline, jit
-from scratchnet.compiled.simd import LANES, broadcast, fma, load, store
-from scratchnet.data.augment import Augment, spline
+from scratchnet.compiled.randomness import uniform
+from scratchnet.compiled.simd import (
+    LANES,
+    broadcast,
+    fma,
+    lane_numbers,
+    load,
+    load_pairs,
+    maximum,
+    minimum,
+    narrow,
+    store,
+    store_first,
+    to_float,
+    to_int,
+)
+from scratchnet.data.augment import KNOTS, Augment, spline
+from scratchnet.randomness import ExampleRandom
+
+ROOT3 = math.sqrt(3)  # uniform numbers between -√3 and √3 have standard deviation 1
 
 
 def compiled_augment(augment):
     """The twin of an augmentation, as `Plan.augment` gives it; None if it has none (a function of the user's own)."""
     if type(augment) is not Augment:
         return None
+    most, elastic, erase, noise = augment.most_moved(), *map(float, (augment.elastic, augment.erase, augment.noise))
 
     def twin(images, rng):
-        if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        if images.dtype != np.uint8 or images.ndim not in (3, 4) or not isinstance(rng, ExampleRandom):
             return augment(images, rng)
-        moves, arrows, boxes = augment.draw(images.shape, rng)
-        (h, w), knots = images.shape[1:3], arrows.shape[-1]
+        keys = np.array([rng.next_key() if used else 0 for used in (True, elastic, erase, noise)], np.uint64)
         pixels = np.ascontiguousarray(images).reshape(*images.shape[:3], -1)  # (n, h, w, channels)
         changed = np.empty_like(pixels)
-        change(pixels, moves, arrows, bumps(h, knots), bumps(w, knots), boxes, changed)
+        bumps_y, bumps_x = map(bumps, images.shape[1:3])
+        change(pixels, keys, rng.first, most, elastic, erase, noise, bumps_y, bumps_x, changed)
         return changed.reshape(images.shape)
 
     return twin
 
 
 @cache
-def bumps(size: int, knots: int) -> np.ndarray:
-    """(knots, size rounded up to whole vectors): how much each knot moves each pixel."""
-    padded = np.zeros((knots, -(-size // LANES) * LANES), np.float32)
-    padded[:, :size] = spline(size, knots).T
+def bumps(size: int) -> np.ndarray:
+    """(KNOTS, size rounded up to whole vectors): how much each knot moves each pixel."""
+    padded = np.zeros((KNOTS, -(-size // LANES) * LANES), np.float32)
+    padded[:, :size] = spline(size, KNOTS).T
     return padded
 
 
 @jit
-def change(pixels, moves, arrows, bumps_y, bumps_x, boxes, changed):
-    """Everything that happens to n images (n, h, w, channels)."""
+def change(pixels, keys, first, most, elastic, erase, noise, bumps_y, bumps_x, changed):
+    """Everything that happens to the examples first, first + 1, ...; pixels, changed: (n, h, w, channels) bytes."""
     n, h, w, channels = pixels.shape
-    knots = bumps_x.shape[0]
-    plane = np.zeros((h + 3, w + 3), np.float32)      # the image from (1, 1), and black around it
-    other = np.zeros((h + 3, w + 3), np.float32)
-    bent = np.empty((2, knots, bumps_y.shape[1]), np.float32)
-    x, y = np.empty(bumps_x.shape[1], np.float32), np.empty(bumps_x.shape[1], np.float32)
-    numbers = np.arange(x.size).astype(np.float32)     # 0, 1, 2, ...: the pixels of a row
-    map_ = np.empty((2, 3), np.float32)
+    wide = bumps_x.shape[1]                           # w in whole vectors
+    edged = np.zeros((h + 3, wide + LANES), np.float32)    # the plane from (1, 1), and its edges once more around it
+    framed = np.zeros((h + 3, wide + LANES), np.float32)   # the plane from (1, 1), and black around it
+    moves, map_ = np.empty(6), np.empty((2, 3), np.float32)
+    arrows, bent = np.empty((2, KNOTS, KNOTS), np.float32), np.empty((2, KNOTS, bumps_y.shape[1]), np.float32)
+    grain = np.zeros((h, wide), np.float32)
+    row = np.empty(wide, np.uint8)
     for i in range(n):
-        affine_map(moves[i], h, w, map_)
-        bend(arrows[i], bumps_y, bent)
+        example = first + i
+        for k in range(6):
+            moves[k] = most[k] * (2 * uniform(keys[0], example * 6 + k) - 1)
+        affine_map(moves, h, w, map_)
+        if elastic > 0:
+            draw_arrows(keys[1], example, elastic * ROOT3, arrows)
+            bend(arrows, bumps_y, bent)
+        if noise > 0:
+            draw_grain(keys[3], example * (1 + h * w), noise * ROOT3, w, grain)
         for channel in range(channels):
+            if most[5] > 0:
+                put(pixels[i], channel, edged)
+                repeat_edges(h, w, edged)
+                thicken(edged, np.float32(moves[5]), h, w, framed)
+            else:
+                put(pixels[i], channel, framed)
             for u in range(h):
+                for v in range(0, w, LANES):
+                    x, y = affine_origins(map_, u, v)
+                    if elastic > 0:
+                        x, y = x + curve(bent, bumps_x, 0, u, v), y + curve(bent, bumps_x, 1, u, v)
+                    value = sample(framed, x, y, h, w) + load(grain, u * wide + v)
+                    value = minimum(maximum(0, value), 255)
+                    store(row, v, narrow(to_int(value + 0.5)))
                 for v in range(w):
-                    plane[1 + u, 1 + v] = pixels[i, u, v, channel]
-            source = plane
-            if moves[i, 5] != 0:
-                thicken(plane, np.float32(moves[i, 5]), other)
-                source = other
-            for u in range(h):
-                find_origins(map_, bent, bumps_x, numbers, u, x, y)
-                sample_row(source, x, y, changed[i, u], channel)
-        for u in range(boxes[i, 0], boxes[i, 1]):
-            for v in range(boxes[i, 2], boxes[i, 3]):
-                for channel in range(channels):
-                    changed[i, u, v, channel] = 0
+                    changed[i, u, v, channel] = row[v]
+        if erase > 0:
+            blacken(keys[2], example * 4, erase, changed[i])
 
 
 @inline
@@ -88,61 +123,105 @@ def affine_map(moves, h, w, map_):
 
 
 @inline
+def draw_arrows(key, example, most, arrows):
+    """The arrows of an example, each between -most and most."""
+    for axis in range(2):
+        for k in range(KNOTS):
+            for l in range(KNOTS):
+                at = ((example * 2 + axis) * KNOTS + k) * KNOTS + l
+                arrows[axis, k, l] = most * (2 * uniform(key, at) - 1)
+
+
+@inline
 def bend(arrows, bumps_y, bent):
     """bent[axis, l, u] = Σ_k bumps_y[k, u] · arrows[axis, k, l]: the arrows, spread over the rows of the image."""
-    knots, rows = bumps_y.shape
+    rows = bumps_y.shape[1]
     for axis in range(2):
-        for l in range(knots):
+        for l in range(KNOTS):
             for u in range(0, rows, LANES):
                 total = broadcast(np.float32(0))
-                for k in range(knots):
-                    total = fma(broadcast(np.float32(arrows[axis, k, l])), load(bumps_y, k * rows + u), total)
-                store(bent, (axis * knots + l) * rows + u, total)
+                for k in range(KNOTS):
+                    total = fma(broadcast(arrows[axis, k, l]), load(bumps_y, k * rows + u), total)
+                store(bent, (axis * KNOTS + l) * rows + u, total)
 
 
 @inline
-def find_origins(map_, bent, bumps_x, numbers, u, x, y):
-    """x, y: where the pixels of row u were, in the old image without its frame; a vector of pixels at a time."""
-    row, knots = np.float32(u), bumps_x.shape[0]
-    x0, y0 = map_[0, 1] * row + map_[0, 2], map_[1, 1] * row + map_[1, 2]
-    for v in range(0, x.size, LANES):
-        columns = load(numbers, v)
-        old_x = fma(broadcast(map_[0, 0]), columns, broadcast(x0))
-        old_y = fma(broadcast(map_[1, 0]), columns, broadcast(y0))
-        for k in range(knots):
-            bump = load(bumps_x, k * x.size + v)
-            old_x = fma(broadcast(bent[0, k, u]), bump, old_x)
-            old_y = fma(broadcast(bent[1, k, u]), bump, old_y)
-        store(x, v, old_x)
-        store(y, v, old_y)
+def draw_grain(key, start, most, w, grain):
+    """What is added to each pixel: the first number says how much, the others how much of that."""
+    most *= uniform(key, start)
+    for u in range(grain.shape[0]):
+        for v in range(w):
+            grain[u, v] = most * (2 * uniform(key, start + 1 + u * w + v) - 1)
 
 
 @inline
-def sample_row(plane, x, y, row, channel):
-    """row[:, channel] = the plane at the points (x, y), bilinear, rounded to a whole number."""
-    right, bottom = np.float32(plane.shape[1] - 2), np.float32(plane.shape[0] - 2)
-    zero, one = np.float32(0), np.float32(1)
-    for v in range(row.shape[0]):
-        px, py = min(max(x[v] + one, zero), right), min(max(y[v] + one, zero), bottom)
-        left, top = np.uint32(px), np.uint32(py)
-        fx, fy = px - np.float32(left), py - np.float32(top)
-        a, b = plane[top, left], plane[top, left + 1]
-        c, d = plane[top + 1, left], plane[top + 1, left + 1]
-        upper, lower = a + fx * (b - a), c + fx * (d - c)
-        row[v, channel] = np.uint8(upper + fy * (lower - upper) + np.float32(0.5))
+def put(pixels, channel, plane):
+    """A channel of an image (h, w, channels) into the plane, from (1, 1)."""
+    for u in range(pixels.shape[0]):
+        for v in range(pixels.shape[1]):
+            plane[1 + u, 1 + v] = pixels[u, v, channel]
 
 
 @inline
-def thicken(plane, amount, other):
-    """other = plane + |amount| · (the largest, or for an amount under 0 the smallest, of five - plane)."""
-    h, w = plane.shape[0] - 3, plane.shape[1] - 3
+def repeat_edges(h, w, plane):
+    """Around an image, its own edges."""
     for u in range(1, h + 1):
-        for v in range(1, w + 1):
-            p = plane[u, v]
-            # At the edges the neighbour outside is the pixel itself: the frame's black would count as one.
-            above, below = plane[max(u - 1, 1), v], plane[min(u + 1, h), v]
-            left, right = plane[u, max(v - 1, 1)], plane[u, min(v + 1, w)]
+        plane[u, 0], plane[u, w + 1] = plane[u, 1], plane[u, w]
+    plane[0], plane[h + 1] = plane[1], plane[h]
+
+
+@inline
+def thicken(plane, amount, h, w, thicker):
+    """thicker = plane + |amount| · (the largest, or for an amount under 0 the smallest, of five - plane)."""
+    pitch = plane.shape[1]
+    for u in range(1, h + 1):
+        for v in range(0, w, LANES):
+            at = u * pitch + 1 + v
+            p, above, below = load(plane, at), load(plane, at - pitch), load(plane, at + pitch)
+            left, right = load(plane, at - 1), load(plane, at + 1)
             if amount > 0:
-                other[u, v] = p + amount * (max(max(p, above), max(below, max(left, right))) - p)
+                extreme = maximum(maximum(p, above), maximum(below, maximum(left, right)))
             else:
-                other[u, v] = p - amount * (min(min(p, above), min(below, min(left, right))) - p)
+                extreme = minimum(minimum(p, above), minimum(below, minimum(left, right)))
+            store_first(thicker, at, fma(broadcast(abs(amount)), extreme - p, p), w - v)
+
+
+@inline
+def affine_origins(map_, u, v):
+    """x, y: where the pixels v, v + 1, ... of row u were, in the old image without its frame."""
+    row, columns = np.float32(u), to_float(lane_numbers() + v)
+    x = fma(broadcast(map_[0, 0]), columns, broadcast(map_[0, 1] * row + map_[0, 2]))
+    y = fma(broadcast(map_[1, 0]), columns, broadcast(map_[1, 1] * row + map_[1, 2]))
+    return x, y
+
+
+@inline
+def curve(bent, bumps_x, axis, u, v):
+    """How far the pixels v, v + 1, ... of row u are moved along the axis by the elastic distortion."""
+    total, wide = broadcast(np.float32(0)), bumps_x.shape[1]
+    for k in range(KNOTS):
+        total = fma(broadcast(bent[axis, k, u]), load(bumps_x, k * wide + v), total)
+    return total
+
+
+@inline
+def sample(plane, x, y, h, w):
+    """The plane at the points (x, y), bilinear."""
+    x = minimum(maximum(0, x + 1), np.float32(w + 1))
+    y = minimum(maximum(0, y + 1), np.float32(h + 1))
+    left, top = to_int(x), to_int(y)
+    fx, fy = x - to_float(left), y - to_float(top)
+    at = top * plane.shape[1] + left
+    a, b = load_pairs(plane, at)
+    c, d = load_pairs(plane, at + plane.shape[1])
+    upper, lower = fma(fx, b - a, a), fma(fx, d - c, c)
+    return fma(fy, lower - upper, upper)
+
+
+@inline
+def blacken(key, start, most, image):
+    """Erase a box of the image, as `draw_boxes` draws it."""
+    h, w = image.shape[:2]
+    height, width = int(1 + uniform(key, start) * most * h), int(1 + uniform(key, start + 1) * most * w)
+    top, left = int(uniform(key, start + 2) * (h - height + 1)), int(uniform(key, start + 3) * (w - width + 1))
+    image[top : top + height, left : left + width] = 0

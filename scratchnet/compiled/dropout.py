@@ -10,6 +10,7 @@ import numpy as np
 
 from scratchnet.compiled.jit import jit
 from scratchnet.compiled.memory import aligned_empty
+from scratchnet.compiled.randomness import uniform
 from scratchnet.compiled.twin import Twin, contiguous
 from scratchnet.randomness import ExampleRandom
 
@@ -50,10 +51,6 @@ def drop(x, key, first, rate, y, mask):
     """mask = 0 where the uniform number of counter first + i is under rate, else 1 / (1 - rate); y = x · mask."""
     keep = np.float32(1) / np.float32(1 - rate)
     for i in range(x.size):
-        z = key + np.uint64(first + i) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-        m = np.float32(0) if np.float64(z >> np.uint64(11)) * 2.0**-53 < rate else keep
+        m = np.float32(0) if uniform(key, first + i) < rate else keep
         mask[i] = m
         y[i] = x[i] * m

@@ -11,8 +11,10 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import lower_builtin, type_callable
 
-from scratchnet.compiled.registers import FLOAT, I32, INT, INTS, MASK, Emit, Tile, Vector, gives
+from scratchnet.compiled.registers import FLOAT, FLOATS, I32, INT, INTS, MASK, Emit, Tile, Vector, gives
 from scratchnet.compiled.target import LANES, MASKS
+
+PAIRS = ir.VectorType(ir.IntType(64), LANES)          # two floats in each lane
 
 
 def is_flat(array):
@@ -87,6 +89,11 @@ def maximum(emit, kinds, a, b):
     return lanewise(emit, kinds, (a, b), emit.larger, emit.result)
 
 
+@gives(lambda a, b: joined(a, b))
+def minimum(emit, kinds, a, b):
+    return lanewise(emit, kinds, (a, b), emit.lesser, emit.result)
+
+
 @gives(lambda mask, a, b: joined(a, b) or FLOAT)
 def select(emit, kinds, mask, a, b):
     return lanewise(emit, kinds, (mask, a, b), emit.build.select, emit.result)
@@ -119,6 +126,28 @@ def widen(emit, kinds, vector):
 @gives(lambda vector: Vector(types.uint8))
 def narrow(emit, kinds, vector):
     return emit.build.trunc(vector, emit.llvm)
+
+
+@gives(lambda vector: FLOAT)
+def to_float(emit, kinds, vector):
+    return emit.build.sitofp(vector, FLOATS)
+
+
+@gives(lambda vector: INT)
+def to_int(emit, kinds, vector):
+    return emit.build.fptosi(vector, INTS)
+
+
+@gives(lambda a, at: types.UniTuple(FLOAT, 2) if is_flat(a) else None)
+def load_pairs(emit, kinds, a, at):
+    # Sixteen ordinary loads of 64 bits: the instruction that gathers does no better, and not every CPU has it.
+    build, pairs, start = emit.build, ir.Constant(PAIRS, ir.Undefined), emit.at(kinds[0], a)
+    for lane in range(LANES):
+        place = build.gep(start, [build.sext(build.extract_element(at, I32(lane)), PAIRS.element)])
+        pair = build.load(build.bitcast(place, PAIRS.element.as_pointer()), align=4)
+        pairs = build.insert_element(pairs, pair, I32(lane))
+    second = build.lshr(pairs, ir.Constant(PAIRS, [32] * LANES))
+    return emit.whole(build.bitcast(build.trunc(half, INTS), FLOATS) for half in (pairs, second))
 
 
 @gives(lambda numbers, first, last, step: types.UniTuple(types.intp, numbers.count))

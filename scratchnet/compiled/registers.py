@@ -157,6 +157,9 @@ class Emit:
     def larger(self, a, b):
         return self.build.select(self.build.fcmp_ordered(">", a, b), a, b)
 
+    def lesser(self, a, b):
+        return self.build.select(self.build.fcmp_ordered("<", a, b), a, b)
+
     def smaller(self, a, b):
         return self.build.select(self.build.icmp_signed("<", a, b), a, b)
 

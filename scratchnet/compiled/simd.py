@@ -79,6 +79,12 @@ def maximum(a, b):
     return np.where(a > b, a, b).astype(np.float32)
 
 
+@word(lowering.minimum)
+def minimum(a, b):
+    """The smaller of each pair, and b where either is NaN."""
+    return np.where(a < b, a, b).astype(np.float32)
+
+
 @word(lowering.select)
 def select(mask, a, b):
     """a where the mask holds, elsewhere b."""
@@ -112,6 +118,24 @@ def widen(vector):
 def narrow(vector):
     """int32 as bytes (the low eight bits)."""
     return vector.astype(np.uint8)
+
+
+@word(lowering.to_float)
+def to_float(vector):
+    """int32 as float32."""
+    return vector.astype(np.float32)
+
+
+@word(lowering.to_int)
+def to_int(vector):
+    """float32 as int32, what is behind the point cut off."""
+    return vector.astype(np.int32)
+
+
+@word(lowering.load_pairs)
+def load_pairs(a, at):
+    """a[i] and a[i + 1] of floats for the LANES indices i in `at`, int32: one load for each pair   -> two vectors"""
+    return a.reshape(-1)[at], a.reshape(-1)[at + 1]
 
 
 @word(lowering.offsets)

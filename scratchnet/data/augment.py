@@ -12,7 +12,8 @@ d is an elastic distortion (Simard, Steinkraus, Platt, ICDAR 2003), made as for 
 random arrows on a coarse grid, and between them a smooth curve, here a cubic B-spline.
 
 Before that the *pen* may become thicker, when each pixel takes something of the largest of its neighbours, or
-thinner, of the smallest. After it a box may be *erased* (arXiv 1708.04896), lest one part of a digit be relied on.
+thinner, of the smallest. After it the *paper* may get a grain, a random number added to each pixel; and a box may be
+*erased* (arXiv 1708.04896), lest one part of a digit be relied on.
 
 Which changes an example gets is a function of (seed, step, example): see `scratchnet.randomness`.
 """
@@ -26,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 KNOTS = 6  # arrows along each side of an elastic distortion: on 28 pixels they are 9 pixels apart
-MOST = {"shift": 1000, "rotate": 180, "zoom": 3, "shear": 1, "elastic": 100, "thickness": 1, "erase": 1}
+MOST = {"shift": 1000, "rotate": 180, "zoom": 3, "shear": 1, "elastic": 100, "thickness": 1, "noise": 255, "erase": 1}
 
 
 class Changes(NamedTuple):
@@ -34,6 +35,7 @@ class Changes(NamedTuple):
 
     moves: np.ndarray  # (n, 6): shift across and down, turn in radians, log of the zoom, shear, thickness
     arrows: np.ndarray  # (n, 2, KNOTS, KNOTS): d at the knots, in x and in y; (n, 2, 0, 0) without distortion
+    grain: np.ndarray  # (n, h, w): what is added to each pixel; (n, 1, 1) of zeros without noise
     boxes: np.ndarray  # (n, 4): top, bottom, left, right of what is erased; empty where top = bottom
 
 
@@ -45,12 +47,13 @@ class Augment:
 
     shift: pixels, across and down. rotate: degrees. zoom: 0.1 is between 1/1.1 and 1.1 times as large.
     shear: 0.1 slants an upright line by 1 pixel in 10. elastic: pixels, the standard deviation of the distortion.
-    thickness: 1 adds or takes a pixel on each side of a stroke. erase: sides of a black box, as a share of the image's.
+    thickness: 1 adds or takes a pixel on each side of a stroke. noise: grey levels, the standard deviation of what is
+    added to the pixels, the same in all channels. erase: sides of a black box, as a share of the image's.
 
-    images: (n, h, w) or (n, h, w, channels). uint8 stays uint8, rounded; other types stay what they are.
+    images: (n, h, w) or (n, h, w, channels). uint8 stays uint8, rounded and cut off at 0 and 255; other types stay too.
 
     >>> Augment.light()
-    Augment(shift=1, rotate=5, zoom=0.05, shear=0, elastic=0, thickness=0, erase=0)
+    Augment(shift=1, rotate=5, zoom=0.05, shear=0, elastic=0, thickness=0, noise=0, erase=0)
     >>> images = np.zeros((4, 28, 28), np.uint8)
     >>> Augment(rotate=20, erase=0.3)(images, np.random.default_rng(0)).shape
     (4, 28, 28)
@@ -62,6 +65,7 @@ class Augment:
     shear: float = 0
     elastic: float = 0
     thickness: float = 0
+    noise: float = 0
     erase: float = 0
 
     def __post_init__(self):
@@ -87,10 +91,12 @@ class Augment:
         pixels = images.reshape(*images.shape[:3], -1).astype(np.float64)  # (n, h, w, channels)
         pixels = thicken(pixels, changes.moves[:, 5])
         pixels = sample(pixels, *origins(changes, *images.shape[1:3]))
+        pixels = pixels + changes.grain[..., None]
         for picture, (top, bottom, left, right) in zip(pixels, changes.boxes, strict=True):
             picture[top:bottom, left:right] = 0
         if images.dtype.kind in "iu":
-            pixels = np.floor(pixels + 0.5)
+            info = np.iinfo(images.dtype)
+            pixels = np.floor(pixels + 0.5).clip(info.min, info.max)
         return pixels.astype(images.dtype).reshape(images.shape)
 
     def draw(self, shape: tuple[int, ...], rng) -> Changes:
@@ -98,16 +104,26 @@ class Augment:
         if len(shape) not in (3, 4):
             raise ValueError(f"Augment: expects images (n, h, w) or (n, h, w, channels), got shape {shape}")
         n, h, w = shape[:3]
-        turn, zoom = math.radians(self.rotate), math.log1p(self.zoom)
-        most = np.array([self.shift, self.shift, turn, zoom, self.shear, self.thickness])
-        moves = most * (2 * rng.random((n, 6)) - 1)
-        knots, boxes = KNOTS if self.elastic else 0, np.zeros((n, 4), np.int64)
-        arrows = np.empty((n, 2, knots, knots))
-        if self.elastic:  # uniform numbers of standard deviation 1 lie between -√3 and √3
-            arrows = self.elastic * math.sqrt(3) * (2 * rng.random(arrows.shape) - 1)
+        moves = self.most_moved() * (2 * rng.random((n, 6)) - 1)
+        arrows, grain, boxes = np.empty((n, 2, 0, 0)), np.zeros((n, 1, 1)), np.zeros((n, 4), np.int64)
+        if self.elastic:
+            arrows = self.elastic * spread(rng.random((n, 2, KNOTS, KNOTS)))
         if self.erase:
             boxes = draw_boxes(self.erase, h, w, rng.random((n, 4)))
-        return Changes(moves, arrows, boxes)
+        if self.noise:  # one number for the picture, how much of it; then one for each pixel
+            u = rng.random((n, 1 + h * w))
+            grain = self.noise * u[:, :1, None] * spread(u[:, 1:]).reshape(n, h, w)
+        return Changes(moves, arrows, grain, boxes)
+
+    def most_moved(self) -> np.ndarray:
+        """(6,): how far each of the `Changes.moves` may go, in either direction."""
+        turn, zoom = math.radians(self.rotate), math.log1p(self.zoom)
+        return np.array([self.shift, self.shift, turn, zoom, self.shear, self.thickness])
+
+
+def spread(u: np.ndarray) -> np.ndarray:
+    """Uniform numbers of mean 0 and standard deviation 1, between -√3 and √3, from those between 0 and 1."""
+    return math.sqrt(3) * (2 * u - 1)
 
 
 def affine_maps(moves: np.ndarray, h: int, w: int) -> np.ndarray:

@@ -17,6 +17,7 @@ UNITS = {  # argument of Augment -> how its value is read
     "shear": "{:.0%}",
     "elastic": "{:g} pixels",
     "thickness": "{:g} pixels",
+    "noise": "{:g} grey levels",
     "erase": "{:.0%}",
 }
 

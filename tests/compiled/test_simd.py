@@ -21,11 +21,13 @@ from scratchnet.compiled.simd import (
     lane_numbers,
     load,
     load_first,
+    load_pairs,
     load_row,
     load_row_first,
     load_tile,
     load_tile_first,
     maximum,
+    minimum,
     narrow,
     offsets,
     outer_fma,
@@ -35,6 +37,8 @@ from scratchnet.compiled.simd import (
     store_tile,
     store_tile_first,
     table_offsets,
+    to_float,
+    to_int,
     widen,
     zero_tile,
 )
@@ -54,6 +58,7 @@ def arithmetic(a, b, out):
     store(out, 5 * LANES, select(x > y, x, 0.0))
     store(out, 6 * LANES, select((x >= y) & (x == x), broadcast(np.float32(3)), y))
     store(out, 7 * LANES, select((x < 0) | (y <= 0), x, y))
+    store(out, 8 * LANES, minimum(x, y))
 
 
 @jit
@@ -64,6 +69,14 @@ def whole_numbers(a, b, out, small):
     store(out, 2 * LANES, select(x < y, 1, x) | broadcast(64))
     store(small, 0, narrow(x + y))
     out[3 * LANES] = count(x >= 0)
+
+
+@jit
+def conversions(a, at, out, cut):
+    first, second = load_pairs(a, load(at, 0))
+    store(out, 0, first)
+    store(out, LANES, second + to_float(load(at, 0)))
+    store(cut, 0, to_int(first))
 
 
 @jit
@@ -109,9 +122,11 @@ def check_words():
     rng = np.random.default_rng(0)
     a, b = np.resize(FLOATS, LANES + 1), np.resize(FLOATS[::-1], LANES + 1)
     with np.errstate(all="ignore"):
-        assert_same_meaning(arithmetic, a, b, np.zeros(8 * LANES, np.float32))
+        assert_same_meaning(arithmetic, a, b, np.zeros(9 * LANES, np.float32))
     ints, small = rng.integers(-300, 300, LANES, dtype=np.int32), rng.integers(0, 256, LANES, dtype=np.uint8)
     assert_same_meaning(whole_numbers, ints, small, np.zeros(3 * LANES + 1, np.int32), np.zeros(LANES, np.uint8))
+    numbers, places = (rng.normal(size=90) * 99).astype(np.float32), rng.integers(0, 89, LANES, dtype=np.int32)
+    assert_same_meaning(conversions, numbers, places, np.zeros(2 * LANES, np.float32), np.zeros(LANES, np.int32))
     for n in (-1, 0, 1, LANES - 1, LANES, LANES + 5):
         assert_same_meaning(parts, rng.normal(size=(2, LANES)).astype(np.float32),
                             np.full(4 * LANES, 9, np.float32), 3, n)
@@ -134,7 +149,7 @@ def test_compress_keeps_the_chosen_lanes_in_order(keep, dtype):
 
 
 def test_maximum_lets_nan_through_a_relu():
-    out = np.zeros(8 * LANES, np.float32)
+    out = np.zeros(9 * LANES, np.float32)
     arithmetic(np.full(LANES + 1, np.nan, np.float32), np.ones(LANES + 1, np.float32), out)
     assert np.isnan(out[4 * LANES:5 * LANES]).all()
 

@@ -12,12 +12,13 @@ from scipy.interpolate import BSpline
 from scratchnet.data.augment import KNOTS, Augment, affine_maps, draw_boxes, sample, spline, thicken
 from scratchnet.randomness import ExampleRandom
 
-EVERYTHING = Augment(shift=3, rotate=40, zoom=0.3, shear=0.3, elastic=1, thickness=0.8, erase=0.4)
+EVERYTHING = Augment(shift=3, rotate=40, zoom=0.3, shear=0.3, elastic=1, thickness=0.8, noise=15, erase=0.4)
 NOTHING = Augment(shift=0, rotate=0, zoom=0)
 EACH = {
     name: Augment(**{"shift": 0, "rotate": 0, "zoom": 0, name: most})
     for name, most in {
-        "shift": 3.5, "rotate": 60, "zoom": 0.5, "shear": 0.4, "elastic": 1.5, "thickness": 1, "erase": 0.5,
+        "shift": 3.5, "rotate": 60, "zoom": 0.5, "shear": 0.4, "elastic": 1.5, "thickness": 1, "noise": 20,
+        "erase": 0.5,
     }.items()
 }  # fmt: skip
 each = pytest.mark.parametrize("name", EACH)
@@ -159,6 +160,7 @@ def test_type_and_shape_stay_and_all_channels_move_together(images, dtype, chann
     changed = EVERYTHING(batch.astype(dtype), ExampleRandom(0, 0))
     assert changed.dtype == dtype and changed.shape == batch.shape
     expected = EVERYTHING(images.astype(float), ExampleRandom(0, 0)).reshape(*images.shape, *[1] * len(channels))
+    expected = expected.clip(0, 255) if dtype == "uint8" else expected
     tolerance = 0.5 if dtype in ("uint8", "int32") else 1e-4
     np.testing.assert_allclose(changed, np.broadcast_to(expected, batch.shape), atol=tolerance + 1e-9)
 
@@ -169,6 +171,22 @@ def test_an_elastic_distortion_has_the_standard_deviation_that_was_asked_for():
     field = np.einsum("hk,nikl,wl->nihw", bumps, arrows, bumps, optimize=True)
     np.testing.assert_allclose(field.std(axis=0), 1.5, rtol=0.08)
     assert np.abs(np.diff(field, axis=3)).max() < 1.5  # and it is smooth: nothing is torn
+
+
+def test_noise_is_white_and_its_standard_deviation_anything_up_to_what_was_asked_for():
+    grain = Augment(noise=20).draw((2000, 40, 39), ExampleRandom(0, 0)).grain
+    assert np.abs(grain).max() <= 20 * np.sqrt(3)
+    deviations = np.sort(grain.std(axis=(1, 2)))
+    np.testing.assert_allclose(deviations, np.linspace(0, 20, 2000), atol=1)  # all deviations equally often
+    assert abs(grain.mean()) < 0.1
+    for a, b in ((grain[:, 1:], grain[:, :-1]), (grain[:, :, 1:], grain[:, :, :-1]), (grain[1:], grain[:-1])):
+        assert abs((a * b).mean() / grain.var()) < 0.02
+
+
+def test_noise_does_not_wrap_around_at_black_and_white():
+    images = np.stack([np.zeros((50, 9, 9), np.uint8), np.full((50, 9, 9), 255, np.uint8)])
+    black, white = (Augment(shift=0, rotate=0, zoom=0, noise=60)(i, ExampleRandom(0, 0)) for i in images)
+    assert black.max() < 110 and white.min() > 145 and (black == 0).mean() > 0.45 < (white == 255).mean()
 
 
 def test_boxes_lie_in_the_image_reach_every_edge_and_are_no_larger_than_asked():
@@ -210,6 +228,7 @@ def test_shifts_turns_and_zooms_keep_to_their_ranges_and_use_them():
         ({"shear": "0.1"}, "shear .* got '0.1'"),
         ({"elastic": float("inf")}, "elastic .* got inf"),
         ({"thickness": 2}, "thickness must be a number from 0 to 1"),
+        ({"noise": 300}, "noise must be a number from 0 to 255"),
         ({"erase": True}, "erase .* got True"),
     ],
 )
