@@ -75,8 +75,9 @@ def train(args, out: Path) -> int:
     if args.doctor and not healthy(model, x[train], y[train]):
         return 1
     settings = vars(args) | {name: getattr(recipe, name) for name in OF_THE_RECIPE}
-    settings |= {"dataset": dataset, "augment": asdict(recipe.augment) if recipe.augment else "off"}
-    settings |= {"optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr, "arguments": vars(args)}
+    settings |= {"augment": asdict(recipe.augment) if recipe.augment else "off", "keep": recipe.keep}
+    settings |= {"optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr, "dataset": dataset}
+    settings["arguments"] = vars(args)
     if not args.quiet:
         model.summary()
         counts = f"{len(train):,} images to train on, {len(val):,} to choose by, {len(test[0]):,} to test"

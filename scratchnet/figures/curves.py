@@ -15,11 +15,16 @@ def best_epoch(history) -> int:
     return int(np.argmax(history["val_accuracy" if "val_accuracy" in history.epochs[0] else "accuracy"]))
 
 
-def learning_curves(history) -> Picture:
-    """Training and validation side by side, the best epoch marked; the learning rate beside them."""
+def kept_epoch(history, keep: str = "best") -> int:
+    """The position in the history of the epoch whose weights are kept: the best epoch, or the last."""
+    return len(history.epochs) - 1 if keep == "last" else best_epoch(history)
+
+
+def learning_curves(history, keep: str = "best") -> Picture:
+    """Training and validation side by side, the epoch that is kept marked; the learning rate beside them."""
     epochs = [int(epoch) for epoch in history["epoch"]]
     validated = "val_accuracy" in history.epochs[0]
-    best, kind = best_epoch(history), "validation" if validated else "training"
+    best, kept, kind = best_epoch(history), kept_epoch(history, keep), "validation" if validated else "training"
     figure = new_figure(8, 3)
     panels = figure.subplots(1, 3, width_ratios=(3, 3, 2))
     for axes, name in zip(panels[:2], ("loss", "accuracy"), strict=True):
@@ -27,7 +32,7 @@ def learning_curves(history) -> Picture:
         if validated:
             axes.plot(epochs, history[f"val_{name}"], color=BLUE, marker="s", markersize=4, label="validation")
         axes.set_title(name, fontsize=TEXT)
-        axes.axvline(epochs[best], color=GREY, linestyle=":", label=f"best epoch: {epochs[best]}")
+        axes.axvline(epochs[kept], color=GREY, linestyle=":", label=f"{keep} epoch: {epochs[kept]}")
     panels[0].legend(fontsize=SMALL)
     if spans_decades(history, ("loss", "val_loss")):
         panels[0].set_yscale("log")

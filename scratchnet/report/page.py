@@ -71,14 +71,15 @@ def trust(model, metrics: dict[str, Any]) -> str:
     n, env, sha = metrics["images"], metrics["environment"], metrics["sha256"]
     kind = "synthetic digits, drawn from fonts: not MNIST" if metrics["dataset"] == "synthetic" else metrics["dataset"]
     numba = f", Numba {env['numba']}" if env["numba"] else ""
-    judge = "training" if metrics["val_accuracy"] is None else "validation"
+    judge = f"the best {'training' if metrics['val_accuracy'] is None else 'validation'} accuracy"
+    why = "the last" if metrics["kept"] == "last" else judge
     return facts(
         [
             ("data set", kind),
             ("images", f"{'×'.join(map(str, model.input_shape))}, {len(metrics['test']['classes'])} classes"),
             ("split", ", ".join(f"{count:,} {part}" for part, count in n.items())),
             ("test set", "took no part in training or in any choice; measured once, at the end"),
-            ("model kept", f"the one after epoch {metrics['best_epoch']}, chosen by the {judge} accuracy"),
+            ("model kept", f"that of epoch {metrics['kept_epoch']}: {why}"),
             ("seed", str(metrics["seed"])),
             ("engine", f"{metrics['engine']}, {metrics['threads']} thread{'s' * (metrics['threads'] != 1)}"),
             ("versions", f"scratchnet {env['scratchnet']}, Python {env['python']}, NumPy {env['numpy']}{numba}"),

@@ -20,7 +20,7 @@ from scratchnet import figures
 from scratchnet.data import CHOICES
 from scratchnet.data.atomic import replacing
 from scratchnet.data.augment import AUGMENTATIONS, Augment
-from scratchnet.figures.curves import best_epoch
+from scratchnet.figures.curves import kept_epoch
 from scratchnet.metrics import confusion_matrix, measure
 from scratchnet.report.page import page
 from scratchnet.robustness import measure_robustness
@@ -34,23 +34,26 @@ def write_run(out, model, history, splits: Splits, settings: dict[str, Any]) -> 
     """Measure the model on the test set; write metrics.json, config.json, figures and report.html into `out`.
 
     splits: "training", "validation" and "test" -> (images, class numbers). settings: what the run was asked for,
-    with at least preset, dataset, engine and seed. Returns what is in metrics.json.
+    with at least preset, dataset, engine and seed, and keep="last" if not the best epoch was kept. Returns what is in
+    metrics.json.
     """
     out = Path(out)
     probabilities = model.predict(splits["test"][0])
     result = model.evaluate(*splits["test"])
     tested = measure(probabilities, splits["test"][1])
     robust = measure_robustness(model, *splits["test"]) if is_drawable(splits["test"][0]) else None
-    seconds, best = sum(history["seconds"]), history.epochs[best_epoch(history)]
+    keep = settings.get("keep", "best")
+    seconds, kept = sum(history["seconds"]), history.epochs[kept_epoch(history, keep)]
     metrics = {
         **{name: settings[name] for name in ("preset", "dataset", "engine", "seed")},
         "threads": shared_team().threads,
         "epochs": len(history.epochs),
-        "best_epoch": int(best["epoch"]),
+        "kept_epoch": int(kept["epoch"]),
+        "kept": keep,
         "test_accuracy": result["accuracy"],
         "test_accuracy_interval": tested["accuracy_interval"],
         "test_loss": result["loss"],
-        "val_accuracy": best.get("val_accuracy"),
+        "val_accuracy": kept.get("val_accuracy"),
         "as_drawn_accuracy": robust["as_drawn"] if robust else None,
         "train_seconds": seconds,
         "compile_seconds": history.compile_seconds,
@@ -108,7 +111,7 @@ def pictures(
     return {
         "samples": lambda: figures.samples(splits, probabilities.shape[1], names),
         "augmented": lambda: figures.augmented(splits["training"][0], augment, model.seed) if augment else None,
-        "curves": lambda: figures.learning_curves(history),
+        "curves": lambda: figures.learning_curves(history, settings.get("keep", "best")),
         "confusion": lambda: figures.confusion_picture(confusion, names),
         "top_losses": lambda: figures.top_losses(x, y, probabilities, names),
         "predictions": lambda: figures.predictions(x, y, probabilities, names),

@@ -196,6 +196,12 @@ def test_the_curves_title_names_the_best_epoch():
     assert figures.learning_curves(history_of(1)).title == "After one epoch the validation accuracy is 90.00 %"
 
 
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 2), ("last", 4)])
+def test_the_curves_mark_the_epoch_that_is_kept(keep, epoch):
+    loss = figures.learning_curves(history_of(4), keep).figure.axes[0]
+    assert [list(line.get_xdata()) for line in loss.lines if line.get_linestyle() == ":"] == [[epoch, epoch]]
+
+
 def test_without_a_validation_set_the_curves_are_those_of_training():
     history = history_of(3)
     for logs in history.epochs:

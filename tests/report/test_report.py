@@ -192,7 +192,7 @@ def test_a_run_of_one_epoch_in_colours_without_convolution_or_validation(tmp_pat
     history = model.fit(x, y, verbose=False)
     settings = {"preset": "p", "dataset": "d", "engine": "numpy", "seed": 0}
     found = report.write_run(tmp_path, model, history, {"training": (x, y), "test": test}, settings)
-    assert found["val_accuracy"] is None and found["best_epoch"] == 1
+    assert found["val_accuracy"] is None and found["kept_epoch"] == 1
     assert not (tmp_path / "figures" / "filters.png").exists()
     assert "Why?" in Page((tmp_path / "report.html").read_text()).text  # there are feature maps
 
