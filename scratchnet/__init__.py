@@ -36,6 +36,7 @@ from scratchnet.callbacks import (
     ReduceLROnPlateau,
     TerminateOnNaN,
     WeightAverage,
+    WhitenedStart,
 )
 from scratchnet.checkpoint import Checkpoint
 from scratchnet.data import (
@@ -60,6 +61,7 @@ from scratchnet.layers import (
     BatchNorm,
     Context,
     Conv2D,
+    Cropping2D,
     Dense,
     Dropout,
     Flatten,
@@ -86,8 +88,8 @@ __all__ = [
     "load_synthetic", "train_val_split", "digit_from_image", "whole_image",
     "Augment",
     # layers, in the order in which an image meets them
-    "Layer", "Context", "Rescale", "Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten",
-    "Dense", "Dropout", "BatchNorm",
+    "Layer", "Context", "Rescale", "Cropping2D", "Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D",
+    "Flatten", "Dense", "Dropout", "BatchNorm",
     # what is minimised, and how
     "SoftmaxCrossEntropy", "Optimizer", "SGD", "RMSprop", "Adam", "AdamW",
     "Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp",
@@ -95,7 +97,8 @@ __all__ = [
     "Sequential", "load_model", "ModelFileError", "History", "TrainingDivergedError", "set_threads",
     "Ensemble", "predict_augmented",
     "Callback", "Progress", "CSVLogger", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
-    "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage", "ModelCheckpoint", "Checkpoint",
+    "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage", "WhitenedStart", "ModelCheckpoint",
+    "Checkpoint",
     # is it well?
     "Health", "lr_find", "LearningRates",
     # is it right?

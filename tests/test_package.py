@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "compiled": {"data", "layers", "losses", "optimizers", "plan", "randomness", "team"},
     "interrupts": ARRAYS_ONLY,
     "divergence": {"layers"},
-    "callbacks": {"data"},
+    "callbacks": {"data", "layers"},
     "checkpoint": {"callbacks", "container", "divergence", "saving"},
     "health": {"callbacks", "data", "divergence", "gradcheck", "layers", "optimizers", "training"},
     "doctor": {"divergence", "gradcheck", "layers", "losses", "optimizers", "training"},

@@ -7,6 +7,7 @@ the optimizer, the epoch, the history so far) and at the latest numbers, and may
     early_stopping      stop when it gets no better           model_checkpoint    keep the best model in a file
     learning_rate       a rate that follows the training      weight_average      the mean of the weights on their way
     loggers             a CSV file; functions as callbacks    progress            what is printed
+    whitening           first filters from the images
     (scratchnet.checkpoint: all that a resume needs)
 """
 
@@ -18,9 +19,10 @@ from scratchnet.callbacks.model_checkpoint import ModelCheckpoint
 from scratchnet.callbacks.monitor import Monitor
 from scratchnet.callbacks.progress import Progress, epoch_line
 from scratchnet.callbacks.weight_average import WeightAverage
+from scratchnet.callbacks.whitening import WhitenedStart
 
 __all__ = [
     "Callback", "Callbacks", "Monitor", "EarlyStopping", "TerminateOnNaN", "ModelCheckpoint",
     "ReduceLROnPlateau", "LearningRateSchedule", "CSVLogger", "LambdaCallback", "Progress", "WeightAverage",
-    "epoch_line",
+    "WhitenedStart", "epoch_line",
 ]  # fmt: skip

@@ -1,14 +1,15 @@
 """The textbook: each layer in one short file, forward directly above backward, plain NumPy.
 
 Read `base` first: it says what a layer is. Then, in the order in which an image meets them: `rescale`,
-`windows` and `conv`, `activation`, `pool`, `flatten`, `dense`, and the two that behave differently in
-training, `dropout` and `batchnorm`.
+`cropping`, `windows` and `conv`, `activation`, `pool`, `flatten`, `dense`, and the two that behave
+differently in training, `dropout` and `batchnorm`.
 """
 
 from scratchnet.layers.activation import ReLU
 from scratchnet.layers.base import Context, Layer
 from scratchnet.layers.batchnorm import BatchNorm
 from scratchnet.layers.conv import Conv2D
+from scratchnet.layers.cropping import Cropping2D
 from scratchnet.layers.dense import Dense
 from scratchnet.layers.dropout import Dropout
 from scratchnet.layers.flatten import Flatten
@@ -19,7 +20,7 @@ from scratchnet.layers.rescale import Rescale
 LAYERS: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
-        Rescale, Conv2D, ReLU, MaxPool2D, AvgPool2D, GlobalAvgPool2D, Flatten, Dense, Dropout, BatchNorm
+        Rescale, Cropping2D, Conv2D, ReLU, MaxPool2D, AvgPool2D, GlobalAvgPool2D, Flatten, Dense, Dropout, BatchNorm
     )
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from tests.layers.built import built
 
 EXAMPLES = {  # name: (how it is made, one example's shape)
     "Rescale": (lambda: sn.Rescale(0.5, 0.1), (4, 3, 2)),
+    "Cropping2D": (lambda: sn.Cropping2D((1, 2)), (5, 6, 2)),
     "Conv2D": (lambda: sn.Conv2D(3, 3), (5, 6, 2)),
     "Conv2D-same-stride": (lambda: sn.Conv2D(2, (2, 3), stride=(2, 1), padding="same", use_bias=False), (5, 6, 2)),
     "ReLU": (sn.ReLU, (4, 3, 2)),
