@@ -2,6 +2,7 @@
 
 Five of them are the architectures of published MNIST projects, so that results can be compared; `lenet5`
 and `mlp` are the classics. All start with Rescale: they eat the uint8 images of the IDX files.
+Each says which project, paper, study or reasoning it comes from.
 A preset is a function, called anew for every model: layers hold parameters and belong to one model only.
 """
 
@@ -62,7 +63,10 @@ class Recipe:
 
 
 def two_conv(classes: int = 10) -> Recipe:
-    """Two convolutions and a wide dense layer, RMSprop: 225,034 parameters."""
+    """Two convolutions and a wide dense layer, RMSprop: 225,034 parameters.
+
+    Network and training as in the README of a published MNIST project (Keras), which gives a test accuracy of 99.02 %.
+    """
     layers = [
         Rescale(),
         Conv2D(32, 3), ReLU(), MaxPool2D(2),
@@ -75,12 +79,19 @@ def two_conv(classes: int = 10) -> Recipe:
 
 
 def two_conv_adam(classes: int = 10) -> Recipe:
-    """The same network in its other published variant: Adam, small batches, a tenth held out."""
+    """The same network in its other published variant: Adam, small batches, a tenth held out.
+
+    So it stands in the notebook of the project that `two_conv` comes from.
+    """
     return Recipe(two_conv(classes).layers, Adam(1e-3), epochs=10, batch_size=32, validation=0.1)
 
 
 def basic(classes: int = 10) -> Recipe:
-    """Convolution, ReLU, max-pooling, twice; a small dense layer."""
+    """Convolution, ReLU, max-pooling, twice; a small dense layer.
+
+    A published project (Keras, above 98 %) names these layers, Adam and "several epochs", but no sizes. The widths are
+    those that the others agree on, the dense layer is the smaller of theirs; five epochs are the fewest among them.
+    """
     layers = [
         Rescale(),
         Conv2D(32, 3), ReLU(), MaxPool2D(2),
@@ -93,7 +104,11 @@ def basic(classes: int = 10) -> Recipe:
 
 
 def chollet(classes: int = 10) -> Recipe:
-    """Two convolutions with pooling and one without, RMSprop: 93,322 parameters."""
+    """Two convolutions with pooling and one without, RMSprop: 93,322 parameters.
+
+    Chollet, Deep Learning with Python, the first convolutional network of the book and its optimizer; batches of 128
+    as in the published project that trained it so, to 99.00 %.
+    """
     layers = [
         Rescale(),
         Conv2D(32, 3), ReLU(), MaxPool2D(2),
@@ -107,7 +122,11 @@ def chollet(classes: int = 10) -> Recipe:
 
 
 def pyramid(classes: int = 10) -> Recipe:
-    """Three convolutions, each with twice the filters on a quarter of the area; 55,000 / 5,000 / 10,000 images."""
+    """Three convolutions, each with twice the filters on a quarter of the area; 55,000 / 5,000 / 10,000 images.
+
+    Network, optimizer, epochs and split as in a published project (Keras, about 98 % validation). It does not name the
+    batch: 32 is Keras' default.
+    """
     layers = [
         Rescale(),
         Conv2D(32, 3), ReLU(), MaxPool2D(2),
@@ -121,13 +140,21 @@ def pyramid(classes: int = 10) -> Recipe:
 
 
 def pyramid_one_cycle(classes: int = 10) -> Recipe:
-    """The same in five epochs that end at a small learning rate: 0.4 % more than at a constant one."""
+    """The same in five epochs that end at a small learning rate: 0.4 % more than at a constant one.
+
+    A recipe of ours. The highest rate of a cycle lasts a moment only and may be three times what is usual; batches
+    twice as large leave less noise in the last, small steps. The table in README.md shows both.
+    """
     layers = pyramid(classes).layers
     return Recipe(layers, Adam(3e-3), epochs=5, batch_size=64, validation=5000, schedule="one-cycle")
 
 
 def vgg_bn(classes: int = 10) -> Recipe:
-    """Three blocks with batch normalisation behind the ReLU, two dense layers with dropout: 250,058 parameters."""
+    """Three blocks with batch normalisation behind the ReLU, two dense layers with dropout: 250,058 parameters.
+
+    All as in the notebook of a published project (Keras, 99.49 %), but that its callbacks watched the test set; here
+    they watch images held out from the training set.
+    """
     layers = [
         Rescale(),
         Conv2D(32, 3, padding="same"), ReLU(), BatchNorm(), MaxPool2D(2),
@@ -146,7 +173,11 @@ def vgg_bn(classes: int = 10) -> Recipe:
 
 
 def lenet5(classes: int = 10) -> Recipe:
-    """LeCun, Bottou, Bengio, Haffner 1998, with ReLU in place of tanh: 61,706 parameters."""
+    """LeCun, Bottou, Bengio, Haffner 1998, with ReLU in place of tanh: 61,706 parameters.
+
+    The network of the paper (its second convolution sees all six maps, its output layer is a softmax); the training
+    is not the paper's but that of the others here, Adam at its usual rate, so that networks can be compared.
+    """
     layers = [
         Rescale(),
         Conv2D(6, 5, padding="same"), ReLU(), AvgPool2D(2),
@@ -160,7 +191,10 @@ def lenet5(classes: int = 10) -> Recipe:
 
 
 def mlp(classes: int = 10) -> Recipe:
-    """No convolution at all: what the pictures' two dimensions are worth."""
+    """No convolution at all: what the pictures' two dimensions are worth.
+
+    About as many parameters as `two_conv` (235,146), trained as `lenet5` is: nothing of it was tuned.
+    """
     layers = [Rescale(), Flatten(), Dense(256), ReLU(), Dense(128), ReLU(), Dense(classes)]
     return Recipe(layers, Adam(1e-3), epochs=10, batch_size=128)
 

@@ -235,11 +235,36 @@ def choose_schedule(recipe, lr: float, steps: int, asked: int | None):
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(description="Train a digit classifier.", epilog="Data: see README.md.")
+    parser = argparse.ArgumentParser(
+        description="Train a digit classifier.", epilog="Data: see README.md.", parents=[training_options()]
+    )
+    add = parser.add_argument
+    add("--list-presets", action="store_true", help="say what each preset is, and stop")
+    add("--threads", type=at_least_one, help="default: all processors this process may use")
+    add("--doctor", action="store_true",
+        help="check model and data first; train only if all is well, else exit with code 1")
+    add("--out", help="folder of the run (default: runs/<time>-<preset>)")
+    add("--resume", metavar="RUN", help="go on with the run in this folder")
+    add("--quiet", action="store_true", help="print only the result")
+    args = parser.parse_args(argv)
+    if args.resume:  # what the run was told, unless told otherwise now
+        config = Path(args.resume) / "config.json"
+        if not Path(args.resume).is_dir():
+            parser.error(f"argument --resume: {args.resume} is not the folder of a run")
+        former = json.loads(config.read_text()).get("arguments", {}) if config.exists() else {}
+        parser.set_defaults(**{name: former[name] for name in RESUMED if name in former})
+        args = parser.parse_args(argv)
+    if args.schedule == "one-cycle" and args.warm_up:
+        parser.error("argument --warm-up: one-cycle has a warm-up of its own")
+    return args
+
+
+def training_options() -> argparse.ArgumentParser:
+    """The options that decide what is trained, on what, and how: those that a search holds fast, too."""
+    parser = argparse.ArgumentParser(add_help=False)
     add = parser.add_argument
     add("--preset", choices=list(PRESETS), default="default",
         help="the network in this script, or one of scratchnet.zoo")
-    add("--list-presets", action="store_true", help="say what each preset is, and stop")
     add("--data-dir", help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
     add("--dataset", choices=data.CHOICES, default="auto", help="auto: MNIST, or synthetic digits without it")
     add("--widths", type=several, metavar="N,N,...",
@@ -261,25 +286,9 @@ def parse_args(argv):
     add("--augment", metavar="HOW", nargs="?", choices=list(AUGMENTATIONS), const="digits",
         help="change the images in every epoch: off, light, digits (--augment alone) (default: the recipe's)")
     add("--seed", type=int, default=0, help="decides weights, order, dropout and the validation split")
-    add("--threads", type=at_least_one, help="default: all processors this process may use")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
-    add("--doctor", action="store_true",
-        help="check model and data first; train only if all is well, else exit with code 1")
     add("--limit", type=at_least_one, help="use only the first so many training images")
-    add("--out", help="folder of the run (default: runs/<time>-<preset>)")
-    add("--resume", metavar="RUN", help="go on with the run in this folder")
-    add("--quiet", action="store_true", help="print only the result")
-    args = parser.parse_args(argv)
-    if args.resume:  # what the run was told, unless told otherwise now
-        config = Path(args.resume) / "config.json"
-        if not Path(args.resume).is_dir():
-            parser.error(f"argument --resume: {args.resume} is not the folder of a run")
-        former = json.loads(config.read_text()).get("arguments", {}) if config.exists() else {}
-        parser.set_defaults(**{name: former[name] for name in RESUMED if name in former})
-        args = parser.parse_args(argv)
-    if args.schedule == "one-cycle" and args.warm_up:
-        parser.error("argument --warm-up: one-cycle has a warm-up of its own")
-    return args
+    return parser
 
 
 def at_least_one(text: str) -> int:

@@ -61,6 +61,7 @@ MAY_IMPORT = {
     "ensemble": {"layers"},
     "comparison": {"data", "metrics", "model"},
     "figures": {"data", "layers", "metrics", "randomness"},
+    "search": {"callbacks", "data", "divergence", "layers", "metrics", "optimizers", "variants"},
     "report": {"data", "figures", "metrics", "robustness", "summary", "team", "training"},
 }  # fmt: skip
 

@@ -10,6 +10,7 @@
     filters        what training made of the convolutions' weights
     feature_maps   one image on its way through all layers
     health         do all layers still learn
+    search         many trials: how it went, who was stopped, which values are good, what mattered
 
 Every function takes arrays or a model and returns a `Picture`: a figure whose title says what is to be seen in
 it ("3 is most often taken for 5, 7 times"), a caption that says how to read it, and the numbers that were drawn.
@@ -30,6 +31,7 @@ from scratchnet.figures.health import health, read_health
 from scratchnet.figures.picture import Picture, class_labels
 from scratchnet.figures.robustness import robustness
 from scratchnet.figures.samples import samples
+from scratchnet.figures.search import halving, importance, search_history, slices
 
 __all__ = [
     "Picture",
@@ -46,4 +48,8 @@ __all__ = [
     "feature_maps",
     "health",
     "read_health",
+    "search_history",
+    "halving",
+    "slices",
+    "importance",
 ]

@@ -7,8 +7,10 @@
                    learn, where does it fail, why, and how fast was it
 
     run      the numbers, and the files         page      the page's parts         markup    its vocabulary, as HTML
+    search   the page of a search
 """
 
 from scratchnet.report.run import read_history, redraw, trained_on, write_json, write_run
+from scratchnet.report.search import luck, write_search
 
-__all__ = ["write_run", "redraw", "read_history", "trained_on", "write_json"]
+__all__ = ["write_run", "redraw", "read_history", "trained_on", "write_json", "write_search", "luck"]

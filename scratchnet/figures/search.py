@@ -1,0 +1,153 @@
+"""What a search looks like: how it went, who was stopped when, where the good values lie, and what mattered.
+
+trials: records of `scratchnet.search`, of which number, state, drawn, options, epochs and accuracy are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from scratchnet.figures.picture import BLUE, GREEN, ORANGE, RED, SMALL, TEXT, Picture, new_figure, percent
+
+SIGNS = {"finished": (BLUE, "o"), "stopped": (ORANGE, "v"), "diverged": (RED, "x")}  # state -> colour, marker
+
+
+def search_history(trials: Sequence[Any]) -> Picture:
+    """Every trial's accuracy, and the best so far."""
+    ended = [trial for trial in trials if trial.state in SIGNS]
+    figure = new_figure(8, 3)
+    axes = figure.subplots()
+    for state in SIGNS:
+        scatter(axes, state, [(t.number, t.accuracy) for t in ended if t.state == state and t.epochs])
+    finished = [trial for trial in ended if trial.state == "finished"]
+    best = np.maximum.accumulate([trial.accuracy for trial in finished])
+    numbers = [trial.number for trial in finished] + [ended[-1].number]
+    axes.step(numbers, [*best, best[-1]], where="post", color=GREEN, label="best so far")
+    finish(axes, [trial.accuracy for trial in ended if trial.epochs])
+    axes.set_xlabel("trial", fontsize=SMALL)
+    axes.set_ylabel("validation accuracy", fontsize=TEXT)
+    first, last = finished[0], max(finished, key=lambda trial: trial.accuracy)
+    title = f"Trial {last.number} is the best, {percent(last.accuracy, 2)}"
+    if last is not first:
+        title += f"; trial {first.number}, the first to finish, had {percent(first.accuracy, 2)}"
+    return Picture(
+        "search_history", title,
+        "Each sign is a trial at the epoch that it would keep. Trials that were stopped early are drawn where they "
+        "stood then; what lies far below is cut off at the lower edge.",
+        figure, ["trial", "state", "val_accuracy"],
+        [[trial.number, trial.state, trial.accuracy if trial.epochs else ""] for trial in ended],
+    )  # fmt: skip
+
+
+def halving(trials: Sequence[Any]) -> Picture:
+    """Each trial's accuracy over the epochs: those that fell behind end early."""
+    ended = [trial for trial in trials if trial.state in SIGNS and trial.epochs]
+    figure = new_figure(8, 3.2)
+    axes = figure.subplots()
+    for trial in sorted(ended, key=lambda trial: trial.accuracy):
+        colour, marker = SIGNS[trial.state]
+        accuracy = [epoch["val_accuracy"] for epoch in trial.epochs]
+        axes.plot(range(1, len(accuracy) + 1), accuracy, color=colour, alpha=0.6, linewidth=1)
+        axes.plot(len(accuracy), accuracy[-1], color=colour, marker=marker, markersize=5)
+    for state, (colour, marker) in SIGNS.items():
+        if any(trial.state == state for trial in ended):
+            axes.plot([], [], color=colour, marker=marker, label=state)
+    finish(axes, [trial.accuracy for trial in ended])
+    axes.set_xlabel("epoch", fontsize=SMALL)
+    axes.set_ylabel("validation accuracy", fontsize=TEXT)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    trained = sum(len(trial.epochs) for trial in ended)
+    longest = max(len(trial.epochs) for trial in ended)
+    stopped = sum(trial.state == "stopped" for trial in ended)
+    title = f"{stopped} of {len(ended)} trials were stopped early: {trained} epochs instead of {len(ended) * longest}"
+    return Picture(
+        "halving", title,
+        "A line per trial. Successive halving: after 1, 3, 9 ... epochs only the best third of all trials that came "
+        "so far goes on.",
+        figure, ["trial", "state", "epoch", "val_accuracy", "val_loss"],
+        [[t.number, t.state, i, epoch["val_accuracy"], epoch["val_loss"]]
+         for t in ended for i, epoch in enumerate(t.epochs, 1)],
+    )  # fmt: skip
+
+
+def slices(trials: Sequence[Any], space: dict[str, Any]) -> Picture:
+    """A panel per setting: its value across, the accuracy upwards. space: name -> Range or Choice."""
+    ended = [trial for trial in trials if trial.state in SIGNS and trial.epochs]
+    best = max((trial for trial in ended if trial.state == "finished"), key=lambda trial: trial.accuracy)
+    columns = min(4, len(space))
+    figure = new_figure(8, 0.4 + 2 * -(-len(space) // columns))
+    panels = figure.subplots(-(-len(space) // columns), columns, sharey=True, squeeze=False).ravel()
+    for axes, (name, values) in zip(panels, space.items(), strict=False):
+        options = list(getattr(values, "options", ()))
+        for state in SIGNS:
+            points = [(t.drawn[name], t.accuracy) for t in ended if t.state == state]
+            scatter(axes, state, [(options.index(v) if options else v, accuracy) for v, accuracy in points])
+        if options:
+            words = list(map(str, options))
+            axes.set_xticks(range(len(options)), words, rotation=30 if sum(map(len, words)) > 16 else 0)
+            axes.set_xlim(-0.5, len(options) - 0.5)
+        elif values.log:
+            axes.set_xscale("log")
+        value = best.drawn[name]
+        axes.axvline(options.index(value) if options else value, color=GREEN, linestyle=":")
+        axes.set_title(name.replace("_", " "), fontsize=TEXT)
+        finish(axes, [trial.accuracy for trial in ended], legend=False)
+    for axes in panels[len(space) :]:
+        axes.set_axis_off()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=SMALL)
+    return Picture(
+        "slices", f"The best trial: {in_words(best.options)}",
+        "Every trial in every panel, those that were stopped early where they stood then. Dotted: the best trial. A "
+        "setting whose good trials lie close together matters; where they are spread evenly it does not. A best value "
+        "at the edge of its panel asks for a wider search. The learning rate is in units of its optimizer's usual one.",
+        figure, ["trial", "state", "val_accuracy", *space],
+        [[t.number, t.state, t.accuracy, *(t.drawn[name] for name in space)] for t in ended],
+    )  # fmt: skip
+
+
+def importance(shares: dict[str, float]) -> Picture:
+    """A bar per setting. shares: name -> its importance, summing to 1."""
+    names = sorted(shares, key=lambda name: shares[name])
+    figure = new_figure(8, 0.7 + 0.28 * len(names))
+    axes = figure.subplots()
+    bars = axes.barh([name.replace("_", " ") for name in names], [shares[name] for name in names], color=BLUE)
+    axes.bar_label(bars, [f"{100 * shares[name]:.0f} %" for name in names], padding=3, fontsize=SMALL)
+    axes.set_xlim(0, 1.1 * max(shares.values()))
+    axes.set_xticks([])
+    axes.tick_params(labelsize=SMALL)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    most = names[-1].replace("_", " ")
+    return Picture(
+        "importance", f"What mattered most: {most}",
+        "How much the values of the best quarter of the trials differ from those of all trials (PED-ANOVA), in shares. "
+        "A setting that hardly matters within its range may be left as it is.",
+        figure, ["setting", "share"], [[name, shares[name]] for name in reversed(names)],
+    )  # fmt: skip
+
+
+def in_words(options: dict[str, Any]) -> str:
+    """{"lr": 0.001, "batch_size": 64, "widths": [32, 64]} -> lr 0.001, batch size 64, widths 32 64"""
+    words = [" ".join(map(str, value)) if isinstance(value, list) else str(value) for value in options.values()]
+    return ", ".join(f"{name.replace('_', ' ')} {word}" for name, word in zip(options, words, strict=True))
+
+
+def scatter(axes, state: str, points: Sequence[tuple[Any, float]]) -> None:
+    """The trials of one state, with its colour and sign."""
+    if points:
+        colour, marker = SIGNS[state]
+        axes.plot(*zip(*points, strict=True), linestyle="", color=colour, marker=marker, markersize=5, label=state)
+
+
+def finish(axes, accuracies: Sequence[float], legend: bool = True) -> None:
+    """Percent, a grid, and a scale for the better three quarters: the worst trials would press the others together."""
+    top, low = max(accuracies), float(np.quantile(accuracies, 0.25))
+    room = max(top - low, 1e-3)
+    axes.set_ylim(max(min(accuracies), low - room / 2) - 0.1 * room, top + 0.15 * room)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
+    axes.tick_params(which="both", labelsize=SMALL)
+    axes.grid(alpha=0.3)
+    if legend:
+        axes.legend(fontsize=SMALL, loc="lower right")

@@ -1,0 +1,114 @@
+"""The page of a search: the best settings as a command, what the others did, where the good values lie."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from scratchnet import figures
+from scratchnet.data.atomic import replacing
+from scratchnet.figures.picture import Picture, percent
+from scratchnet.report.markup import cards, details, document, duration, facts, section, show, shown, table
+
+
+def write_search(
+    out, trials: Sequence[Any], as_good: Sequence[Any], best: dict[str, Any], space: dict[str, Any],
+    shares: dict[str, float], settings: dict[str, Any],
+) -> None:  # fmt: skip
+    """Write figures and report.html into `out`.
+
+    trials: the records of a search, at least one finished; as_good: those as good as the best, the best first. best:
+    what is in best.json. space: name -> Range or Choice. shares: the settings' importances, or nothing. settings:
+    what was the same for all trials.
+    """
+    out = Path(out)
+    (out / "figures").mkdir(exist_ok=True)
+    drawn: dict[str, Picture] = {}
+    for name, draw in pictures(trials, space, shares).items():
+        try:
+            if (picture := draw()) is not None:
+                picture.save(out / "figures")
+                drawn[name] = picture
+        except Exception as error:  # the numbers are written; no picture is worth losing the page
+            warnings.warn(f"the picture {name} could not be drawn: {error!r}", RuntimeWarning, stacklevel=2)
+    with replacing(out / "report.html") as file:
+        file.write(search_page(trials, as_good, best, drawn, settings).encode())
+
+
+def pictures(trials, space, shares) -> dict[str, Callable[[], Picture | None]]:
+    """Name -> a function that draws it; None of those that this search cannot have."""
+    return {
+        "search_history": lambda: figures.search_history(trials),
+        "halving": lambda: figures.halving(trials),
+        "slices": lambda: figures.slices(trials, space) if space else None,
+        "importance": lambda: figures.importance(shares) if shares else None,
+    }
+
+
+def search_page(trials, as_good, best: dict[str, Any], drawn: dict[str, Picture], settings: dict[str, Any]) -> str:
+    """The whole of report.html."""
+    name = f"Search: {settings['preset']} on {settings['dataset']}"
+    finished = sorted((trial for trial in trials if trial.state == "finished"), key=lambda trial: -trial.accuracy)
+    others = [trial for trial in trials if trial.state != "finished"]
+    parts = [
+        headline(name, trials, as_good, best),
+        section("How did it go?", show(drawn, "search_history", "halving")),
+        section("Which values are good?", show(drawn, "slices", "importance")),
+        section("The finished trials", trial_table(finished),
+                details(f"The other {len(others)}", trial_table(others)) if others else ""),
+        section("The same for all trials", facts((key, shown(value)) for key, value in settings.items())),
+    ]  # fmt: skip
+    footer = f"scratchnet {best['scratchnet']}.\nEach picture is also in the folder figures, with its numbers as CSV."
+    return document(f"{name}: {percent(best['val_accuracy'], 2)}", parts, footer)
+
+
+def headline(name: str, trials, as_good, best: dict[str, Any]) -> str:
+    """The best accuracy, its command, and how far it may be trusted."""
+    ended = [trial for trial in trials if trial.epochs]
+    first = [
+        ("trials", f"{len(trials):,}"),
+        ("finished", f"{sum(trial.state == 'finished' for trial in trials):,}"),
+        ("epochs trained", f"{sum(len(trial.epochs) for trial in ended):,}"),
+        ("time in trials", duration(sum(trial.seconds for trial in trials))),
+        ("parameters", f"{best['parameters']:,}"),
+        ("validation loss", f"{best['val_loss']:.4f}"),
+    ]
+    return f"""<header>
+<h1>{escape(name)}</h1>
+<p class="big">{escape(percent(best["val_accuracy"], 2))}</p>
+<p>of {best["images"]["validation"]:,} validation images are recognised by trial {best["trial"]}, the best.
+{escape(luck(as_good))}</p>
+{cards(first)}<p>Train it, and measure it on the test set, which took no part in the search:</p>
+<pre>{escape(best["command"])}</pre>
+</header>
+"""
+
+
+def luck(as_good) -> str:
+    """How many trials cannot be told from the best, and which of these is the smallest."""
+    if len(as_good) == 1:
+        return "No other trial is as good, by a 95 % interval; still, the best of many is partly luck."
+    small = min(as_good, key=lambda trial: trial.parameters)
+    said = f"{len(as_good)} trials are as good as the best, by its 95 % interval: between them chance decided."
+    if small is not as_good[0]:
+        size = f"{percent(small.accuracy, 2)} with {small.parameters:,} parameters"
+        said += f" The smallest is trial {small.number}, {size}."
+    return said
+
+
+def trial_table(trials) -> str:
+    """A row per trial."""
+    names = list(dict.fromkeys(name for trial in trials for name in trial.options))
+    body = []
+    for trial in trials:
+        options = [trial.options.get(name, "") for name in names]
+        words = [" ".join(map(str, value)) if isinstance(value, list) else str(value) for value in options]
+        accuracy = percent(trial.accuracy, 2) if trial.epochs else ""
+        loss = f"{trial.kept['val_loss']:.4f}" if trial.epochs else ""
+        numbers = [accuracy, loss, str(len(trial.epochs)), f"{trial.parameters:,}", f"{trial.seconds:.1f}"]
+        body.append([f"{trial.number} {trial.state}", *numbers, *words])
+    columns = ["trial", "accuracy", "loss", "epochs", "parameters", "seconds"]
+    return table([*columns, *(name.replace("_", " ") for name in names)], body)

@@ -1,0 +1,120 @@
+"""What is tried. Edit it here.
+
+Every number starts from the recipe's own and may go some way in both directions; so the same few lines do for a
+small network and a large one, and the first trial of a search is the recipe as it stands. What is drawn are the
+numbers that Optuna sees; what is trained are *options* of scripts/train.py, so every trial is a command line.
+
+The learning rate that suits an optimizer is its own: SGD's is ten times Adam's. So it is drawn as a multiple of the
+usual rate of the optimizer that was drawn with it, and what is found for one helps with the other.
+
+The schedule is not searched. Trials are compared after the same epochs, and a schedule that ends at a small rate is
+behind until its end, where it wins. It is given for all trials instead: --schedule one-cycle.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from scratchnet.data.augment import AUGMENTATIONS
+from scratchnet.layers import Dropout
+from scratchnet.optimizers import OPTIMIZERS
+from scratchnet.variants import hidden_widths
+
+SEARCHED = ("lr", "batch-size", "optimizer", "widths", "dropout", "augment")  # in the order of what usually matters
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from low to high: on a logarithmic scale, or whole ones in steps."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several."""
+
+    options: tuple
+
+
+def space(recipe, searched=SEARCHED) -> dict[str, Range | Choice]:
+    """Name -> where its values come from, for those of SEARCHED that are to be searched."""
+    own = own_values(recipe)
+    widths = {name: around(width) for name, width in own.items() if name.startswith("width ")}
+    parts: dict[str, dict[str, Range | Choice]] = {
+        "lr": {"lr": Range(own["lr"] / 10, own["lr"] * 10, log=True)},
+        "batch-size": {"batch_size": Choice(tuple(sorted({32, 64, 128, 256, own["batch_size"]})))},
+        "optimizer": {"optimizer": Choice(tuple(OPTIMIZERS))},
+        "widths": {**widths},
+        "dropout": {"dropout": Range(0, max(0.6, own["dropout"]))},
+        "augment": {"augment": Choice(tuple(dict.fromkeys([*AUGMENTATIONS, own["augment"]])))},
+    }
+    return {name: values for part in SEARCHED if part in searched for name, values in parts[part].items()}
+
+
+def around(width: int) -> Range:
+    """From half as wide to twice as wide, in quarters."""
+    step = max(1, width // 4)
+    return Range(max(1, width - 2 * step), width + 4 * step, step=step)
+
+
+def own_values(recipe) -> dict[str, Any]:
+    """The recipe's own values of everything that can be searched, as they would be drawn."""
+    kind, lr = type(recipe.optimizer), recipe.optimizer.lr
+    rates = [layer.rate for layer in recipe.layers if isinstance(layer, Dropout)]
+    names = {augment: name for name, augment in AUGMENTATIONS.items()}
+    return {
+        "lr": 1.0 if callable(lr) else lr / usual_rate(kind),
+        "batch_size": recipe.batch_size,
+        "optimizer": kind.__name__.lower(),
+        **{f"width {i}": width for i, width in enumerate(hidden_widths(recipe.layers), 1)},
+        "dropout": round(mean(rates), 2) if rates else 0.0,
+        "augment": names.get(recipe.augment, "preset"),  # "preset": one of its own, which has no name
+    }
+
+
+def usual_rate(kind) -> float:
+    """An optimizer's learning rate if none is said."""
+    return inspect.signature(kind).parameters["lr"].default
+
+
+def train_options(drawn: dict[str, Any], recipe) -> dict[str, Any]:
+    """Options of scripts/train.py from what was drawn, the learning rate as such and rounded to three digits.
+
+    >>> from scratchnet.zoo import basic
+    >>> train_options({"lr": 0.51234, "optimizer": "sgd", "width 1": 16, "width 2": 64, "width 3": 48}, basic())
+    {'lr': 0.00512, 'optimizer': 'sgd', 'widths': [16, 64, 48]}
+    """
+    options: dict[str, Any] = {}
+    if "lr" in drawn:
+        kind = OPTIMIZERS[drawn["optimizer"]] if "optimizer" in drawn else type(recipe.optimizer)
+        options["lr"] = float(f"{drawn['lr'] * usual_rate(kind):.3g}")
+    for name in "batch_size", "optimizer":
+        if name in drawn:
+            options[name] = drawn[name]
+    if widths := {int(name[6:]): value for name, value in drawn.items() if name.startswith("width ")}:
+        options["widths"] = [widths[i] for i in sorted(widths)]
+    if "dropout" in drawn:
+        options["dropout"] = round(drawn["dropout"], 2)
+    if drawn.get("augment", "preset") != "preset":
+        options["augment"] = drawn["augment"]
+    return options
+
+
+def as_arguments(options: dict[str, Any]) -> list[str]:
+    """Options as they are typed.
+
+    >>> as_arguments({"batch_size": 64, "widths": [16, 32]})
+    ['--batch-size', '64', '--widths', '16,32']
+    """
+    words = []
+    for name, value in options.items():
+        typed = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        words += [f"--{name.replace('_', '-')}", typed]
+    return words

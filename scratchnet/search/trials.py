@@ -1,0 +1,62 @@
+"""One trial: a training under settings that were drawn, broken off when it falls behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from scratchnet.callbacks import Callback
+from scratchnet.divergence import TrainingDivergedError
+from scratchnet.search.results import Record, kept_epoch, record
+from scratchnet.search.study import Search, trial_state
+
+
+class Report(Callback):
+    """Tell the study every epoch's validation accuracy, and stop the training if it is not among the best."""
+
+    def __init__(self, trial):
+        self.trial, self.epochs, self.behind = trial, [], False
+
+    def on_epoch_end(self, run, logs):
+        self.epochs.append({name: logs[name] for name in ("val_accuracy", "val_loss", "seconds")})
+        self.trial.report(logs["val_accuracy"], step=run.epoch + 1)
+        if run.epoch + 1 < run.epochs and self.trial.should_prune():
+            self.behind = run.stop = True
+
+
+def run_trials(
+    search: Search, train: Callable[[dict[str, Any], Callback], dict[str, Any]], total: int,
+    go_on: Callable[[], bool] = lambda: True,
+) -> Iterator[Record]:  # fmt: skip
+    """Run trials until there are `total`, or no more are to begin; yield the record of each.
+
+    train(options, callback): trains with these options of scripts/train.py and one more callback, and returns what is
+    to be kept of it, as plain data. A training that diverges is a bad trial; one that is interrupted is queued again.
+    """
+    try:
+        while go_on() and (trial := search.ask(total)) is not None:
+            try:
+                run_trial(search, trial, train)
+            except BaseException as error:
+                search.give_back(trial, f"{type(error).__name__} {error}".strip())
+                raise
+            yield record(search.study.trials[trial.number])
+    finally:
+        search.close()
+
+
+def run_trial(search: Search, trial, train) -> None:
+    """Train, and tell the study what came of it."""
+    start, report, value = time.perf_counter(), Report(trial), None
+    try:
+        kept = train(trial.user_attrs["options"], report)
+        if not report.behind:
+            accuracies = [epoch["val_accuracy"] for epoch in report.epochs]
+            value = accuracies[kept_epoch(accuracies, search.recipe.keep) - 1]
+    except (TrainingDivergedError, MemoryError) as error:
+        kept = {"reason": str(error) or type(error).__name__}
+    seconds = round(time.perf_counter() - start, 2)
+    for name, fact in {**kept, "keep": search.recipe.keep, "epochs": report.epochs, "seconds": seconds}.items():
+        trial.set_user_attr(name, fact)
+    search.study.tell(trial, value, state=trial_state("PRUNED" if value is None else "COMPLETE"))

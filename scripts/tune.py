@@ -1,0 +1,190 @@
+"""Which settings are best? Many trials, of which the bad ones are stopped early.
+
+    python scripts/tune.py --preset two-conv --trials 40           everything that can be searched
+    python scripts/tune.py --preset two-conv --search lr widths --epochs 3 --schedule one-cycle
+    python scripts/tune.py --preset two-conv --processes 4 --time-limit 3600
+
+What is said of the training (--optimizer adam) holds for all trials; what is not said is searched. The first trial
+is the preset as it stands. The same command goes on with a search that was interrupted. Only the validation set is
+looked at; the command that is printed in the end trains the best trial again, and measures it on the test set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from typing import Any
+
+import train
+from train import at_least_one, positive
+
+import scratchnet as sn
+from scratchnet import data, report, search
+from scratchnet.figures.picture import percent
+from scratchnet.figures.search import in_words
+from scratchnet.report.run import digest
+from scratchnet.team import available_threads
+
+
+def main(argv=None) -> int:
+    argv = sys.argv[1:] if argv is None else list(argv)
+    args = parse_args(argv)
+    signals: dict[int, Any] = {signal.SIGTERM: lambda number, frame: sys.exit(128 + number)}
+    if args.worker:  # Ctrl-C in a terminal reaches everyone in it; one of them tells the others
+        signals[signal.SIGINT] = signal.SIG_IGN
+    former = {number: signal.signal(number, handler) for number, handler in signals.items()}
+    try:
+        return tune(args, argv)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def tune(args, argv) -> int:
+    """Trials, in this process or in several; then what came of them. The exit code."""
+    sn.set_threads(args.threads or max(1, available_threads() // args.processes))
+    deadline, stopped = time.monotonic() + (args.time_limit or float("inf")), 0
+    found, trainer, images = prepare(args)
+    parent = os.getppid()
+    try:
+        if args.processes == 1 or args.worker:
+            alone = not args.worker
+            go_on = lambda: time.monotonic() < deadline and (alone or os.getppid() == parent)  # noqa: E731
+            for trial in search.run_trials(found, trainer, args.trials, go_on):
+                if not args.quiet:
+                    print(line(trial), flush=True)
+        else:
+            run_workers(argv, args.processes)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        stopped = 130 if isinstance(stop, KeyboardInterrupt) else 143
+    return stopped if args.worker else conclude(args, found, images, stopped)
+
+
+def prepare(args):
+    """The study, a function that trains one trial, and how many images there are to train and to choose by."""
+    given = {name: value for name, value in args.fixed.items() if name != "data_dir"}
+    told = train.parse_args(search.as_arguments(args.fixed))
+    datasets, dataset, _, recipe = train.prepare(told)
+    names = data.class_names(dataset, args.data_dir)
+    x, y = (array[: args.limit] for array in datasets[0])
+    fit, val = train.split(told, recipe, y)
+    x_fit, y_fit, held_out = x[fit], y[fit], (x[val], y[val])
+
+    def trainer(options, callback):
+        told = train.parse_args(search.as_arguments(args.fixed | options))
+        model, recipe = train.build(told, datasets, names)
+        how = train.fit_options(told, recipe, train.choose_optimizer(told, recipe), len(x_fit))
+        how["callbacks"].append(callback)
+        model.fit(x_fit, y_fit, validation_data=held_out, verbose=False, **how)
+        return {"parameters": sum(p.size for p in model.parameters().values())}
+
+    settings = {"preset": args.preset, "dataset": dataset, "given": given, "sha256 of the images": digest(x, y)}
+    found = search.Search(args.out, settings, recipe, args.search, args.seed, not args.no_halving)
+    return found, trainer, {"training": len(fit), "validation": len(val)}
+
+
+def run_workers(argv, processes: int) -> None:
+    """The same command several times side by side; a signal to this process ends all of them in order."""
+    command = [sys.executable, __file__, *argv, "--worker"]
+    workers = [subprocess.Popen(command) for _ in range(processes)]
+    try:
+        for worker in workers:
+            worker.wait()
+    except BaseException:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.wait()
+        raise
+    for worker in workers:
+        if worker.returncode:
+            print(f"warning: a worker ended with exit code {worker.returncode}", file=sys.stderr)
+
+
+def conclude(args, found, images, stopped: int) -> int:
+    """Print the ranking and the best trial's command, write the report; the exit code."""
+    trials = search.records(found)
+    counts = {state: sum(trial.state == state for trial in trials) for state in dict.fromkeys(t.state for t in trials)}
+    print(f"{args.out}: {', '.join(f'{count} trials {state}' for state, count in counts.items())}")
+    ranked = search.ranking(trials)
+    if not ranked:
+        print("no trial has finished; the same command goes on", file=sys.stderr)
+        return stopped or 1
+    equals = search.as_good(trials, images["validation"])
+    arguments = search.as_arguments(args.fixed | ranked[0].options)
+    best = {
+        "trial": ranked[0].number, "val_accuracy": ranked[0].accuracy, "val_loss": ranked[0].kept["val_loss"],
+        "kept_epoch": ranked[0].kept_epoch, "parameters": ranked[0].parameters,
+        "command": shlex.join(["python", "scripts/train.py", *arguments]), "options": ranked[0].options,
+        "as_good": [trial.number for trial in equals], "images": images, "scratchnet": sn.__version__,
+    }  # fmt: skip
+    search.write_results(args.out, trials, best)
+    shares = search.importances(trials, found.space)
+    report.write_search(args.out, trials, equals, best, found.space, shares, found.settings)
+    print_ranking(ranked[: args.show])
+    print(f"\n{report.luck(equals)}\nwritten to {args.out}: report.html, trials.csv, best.json. The best trial again:")
+    print(best["command"])
+    if stopped:
+        print("stopped; the same command goes on", file=sys.stderr)
+    return stopped
+
+
+def print_ranking(ranked) -> None:
+    """The best trials."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("trial", "accuracy", "loss", "parameters", "settings", box=None, header_style="bold", pad_edge=False)
+    for trial in ranked:
+        loss, size = f"{trial.kept['val_loss']:.4f}", f"{trial.parameters:,}"
+        table.add_row(str(trial.number), f"{trial.accuracy:.2%}", loss, size, in_words(trial.options))
+    Console().print(table)
+
+
+def line(trial) -> str:
+    """trial 7: 98.41 %, stopped after 1 epoch, 3.2 s: lr 0.00123, optimizer adam"""
+    epochs = f"{len(trial.epochs)} epoch{'s' * (len(trial.epochs) != 1)}"
+    came = f"{percent(trial.accuracy, 2)}, " if trial.epochs else ""
+    return f"trial {trial.number}: {came}{trial.state} after {epochs}, {trial.seconds:.1f} s: {in_words(trial.options)}"
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(
+        description="Search good settings for a preset.", parents=[train.training_options()],
+        epilog="What is said of the training holds for all trials; what is not said is searched.",
+    )  # fmt: skip
+    add = parser.add_argument
+    add("--search", nargs="+", choices=search.SEARCHED, metavar="SETTING",
+        help=f"what is searched: {', '.join(search.SEARCHED)} (default: all that is not said)")
+    add("--trials", type=at_least_one, default=50, help="how many in all (default: %(default)s)")
+    add("--time-limit", type=positive, metavar="SECONDS", help="begin no trial after so many seconds")
+    add("--processes", type=at_least_one, default=1, help="trials side by side (default: %(default)s)")
+    add("--threads", type=at_least_one, help="of each process (default: the processors, divided among them)")
+    add("--no-halving", action="store_true", help="train every trial to its end")
+    add("--out", help="folder of the search (default: runs/search-<preset>)")
+    add("--show", type=at_least_one, default=10, help="how many trials to list in the end (default: %(default)s)")
+    add("--quiet", action="store_true", help="no line for every trial")
+    add("--worker", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    defaults = vars(train.training_options().parse_args([]))
+    args.fixed = {name: value for name in defaults if (value := getattr(args, name)) != defaults[name]}
+    said = [name for name in search.SEARCHED if name.replace("-", "_") in args.fixed]
+    if both := [name for name in args.search or () if name in said]:
+        parser.error(f"argument --search: {both[0]} is searched, and --{both[0]} says what it is")
+    args.search = args.search or [name for name in search.SEARCHED if name not in said]
+    args.out = args.out or f"runs/search-{args.preset}"
+    return args
+
+
+if __name__ == "__main__":
+    warnings.showwarning = train.in_one_line
+    sys.exit(main())
