@@ -157,12 +157,12 @@ class Lineup:
     def path(self, name: str) -> str:
         return str(Path(self.folder.name) / f"{name}.npz")
 
-    def start(self, net: Net, batch: int, seed: int = 0, **more) -> None:
+    def start(self, net: Net, batch: int, seed: int = 0, initial: list[np.ndarray] | None = None, **more) -> None:
         """Every worker builds this network, with the same initial weights, and goes to the first batch.
 
-        more: dtype="float32", lr=1e-3.
+        initial: the weights, if not those that `nets.weights` draws. more: dtype="float32", lr=1e-3 ...
         """
-        np.savez(self.path("weights"), *weights(net, seed))
+        np.savez(self.path("weights"), *(weights(net, seed) if initial is None else initial))
         for worker in self.workers:
             worker.ask("start", net=net, batch=batch, threads=self.threads, data=self.path("data"),
                        weights=self.path("weights"), **worker.variant.options, **more)

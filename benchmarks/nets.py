@@ -60,6 +60,8 @@ def walk(net: Net, shape: tuple[int, ...] = IMAGE) -> Iterator[tuple[tuple, tupl
     for layer in net:
         yield layer, shape
         match layer:
+            case "crop", border:
+                shape = (shape[0] - 2 * border, shape[1] - 2 * border, shape[2])
             case "conv", filters, kernel, padding:
                 cut = 0 if padding == "same" else kernel - 1
                 shape = (shape[0] - cut, shape[1] - cut, filters)

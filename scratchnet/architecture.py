@@ -86,6 +86,7 @@ TEXT = Rule(
 
 ARGUMENTS = {
     "filters": SIZE, "units": SIZE, "kernel_size": SIZES, "pool_size": SIZES, "stride": SIZES,
+    "border": SIZES,
     "padding": either(one_of("valid", "same"), whole(0, 1 << 20)),
     "use_bias": FLAG, "initializer": one_of(*INITIALIZERS),
     "rate": FRACTION, "momentum": FRACTION, "epsilon": NUMBER, "scale": NUMBER, "offset": NUMBER,

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from scratchnet.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
+from scratchnet.callbacks import Callback, EarlyStopping, ReduceLROnPlateau, WhitenedStart
 from scratchnet.data.augment import Augment
 from scratchnet.layers import (
     AvgPool2D,
     BatchNorm,
     Conv2D,
+    Cropping2D,
     Dense,
     Dropout,
     Flatten,
@@ -190,6 +191,37 @@ def lenet5(classes: int = 10) -> Recipe:
     return Recipe(layers, Adam(1e-3), epochs=10, batch_size=128)
 
 
+def fast(classes: int = 10) -> Recipe:
+    """99 % in half a second on two cores: one epoch, and nothing that does not pay for its time; 36,666 parameters.
+
+    It began as the recipe that a GTX 1660 Ti trains in 0.76 s to 99.04 % (github.com/tuomaso/train_mnist_fast:
+    conv24 5×5, conv32, dense256, Adam, one cycle to 0.01, batch 256), and each change was tried on 10,000 held-out
+    images, with 8 seeds (±0.03 %). That recipe, trained on the other 50,000, reached 98.44 %.
+
+        half the filters, 3×3, no border, dense128: a third of the time      97.9 %
+        label smoothing 0.1                                                 +0.25 %
+        twice the learning rate, and β = 0.8, 0.95: little to remember      +0.3 %
+        WhitenedStart                                                       +0.2 %
+        steps of 192 images instead of 256                                  +0.05 %, in all 98.87 %
+
+    Not worth their time: batch normalisation, shifted images, a larger or an average of the last weights, 5×5
+    filters, a second convolution of 32 (98.97 %, and a third more time). Larger steps cost more accuracy than time.
+    """
+    layers = [
+        Rescale(1 / 78.6, -33.3 / 78.6),  # the pixels of MNIST: mean 0, standard deviation 1
+        Cropping2D(3),
+        Conv2D(16, 3), ReLU(), MaxPool2D(2),
+        Conv2D(16, 3), ReLU(), MaxPool2D(2),
+        Flatten(),
+        Dense(128), ReLU(),
+        Dense(classes),
+    ]  # fmt: skip
+    return Recipe(
+        layers, Adam(0.03, beta1=0.8, beta2=0.95), epochs=1, batch_size=192, callbacks=[WhitenedStart()],
+        validation=1000, keep="last", schedule="cosine", warm_up=77, label_smoothing=0.1,
+    )  # fmt: skip
+
+
 def mlp(classes: int = 10) -> Recipe:
     """No convolution at all: what the pictures' two dimensions are worth.
 
@@ -207,6 +239,7 @@ PRESETS: dict[str, Callable[[int], Recipe]] = {
     "pyramid": pyramid,
     "pyramid-one-cycle": pyramid_one_cycle,
     "vgg-bn": vgg_bn,
+    "fast": fast,
     "lenet5": lenet5,
     "mlp": mlp,
 }

@@ -67,6 +67,8 @@ class Epoch(keras.callbacks.Callback):
 def module(layer) -> layers.Layer:
     """One tuple of `nets.py` as a Keras layer."""
     match layer:
+        case "crop", border:
+            return layers.Cropping2D(border)
         case "conv", filters, kernel, padding:
             return layers.Conv2D(filters, kernel, padding=padding)
         case "batchnorm",:

@@ -12,24 +12,32 @@ class PyTorch(Peer):
 
     def build(self, net, images, labels, initial, threads, dtype):
         torch.set_num_threads(threads)
-        self.x = torch.from_numpy((images[:, None] / 255).astype(dtype))                # (n, 1, h, w)
+        self.dtype = getattr(torch, dtype)
+        self.x = self.prepared(images)                                                  # (n, 1, h, w)
         self.y = torch.from_numpy(labels.astype(np.int64))
-        self.model = nn.Sequential(*modules(net)).to(getattr(torch, dtype))
+        self.model = nn.Sequential(*modules(net)).to(self.dtype)
         load(self.model, net, initial)
         if self.options["layout"] == "channels_last":
             self.model.to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), self.lr, (ADAM["beta1"], ADAM["beta2"]),
-                                          ADAM["eps"], fused=True)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), self.lr, self.betas, ADAM["eps"], fused=True)
         self.forward = torch.compile(self.model) if "compile" in self.options else self.model
 
     def one_step(self, rows):
         rows = torch.from_numpy(rows)
         self.model.train()
-        loss = nn.functional.cross_entropy(self.forward(self.x[rows]), self.y[rows])
+        loss = nn.functional.cross_entropy(self.forward(self.x[rows]), self.y[rows],
+                                           label_smoothing=self.label_smoothing)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         return loss.detach()
+
+    def set_rate(self, rate):
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def prepared(self, images):
+        return torch.from_numpy(images[:, None]).to(self.dtype).mul_(self.scale).add_(self.offset)
 
     @torch.inference_mode()
     def probabilities(self, x, batch):
@@ -42,6 +50,8 @@ def modules(net) -> list[nn.Module]:
     made: list[nn.Module] = []
     for layer, shape in walk(net):
         match layer:
+            case "crop", border:
+                made.append(nn.ZeroPad2d(-border))
             case "conv", filters, kernel, padding:
                 made.append(nn.Conv2d(shape[-1], filters, kernel, padding=kernel // 2 if padding == "same" else 0))
             case "batchnorm",:

@@ -40,13 +40,19 @@ class Peer:
         raise NotImplementedError
 
     def start(self, net: list, batch: int, threads: int, data: str, weights: str, dtype: str = "float32",
-              lr: float = 1e-3, **options: str) -> None:
-        """Build the network with the given weights (an .npz, in order) over the given data (x, y, order)."""
+              lr: float = 1e-3, betas=(ADAM["beta1"], ADAM["beta2"]), label_smoothing: float = 0.0,
+              scale: float = 1 / 255, offset: float = 0.0, **options: str) -> None:
+        """Build the network with the given weights (an .npz, in order) over the given data (x, y, order).
+
+        betas, label_smoothing, scale and offset (of the images' bytes): see `time_to_accuracy`. Keras is never asked
+        for others than these.
+        """
         with np.load(data) as arrays:
             images, labels, self.order = arrays["x"], arrays["y"], arrays["order"]
         with np.load(weights) as arrays:
             initial = [arrays[name].astype(dtype) for name in arrays.files]
         self.batch, self.at, self.lr, self.options = batch, 0, lr, options
+        self.betas, self.label_smoothing, self.scale, self.offset = tuple(betas), label_smoothing, scale, offset
         self.build([tuple(layer) for layer in net], images, labels, initial, threads, dtype)
 
     def rows(self, steps: int) -> Iterator[np.ndarray]:
@@ -69,6 +75,35 @@ class Peer:
         for rows in self.rows(warm):
             self.one_step(rows)
         return {"seconds": stopwatch(lambda: [self.one_step(rows) for rows in self.rows(steps)])}
+
+    def learn(self, rates: list[float]) -> dict:
+        """Seconds for a whole training: a step at each of these learning rates.
+
+        Before it comes one at rate 0 that nobody times. What happens once (kernels are read from their cache or
+        chosen, memory is touched) happens in it; the weights stay what they are.
+        """
+        def steps(rates: list[float]) -> None:
+            for rows, rate in zip(self.rows(len(rates)), rates, strict=True):
+                self.set_rate(rate)
+                self.one_step(rows)
+        steps([0.0])
+        self.at = 0
+        return {"seconds": stopwatch(lambda: steps(rates))}
+
+    def set_rate(self, rate: float) -> None:
+        """The learning rate of the next step."""
+        raise NotImplementedError
+
+    def prepared(self, images: np.ndarray):
+        """Images (n, h, w) of bytes as `x` has them."""
+        raise NotImplementedError
+
+    def accuracy(self, test: str) -> dict:
+        """The share of right answers on the test images of this .npz (x, y)."""
+        with np.load(test) as arrays:
+            images, labels = arrays["x"], arrays["y"]
+        answers = self.probabilities(self.prepared(images), 1000).argmax(axis=1)
+        return {"accuracy": float((answers == labels).mean())}
 
     def predict(self, images: int, batch: int, warm: float = 0) -> dict:
         """Seconds until the class probabilities of the first `images` images lie in a NumPy array."""

@@ -1,5 +1,6 @@
 """What is true of every layer, whatever it computes. A new layer joins by one line in the table."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,6 +9,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import Context, gradcheck
+from scratchnet.architecture import make_layer
 from scratchnet.layers import LAYERS
 from scratchnet.randomness import ExampleRandom
 from tests.layers.built import built
@@ -61,6 +63,13 @@ def test_the_outline_is_what_build_makes(name):
     assert not arrays & vars(layer).keys()  # nothing was made
     assert said_output == other.build(shape, np.random.default_rng(0))
     assert said == {array: getattr(other, array).shape for array in arrays}
+
+
+@every_layer
+def test_its_description_in_a_file_makes_the_same_layer_again(name):
+    layer = EXAMPLES[name][0]()
+    description = json.loads(json.dumps({"class": type(layer).__name__, **layer.config()}))
+    assert repr(make_layer(LAYERS, description, 0)) == repr(layer)
 
 
 @every_layer
