@@ -192,33 +192,32 @@ def lenet5(classes: int = 10) -> Recipe:
 
 
 def fast(classes: int = 10) -> Recipe:
-    """99 % in half a second on two cores: one epoch, and nothing that does not pay for its time; 36,666 parameters.
+    """99 % in well under a second on two cores: one epoch of a small network; 71,754 parameters.
 
     It began as the recipe that a GTX 1660 Ti trains in 0.76 s to 99.04 % (github.com/tuomaso/train_mnist_fast:
     conv24 5×5, conv32, dense256, Adam, one cycle to 0.01, batch 256), and each change was tried on 10,000 held-out
-    images, with 8 seeds (±0.03 %). That recipe, trained on the other 50,000, reached 98.44 %.
+    images, mostly with 8 seeds (±0.03 %). That recipe, trained on the other 50,000, reached 98.44 %.
 
-        half the filters, 3×3, no border, dense128: a third of the time      97.9 %
-        label smoothing 0.1                                                 +0.25 %
-        twice the learning rate, and β = 0.8, 0.95: little to remember      +0.3 %
-        WhitenedStart                                                       +0.2 %
-        steps of 192 images instead of 256                                  +0.05 %, in all 98.87 %
+        conv16 3×3, conv32, dense128 on the middle of the image             97.9 %
+        label smoothing 0.1, pixels of mean 0                               +0.4 %
+        a larger learning rate, β = 0.8, 0.95: one epoch has no long past   +0.4 %
+        WhitenedStart                                                       +0.2 %, in all 98.97 %
 
-    Not worth their time: batch normalisation, shifted images, a larger or an average of the last weights, 5×5
-    filters, a second convolution of 32 (98.97 %, and a third more time). Larger steps cost more accuracy than time.
+    Not worth their time: batch normalisation, shifted images, 5×5 filters, growing batches. With 16 filters in the
+    second convolution it takes a quarter less time, and misses 99 % by a hair: 98.87 %, and 99.00 % on the test set.
     """
     layers = [
         Rescale(1 / 78.6, -33.3 / 78.6),  # the pixels of MNIST: mean 0, standard deviation 1
         Cropping2D(3),
         Conv2D(16, 3), ReLU(), MaxPool2D(2),
-        Conv2D(16, 3), ReLU(), MaxPool2D(2),
+        Conv2D(32, 3), ReLU(), MaxPool2D(2),
         Flatten(),
         Dense(128), ReLU(),
         Dense(classes),
     ]  # fmt: skip
     return Recipe(
-        layers, Adam(0.03, beta1=0.8, beta2=0.95), epochs=1, batch_size=192, callbacks=[WhitenedStart()],
-        validation=1000, keep="last", schedule="cosine", warm_up=77, label_smoothing=0.1,
+        layers, Adam(0.03, beta1=0.8, beta2=0.95), epochs=1, batch_size=256, callbacks=[WhitenedStart()],
+        validation=1000, keep="last", schedule="cosine", warm_up=58, label_smoothing=0.1,
     )  # fmt: skip
 
 
