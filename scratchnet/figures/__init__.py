@@ -10,7 +10,7 @@
     filters        what training made of the convolutions' weights
     feature_maps   one image on its way through all layers
     health         do all layers still learn
-    search         many trials: how it went, who was stopped, which values are good, what mattered
+    search         many trials: how it went, who was stopped, which values are good, what sets the best apart
 
 Every function takes arrays or a model and returns a `Picture`: a figure whose title says what is to be seen in
 it ("3 is most often taken for 5, 7 times"), a caption that says how to read it, and the numbers that were drawn.

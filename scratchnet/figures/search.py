@@ -26,7 +26,7 @@ def search_history(trials: Sequence[Any]) -> Picture:
     best = np.maximum.accumulate([trial.accuracy for trial in finished])
     numbers = [trial.number for trial in finished] + [ended[-1].number]
     axes.step(numbers, [*best, best[-1]], where="post", color=GREEN, label="best so far")
-    finish(axes, [trial.accuracy for trial in ended if trial.epochs])
+    finish(axes)
     axes.set_xlabel("trial", fontsize=SMALL)
     axes.set_ylabel("validation accuracy", fontsize=TEXT)
     first, last = finished[0], max(finished, key=lambda trial: trial.accuracy)
@@ -36,7 +36,7 @@ def search_history(trials: Sequence[Any]) -> Picture:
     return Picture(
         "search_history", title,
         "Each sign is a trial at the epoch that it would keep. Trials that were stopped early are drawn where they "
-        "stood then; what lies far below is cut off at the lower edge.",
+        "stood then.",
         figure, ["trial", "state", "val_accuracy"],
         [[trial.number, trial.state, trial.accuracy if trial.epochs else ""] for trial in ended],
     )  # fmt: skip
@@ -55,7 +55,7 @@ def halving(trials: Sequence[Any]) -> Picture:
     for state, (colour, marker) in SIGNS.items():
         if any(trial.state == state for trial in ended):
             axes.plot([], [], color=colour, marker=marker, label=state)
-    finish(axes, [trial.accuracy for trial in ended])
+    finish(axes)
     axes.set_xlabel("epoch", fontsize=SMALL)
     axes.set_ylabel("validation accuracy", fontsize=TEXT)
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -94,7 +94,7 @@ def slices(trials: Sequence[Any], space: dict[str, Any]) -> Picture:
         value = best.drawn[name]
         axes.axvline(options.index(value) if options else value, color=GREEN, linestyle=":")
         axes.set_title(name.replace("_", " "), fontsize=TEXT)
-        finish(axes, [trial.accuracy for trial in ended], legend=False)
+        finish(axes, legend=False)
     for axes in panels[len(space) :]:
         axes.set_axis_off()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=SMALL)
@@ -119,11 +119,12 @@ def importance(shares: dict[str, float]) -> Picture:
     axes.set_xticks([])
     axes.tick_params(labelsize=SMALL)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
-    most = names[-1].replace("_", " ")
+    most = " and ".join(name.replace("_", " ") for name in names[:-3:-1])
     return Picture(
-        "importance", f"What mattered most: {most}",
+        "importance", f"What sets the best trials apart from the others: {most}",
         "How much the values of the best quarter of the trials differ from those of all trials (PED-ANOVA), in shares. "
-        "A setting that hardly matters within its range may be left as it is.",
+        "A value that nearly all trials have, because the search took to it early, sets nobody apart and is not seen "
+        "here: look for it in the panels of all settings.",
         figure, ["setting", "share"], [[name, shares[name]] for name in reversed(names)],
     )  # fmt: skip
 
@@ -141,11 +142,15 @@ def scatter(axes, state: str, points: Sequence[tuple[Any, float]]) -> None:
         axes.plot(*zip(*points, strict=True), linestyle="", color=colour, marker=marker, markersize=5, label=state)
 
 
-def finish(axes, accuracies: Sequence[float], legend: bool = True) -> None:
-    """Percent, a grid, and a scale for the better three quarters: the worst trials would press the others together."""
-    top, low = max(accuracies), float(np.quantile(accuracies, 0.25))
-    room = max(top - low, 1e-3)
-    axes.set_ylim(max(min(accuracies), low - room / 2) - 0.1 * room, top + 0.15 * room)
+def finish(axes, legend: bool = True) -> None:
+    """Accuracies upwards, on the scale of the errors' logarithm: from 98 to 99 % is as far as from 80 to 90 %."""
+    axes.set_yscale("function", functions=(lambda a: -np.log10(np.maximum(1 - a, 1e-4)), lambda y: 1 - 10.0**-y))
+    low, high = axes.dataLim.intervaly
+    ticks = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1]
+    shown = [i for i, tick in enumerate(ticks) if low <= tick <= high] or [0]
+    first, last = max(shown[0] - 1, 0), min(shown[-1] + 1, len(ticks) - 1)
+    axes.set_yticks(ticks[first : last + 1])
+    axes.set_ylim(min(ticks[first], low), min(max(ticks[last], high), 0.9999))
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
     axes.tick_params(which="both", labelsize=SMALL)
     axes.grid(alpha=0.3)
