@@ -12,6 +12,7 @@ import argparse
 import sys
 
 from scratchnet import comparison
+from scratchnet.pipes import run_script
 
 
 def main(argv=None) -> int:
@@ -79,4 +80,4 @@ def parse_args(argv):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

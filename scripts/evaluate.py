@@ -20,6 +20,7 @@ import numpy as np
 import scratchnet as sn
 from scratchnet import data, report
 from scratchnet.metrics import losses, measure
+from scratchnet.pipes import run_script
 
 
 def main(argv=None) -> int:
@@ -114,4 +115,4 @@ def parse_args(argv):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

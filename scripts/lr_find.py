@@ -18,6 +18,7 @@ from train import PRESETS, at_least_one, choose_optimizer, positive, prepare
 import scratchnet as sn
 from scratchnet import data
 from scratchnet.optimizers import OPTIMIZERS
+from scratchnet.pipes import run_script
 
 
 def main(argv=None) -> int:
@@ -65,4 +66,4 @@ def parse_args(argv):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

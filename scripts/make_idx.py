@@ -16,6 +16,7 @@ from pathlib import Path
 
 import scratchnet as sn
 from scratchnet.data import atomic, folder, labelled
+from scratchnet.pipes import run_script
 
 
 def main(argv=None) -> int:
@@ -75,4 +76,4 @@ def at_least_8(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 import scratchnet as sn
+from scratchnet.pipes import run_script
 
 
 def main(argv=None) -> int:
@@ -84,4 +85,4 @@ def parse_args(argv):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import scratchnet as sn
 from scratchnet import data, report
+from scratchnet.pipes import run_script
 
 
 def main(argv=None) -> int:
@@ -55,4 +56,4 @@ def parse_args(argv):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

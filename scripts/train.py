@@ -25,6 +25,7 @@ from scratchnet import data, doctor, metrics, report, zoo
 from scratchnet.checkpoint import newest
 from scratchnet.data.augment import AUGMENTATIONS
 from scratchnet.optimizers import OPTIMIZERS
+from scratchnet.pipes import run_script
 from scratchnet.schedules import SCHEDULES
 from scratchnet.variants import with_dropout, with_widths
 
@@ -320,4 +321,4 @@ def in_one_line(message, *where, **more) -> None:
 
 if __name__ == "__main__":
     warnings.showwarning = in_one_line
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -28,6 +28,7 @@ import scratchnet as sn
 from scratchnet import data, report, search
 from scratchnet.figures.picture import percent
 from scratchnet.figures.search import in_words
+from scratchnet.pipes import run_script
 from scratchnet.report.run import digest
 from scratchnet.team import available_threads
 
@@ -41,6 +42,8 @@ def main(argv=None) -> int:
     former = {number: signal.signal(number, handler) for number, handler in signals.items()}
     try:
         return tune(args, argv)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -187,4 +190,4 @@ def parse_args(argv):
 
 if __name__ == "__main__":
     warnings.showwarning = train.in_one_line
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -93,3 +94,15 @@ def test_doctor_lets_a_sound_training_go_on_and_stops_another(script, data, tmp_
     said = capsys.readouterr()
     assert "✗ gradients: gradcheck Sequential: worst error" in said.out and "1 of 5 checks failed" in said.err
     assert not (tmp_path / "b").exists()
+
+
+def test_a_script_whose_reader_has_gone_ends_without_a_word():
+    command = [sys.executable, SCRIPTS / "train.py", "--list-presets"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=SCRIPTS.parent) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait(60) == 141
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.name)
+def test_every_script_ends_so(path):
+    assert path.read_text().endswith("sys.exit(run_script(main))\n")

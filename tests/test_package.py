@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "plan": {"layers", "team"},
     "compiled": {"data", "layers", "losses", "optimizers", "plan", "randomness", "team"},
     "interrupts": ARRAYS_ONLY,
+    "pipes": ARRAYS_ONLY,
     "divergence": {"layers"},
     "callbacks": {"data", "layers"},
     "checkpoint": {"callbacks", "container", "divergence", "saving"},

@@ -3,6 +3,7 @@
 import csv
 import importlib
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -46,7 +47,7 @@ def script(monkeypatch, tmp_path):
 
 def test_of_a_killed_process_no_trial_is_lost_and_another_process_does_what_it_left(tmp_path):
     command = [sys.executable, str(ROOT / "tests" / "searching.py"), str(tmp_path), "6"]
-    options = {"stdout": subprocess.PIPE, "text": True, "cwd": ROOT, "env": {"PYTHONPATH": str(ROOT)}}
+    options = {"stdout": subprocess.PIPE, "text": True, "cwd": ROOT, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
     killed, other = (subprocess.Popen([*command, *more], **options) for more in (["2"], []))
     first, second = ([int(line) for line in process.communicate(timeout=120)[0].split()] for process in (killed, other))
     assert (killed.returncode, other.returncode) in ((-9, 0), (0, 0))  # it may have come too late for a second trial
