@@ -19,10 +19,9 @@ from command import parser_of, restart, save
 from roofline import measure
 from stopwatch import median_seconds
 
-from scratchnet.compiled import convolution, winograd, winograd4
+from scratchnet.compiled import convolution, winograd, winograd_tiles
 from scratchnet.compiled.matmul import pack_panels, padded_width
 from scratchnet.compiled.memory import aligned_empty, aligned_zeros
-from scratchnet.compiled.winograd_tiles import filter_scratch, output_places, padded_size, winograd_scratch
 from scratchnet.layers import Context, Conv2D
 from scratchnet.layers.windows import im2col, place_windows
 
@@ -105,28 +104,31 @@ def tables_for_tiles(x, W, y):
 
 def winograd_2x2(x, W, y):
     """16 products in place of 36 for a tile of 2 x 2 outputs."""
-    padded, starts, places, u, v, m, no_bias = tables_for_winograd(x.shape, W.shape, y.shape, 2, 16)
-    padded[:, :x.shape[1], :x.shape[2]] = x
-    winograd.transform_filters(W, u)
-    winograd.winograd(padded, starts, u, no_bias, y, places, v, m, padded.shape[2] * padded.shape[3], False)
+    winograd_on_tiles(x, W, y, 2)
 
 
 def winograd_4x4(x, W, y):
     """36 products in place of 144 for a tile of 4 x 4 outputs, and more additions around them."""
-    padded, starts, places, u, v, m, no_bias = tables_for_winograd(x.shape, W.shape, y.shape, 4, 36)
+    winograd_on_tiles(x, W, y, 4)
+
+
+def winograd_on_tiles(x, W, y, side):
+    padded, starts, places, u, v, m, no_bias = tables_for_winograd(x.shape, W.shape, y.shape, side)
     padded[:, :x.shape[1], :x.shape[2]] = x
-    winograd4.transform_filters4(W, u)
-    winograd4.winograd4(padded, starts, u, no_bias, y, places, v, m, padded.shape[2] * padded.shape[3], False)
+    line, tile = padded.shape[2] * padded.shape[3], winograd_tiles.numbers(side)
+    winograd.transform_filters(W, u, tile)
+    winograd.winograd(padded, starts, u, no_bias, y, places, v, m, line, False, tile)
 
 
 @cache
-def tables_for_winograd(x, W, y, side, planes):
+def tables_for_winograd(x, W, y, side):
     """Whole tiles, where they begin and where they end, and memory, for arrays of these shapes."""
     (n, _, _, c), (_, out_h, out_w, f) = x, y
-    h, w = (padded_size(size, side) for size in (out_h, out_w))
-    starts = convolution.patch_starts(n, h, w, c, -(-out_h // side), -(-out_w // side), side, side)
-    places, u = output_places(n, out_h, out_w, f, side), filter_scratch(c, f, planes)
-    return aligned_zeros((n, h, w, c)), starts, places, u, *winograd_scratch(c, f, planes), np.zeros(f, np.float32)
+    h, w = (winograd_tiles.padded_size(size, side) for size in (out_h, out_w))
+    starts = convolution.patch_starts(n, h, w, c, *winograd_tiles.tiles(side, out_h, out_w), side, side)
+    places, u = winograd_tiles.output_places(n, out_h, out_w, f, side), winograd_tiles.filter_scratch(c, f, side)
+    v, m = winograd_tiles.winograd_scratch(c, f, side)
+    return aligned_zeros((n, h, w, c)), starts, places, u, v, m, np.zeros(f, np.float32)
 
 
 LADDER: dict[str, Callable] = {

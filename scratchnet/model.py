@@ -111,6 +111,13 @@ class Sequential:
             caches.append(cache)
         return x, caches
 
+    def logits(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        """x -> logits by the plan's steps for prediction: no way leads back from there."""
+        x = self.check_input(x)
+        for step in self.plan.prediction:
+            x, _ = step.run.forward(x, ctx)
+        return x
+
     def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """dL/dlogits -> dL/dx, and dL/dp for every parameter p by name."""
         grads = {}
@@ -128,8 +135,9 @@ class Sequential:
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Logits, (n, classes). With training=True as in a training step: dropout on, batch statistics."""
-        rng = ExampleRandom(self.seed, step=0) if training else None
-        return self.forward_cached(x, self.context(training, rng))[0]
+        if training:
+            return self.forward_cached(x, self.context(True, ExampleRandom(self.seed, step=0)))[0]
+        return self.logits(x, self.plan.begin(prediction=True).context())
 
     def context(self, training: bool = False, rng: Any = None) -> Context:
         """The context for a batch in one piece: what forward_cached needs beside x."""
@@ -140,12 +148,12 @@ class Sequential:
 
         The logits are to be used at once: the next part may overwrite them.
         """
-        x, batch = self.check_input(x), self.plan.begin(reuse=True)
+        x, batch = self.check_input(x), self.plan.begin(prediction=True, reuse=True)
         parts = cut(len(x), min(batch_size, self.plan.chunk_size(batch_size)))
 
         def on_chunk(chunk):
             part = parts[chunk.index]
-            return work(part, self.forward_cached(x[part], batch.context(chunk=chunk))[0])
+            return work(part, self.logits(x[part], batch.context(chunk=chunk)))
 
         return self.plan.team().map(on_chunk, len(parts))
 

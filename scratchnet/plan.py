@@ -35,6 +35,7 @@ class Plan:
             Step(layer, {name: f"{prefix}.{name}" for name in layer.params}, prefix)
             for layer, prefix in zip(layers, prefixes, strict=True)
         ]
+        self.prediction = self.steps  # the same for those who will not ask for gradients: may take short cuts
 
     def team(self) -> Team:
         """Who works on the chunks: the caller alone (NumPy's matrix product has threads of its own)."""
@@ -48,9 +49,10 @@ class Plan:
         """Run `step` once if there is something to compile; the seconds that took. The textbook has nothing."""
         return 0.0
 
-    def begin(self, training: bool = False, reuse: bool = False) -> Batch:
+    def begin(self, training: bool = False, reuse: bool = False, prediction: bool = False) -> Batch:
         """To be called before every batch: the parameters may have changed since the last one.
 
+        prediction: for `prediction`, not for `steps`.
         reuse: nobody will look at a chunk's arrays once the next chunk is begun, so that one may have their memory.
         """
         return Batch()

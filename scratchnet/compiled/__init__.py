@@ -13,8 +13,8 @@ Read it in this order.
     jit             the decorator of all kernels, and a cache of machine code that can only help
     matmul          the tile at work: a matrix product at the speed of the multiply-add units
     convolution     the same loop, reading the patches of an image where they lie: im2col without the copies
-    winograd        a 3×3 convolution with 16 products where 36 are expected
-    winograd4       the same on larger tiles: 36 products for 144
+    winograd        a 3×3 convolution with 16 products where 36 are expected, or 49 where 225 are;
+                    winograd_points  why,  winograd_transforms, winograd_tiles  how,  winograd_gradients  back
     taps, first     the first layer: one channel in, weights in registers
     sets, pooled    backward behind a max-pool: three quarters of the work is multiplying by zero; don't
     gate            the way back through ReLU and max-pool where a dense gradient is wanted after all

@@ -31,7 +31,7 @@ class ConvTwin(Twin):
         return not isinstance(pool, MaxPool2D) or (pool.stride == pool.pool_size and np.prod(pool.pool_size) < DEAD)
 
     def __init__(self, layers, input_shape, wants_dx: bool, dense: bool = False):
-        self.layers, self.conv, self.wants_dx = layers, layers[0], wants_dx
+        self.layers, self.input_shape, self.conv, self.wants_dx = layers, input_shape, layers[0], wants_dx
         self.geometry = g = geometry_of(layers, input_shape)
         self.bias = bias_or_zeros(self.conv, g.filters)
         self.forth, self.back = choose_forward(g), choose_backward(g, wants_dx, dense)
@@ -87,7 +87,8 @@ class ConvNormTwin(Twin):
 
     def __init__(self, layers, input_shape, wants_dx: bool):
         conv, norm = split(layers)
-        self.layers, self.conv = layers, ConvTwin(conv, input_shape, wants_dx, dense=True)
+        self.layers, self.input_shape = layers, input_shape
+        self.conv = ConvTwin(conv, input_shape, wants_dx, dense=True)
         self.norm = BatchNormTwin(norm, self.conv.geometry.y_shape, True)
 
     @property
@@ -163,6 +164,11 @@ class Geometry:
         """One example's output, after the pool."""
         return self.out_h // self.p_h, self.out_w // self.p_w, self.filters
 
+    @property
+    def covered(self) -> tuple[int, int]:
+        """Rows and columns of the convolution's output that the windows of the pool cover; all without a pool."""
+        return self.out_h // self.p_h * self.p_h, self.out_w // self.p_w * self.p_w
+
     def starts(self, n):
         """Where, in a chunk's padded images, the patch of each position begins."""
         return self.starts_of(n, self.out_h, self.out_w, self.s_h, self.s_w)
@@ -173,7 +179,8 @@ class Geometry:
 
     def tile_starts(self, n, side):
         """Where the patches of each tile of side × side positions begin."""
-        return self.starts_of(n, -(-self.out_h // side), -(-self.out_w // side), side, side)
+        h, w = self.covered
+        return self.starts_of(n, -(-h // side), -(-w // side), side, side)
 
     def starts_of(self, n, out_h, out_w, step_h, step_w):
         return patch_starts(n, self.padded_h, self.padded_w, self.c, out_h, out_w, step_h, step_w)

@@ -6,6 +6,7 @@ its weights packed, which memory they need for a chunk, and what to call. `conv`
     forward     First        few channels and a 2×2 max-pool: all weights in registers
                 Winograd     3×3 at stride 1, 16 channels and more
                 Direct       everything
+    prediction  Winograd     3×3 and a max-pool, which is made afterwards; else as forward
     backward    First        few channels, and nobody wants the gradient of the images
                 Sparse       behind a max-pool: only where there is a gradient
                 Winograd     as above, where it saves products
@@ -18,7 +19,7 @@ from typing import Any
 
 from scratchnet.compiled import convolution as direct
 from scratchnet.compiled import first, pooled
-from scratchnet.compiled.conv_winograd import WinogradBackward, WinogradForward
+from scratchnet.compiled.conv_winograd import WinogradAndPool, WinogradBackward, WinogradForward, WinogradPool
 from scratchnet.compiled.gate import pass_on
 from scratchnet.compiled.matmul import pack_panels, padded_width
 from scratchnet.compiled.memory import aligned_empty, aligned_zeros
@@ -202,7 +203,12 @@ class SparseBackward:
 
 def choose_forward(g):
     """The best way that suits."""
-    return next((way for way in (FirstForward, WinogradForward) if way.suits(g)), DirectForward)(g)
+    return next((way for way in (FirstForward, WinogradPool, WinogradForward) if way.suits(g)), DirectForward)(g)
+
+
+def choose_prediction(g):
+    """The best way that suits if no gradient will be asked for."""
+    return next((way for way in (FirstForward, WinogradAndPool) if way.suits(g)), choose_forward)(g)
 
 
 def choose_backward(g, wants_dx: bool, dense: bool):

@@ -1,5 +1,6 @@
-"""The way back through a ReLU and a max-pool, for the kernels that want a dense gradient of the convolution.
+"""Through a ReLU and a max-pool, for the kernels that do not do it in registers.
 
+    y = max z over each window                              max_pool, if nobody will ask for dz
     dz = dy where the ReLU let something through            gate
     dz = dy at the winner of each window, 0 elsewhere       spread
 
@@ -32,6 +33,24 @@ def copy_into_middle(x, top, left, padded):
             start, to = (i * h + u) * w * c, ((i * big_h + top + u) * big_w + left) * c
             for k in range(0, w * c, LANES):
                 store_first(padded, to + k, load_first(x, start + k, w * c - k), w * c - k)
+
+
+@jit
+def max_pool(z, p_h, p_w, y):
+    """y = the largest of each window of p_h × p_w positions of z; windows do not overlap. NaN if one of them is."""
+    n, out_h, out_w, f = y.shape
+    h, w = z.shape[1], z.shape[2]
+    for window in range(n * out_h * out_w):
+        i, u, v = window // (out_h * out_w), window // out_w % out_h, window % out_w
+        start = ((i * h + u * p_h) * w + v * p_w) * f
+        for k in range(0, f, LANES):
+            best = load_first(z, start + k, f - k)
+            total = best
+            for cell in range(1, p_h * p_w):
+                rival = load_first(z, start + (cell // p_w * w + cell % p_w) * f + k, f - k)
+                best = select(rival > best, rival, best)
+                total = total + rival                 # NaN if one of them is, which no comparison would notice
+            store_first(y, window * f + k, select(total == total, best, total), f - k)
 
 
 @jit

@@ -33,6 +33,7 @@ from scratchnet.compiled.dropout import DropoutTwin
 from scratchnet.compiled.jit import compiling
 from scratchnet.compiled.losses import compiled_loss
 from scratchnet.compiled.optimizers import compiled_update
+from scratchnet.compiled.prediction import predictor
 from scratchnet.compiled.rescale import RescaleTwin
 from scratchnet.compiled.twin import Twin
 from scratchnet.layers import BatchNorm, Context, Conv2D, Dense, Dropout, MaxPool2D, ReLU, Rescale
@@ -71,7 +72,8 @@ class CompiledPlan(Plan):
     def __init__(self, model):
         super().__init__(model.layers, model.names)
         self.steps = fuse(self.steps, model.layers, model.shapes)
-        self.twins = [part for step in self.steps if isinstance(step.run, Twin) for part in step.run.parts]
+        self.prediction = [step._replace(run=predictor(step.run)) for step in self.steps]
+        self.twins, self.predictors = parts_of(self.steps), parts_of(self.prediction)
         self.memory = Memory()
 
     def team(self) -> Team:
@@ -90,10 +92,11 @@ class CompiledPlan(Plan):
             compiling.announce = None
         return compiling.seconds - before
 
-    def begin(self, training: bool = False, reuse: bool = False) -> Batch:
+    def begin(self, training: bool = False, reuse: bool = False, prediction: bool = False) -> Batch:
         """Pack every twin's weights. Those for backward wait until they are asked for, unless it is a training step."""
-        batch = CompiledBatch(self.twins, self.memory if reuse else None, training)
-        jobs = [(twin, backward) for twin in self.twins for backward in ((False, True) if training else (False,))]
+        twins = self.predictors if prediction else self.twins
+        batch = CompiledBatch(twins, self.memory if reuse else None, training)
+        jobs = [(twin, backward) for twin in twins for backward in ((False, True) if training else (False,))]
         if training:
             self.team().map(lambda chunk: batch.pack(*jobs[chunk.index]), len(jobs))
         else:
@@ -130,6 +133,11 @@ def fuse(steps: list[Step], layers, shapes) -> list[Step]:
             fused.append(steps[i])
             i += 1
     return fused
+
+
+def parts_of(steps: list[Step]) -> list[Twin]:
+    """The twins of these steps that have arrays of their own."""
+    return [part for step in steps if isinstance(step.run, Twin) for part in step.run.parts]
 
 
 class Memory:

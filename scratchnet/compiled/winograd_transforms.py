@@ -1,210 +1,222 @@
-"""Winograd's transforms for F(2x2, 3x3), on vectors of channels or filters.
+"""The words of Winograd's transforms: a matrix of `winograd_points`, a tile, and the matrix transposed.
 
-Each is a small matrix applied to the columns of a tile and then to its lines. The matrices have entries 0, 1, -1 and
-1/2, so a product with one is written out as the additions it is:
+A tile of the image, of a filter, of the output or of their gradients has a vector at each of its places: the numbers of
+LANES channels or filters there. So it is a Tile like those of a matrix product, and its size decides which matrix is
+meant. The compiler knows both: a word becomes the additions and multiply-adds that its matrix asks for, first for the
+columns, then for the rows, and none for its zeros. Tiles of 4x4 stay in registers; of larger ones the compiler keeps
+in memory what does not fit.
 
-    B^T (4 x 4)  of the image                 G (4 x 3)  of the filter              A^T (2 x 4)  of the products
-        d0 - d2                                   g0                                    m0 + m1 + m2
-        d1 + d2                                   (g0 + g1 + g2) / 2                    m1 - m2 - m3
-        d2 - d1                                   (g0 - g1 + g2) / 2
-        d1 - d3                                   g2
-
-    A (4 x 2), G^T (3 x 4) and B (4 x 4), their transposes, take gradients back through the same steps.
-
-A transformed tile is written to 16 *planes*: number p of every tile lies in plane p, `plane` numbers apart, so that
-each plane is an ordinary matrix (tiles, channels). The functions return lines as tuples of vectors: no tile exists in
-memory except as what it is loaded from and what it is stored to.
+As in `simd`, every word is its NumPy definition, and above it is what the compiler makes of it.
 """
 
-from scratchnet.compiled.jit import inline
-from scratchnet.compiled.simd import load, load_first, store, store_first
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+
+from scratchnet.compiled.registers import FLOAT, FLOATS, Tile, gives, word
+from scratchnet.compiled.simd import load_first, store_first
+from scratchnet.compiled.target import LANES
+from scratchnet.compiled.winograd_points import matrices
 
 
-@inline
-def image_line(d0, d1, d2, d3):
-    """B^T d"""
-    return d0 - d2, d1 + d2, d2 - d1, d1 - d3
+def combination(emit, factors, vectors):
+    """The sum of factor * vector, with no work for a factor 0 and no multiplication for 1 and -1."""
+    terms = sorted(((f, v) for f, v in zip(factors, vectors, strict=True) if f != 0), key=lambda term: term[0] != 1)
+    total = None
+    for factor, vector in terms:
+        if total is None:
+            total = vector if factor == 1 else emit.build.fmul(constant(factor), vector)
+        elif abs(factor) == 1:
+            total = (emit.build.fadd if factor == 1 else emit.build.fsub)(total, vector)
+        else:
+            total = emit.fma(constant(factor), vector, total)
+    return total
 
 
-@inline
-def filter_line(g0, g1, g2):
-    """G g"""
-    return g0, 0.5 * (g0 + g1 + g2), 0.5 * (g0 - g1 + g2), g2
+def constant(number):
+    """A number in all lanes."""
+    return ir.Constant(FLOATS, [float(np.float32(number))] * LANES)
 
 
-@inline
-def output_line(m0, m1, m2, m3):
-    """A^T m"""
-    return m0 + m1 + m2, m1 - m2 - m3
+def by_parity(matrix):
+    """The rows of a matrix, those of a point and its negative as one: [(row,), (even, odd), ...]"""
+    rows: list = list(matrix)
+    found: list[tuple] = []
+    while rows:
+        row = rows.pop(0)
+        if rows and np.array_equal(abs(row), abs(rows[0])):
+            other = rows.pop(0)
+            found.append(((row + other) / 2, (row - other) / 2))
+        else:
+            found.append((row,))
+    return found
 
 
-@inline
-def output_gradient_line(y0, y1):
-    """A dy"""
-    return y0, y0 + y1, y0 - y1, -1.0 * y1
+def product(emit, matrix, line):
+    """matrix @ line"""
+    result = []
+    for rows in by_parity(matrix):
+        parts = [combination(emit, row, line) for row in rows]
+        result += parts if len(parts) == 1 else [emit.build.fadd(*parts), emit.build.fsub(*parts)]
+    return result
 
 
-@inline
-def filter_gradient_line(u0, u1, u2, u3):
-    """G^T du"""
-    return u0 + 0.5 * (u1 + u2), 0.5 * (u1 - u2), 0.5 * (u1 + u2) + u3
+def transposed_product(emit, matrix, line):
+    """matrix.T @ line"""
+    line, factors, terms = list(line), [], []
+    for rows in by_parity(matrix):
+        parts = [line.pop(0) for _ in rows]
+        terms += parts if len(parts) == 1 else [emit.build.fadd(*parts), emit.build.fsub(*parts)]
+        factors += rows
+    return [combination(emit, column, terms) for column in np.transpose(factors)]
 
 
-@inline
-def image_gradient_line(m0, m1, m2, m3):
-    """B m"""
-    return m0, m1 - m2 + m3, m1 + m2 - m0, -1.0 * m3
+def square(side):
+    """The type of a tile as wide as it is high."""
+    return Tile(side, side)
 
 
-@inline
-def store_planes(v, at, plane, line):
-    """Four vectors to the same place of four consecutive planes."""
-    a, b, c, d = line
-    store(v, at, a)
-    store(v, at + plane, b)
-    store(v, at + 2 * plane, c)
-    store(v, at + 3 * plane, d)
+def emitter(multiply, matrix, result):
+    """What a word emits: `multiply` by the matrix, from both sides. Types tell which matrix, and the result's type."""
+
+    @gives(result)
+    def emit_both_sides(emit, kinds, tile, *_):
+        vectors, width = emit.parts(kinds[0], tile), kinds[0].vectors
+        rows = [vectors[i : i + width] for i in range(0, len(vectors), width)]
+        for _side in ("the columns", "the rows, now columns"):
+            rows = [multiply(emit, matrix(*kinds), column) for column in zip(*rows, strict=True)]
+        return emit.whole(vector for row in rows for vector in row)
+
+    return emit_both_sides
 
 
-@inline
-def image_column(x, at, step, left):
-    """B^T of one column of an image tile; only `left` channels are there."""
-    return image_line(load_first(x, at, left), load_first(x, at + step, left), load_first(x, at + 2 * step, left),
-                      load_first(x, at + 3 * step, left))
+def both_sides(matrix, tile):
+    """matrix @ tile @ matrix.T, in each lane."""
+    return np.einsum("ir,js,rsl->ijl", matrix, matrix, tile).astype(np.float32)
 
 
-@inline
-def transform_image(x, at, line, c, left, v, to, plane):
-    """V = B^T d B for a vector of channels of the 4x4 tile that begins at x[at]."""
-    a0, a1, a2, a3 = image_column(x, at, line, left)
-    b0, b1, b2, b3 = image_column(x, at + c, line, left)
-    c0, c1, c2, c3 = image_column(x, at + 2 * c, line, left)
-    d0, d1, d2, d3 = image_column(x, at + 3 * c, line, left)
-    store_planes(v, to, plane, image_line(a0, b0, c0, d0))
-    store_planes(v, to + 4 * plane, plane, image_line(a1, b1, c1, d1))
-    store_planes(v, to + 8 * plane, plane, image_line(a2, b2, c2, d2))
-    store_planes(v, to + 12 * plane, plane, image_line(a3, b3, c3, d3))
+@word(emitter(product, lambda d: matrices(d.rows - 2).image, lambda d: d))
+def transform_image(d):
+    """B^T d B"""
+    return both_sides(matrices(len(d) - 2).image, d)
 
 
-@inline
-def filter_column(w, at, step, left):
-    """G of one column of 3x3 filters; only `left` filters are there."""
-    return filter_line(load_first(w, at, left), load_first(w, at + step, left), load_first(w, at + 2 * step, left))
+@word(emitter(product, lambda g, tile: matrices(tile.count - 2).filter, lambda g, tile: square(tile.count)))
+def transform_filter(g, tile):
+    """G g G^T; `tile` is a tuple as long as a tile of the image is wide"""
+    return both_sides(matrices(len(tile) - 2).filter, g)
 
 
-@inline
-def transform_filter(w, at, tap, left, u, to, plane):
-    """U = G g G^T for a vector of filters; the taps of W are `tap` numbers apart."""
-    a0, a1, a2, a3 = filter_column(w, at, 3 * tap, left)
-    b0, b1, b2, b3 = filter_column(w, at + tap, 3 * tap, left)
-    c0, c1, c2, c3 = filter_column(w, at + 2 * tap, 3 * tap, left)
-    store_planes(u, to, plane, filter_line(a0, b0, c0))
-    store_planes(u, to + 4 * plane, plane, filter_line(a1, b1, c1))
-    store_planes(u, to + 8 * plane, plane, filter_line(a2, b2, c2))
-    store_planes(u, to + 12 * plane, plane, filter_line(a3, b3, c3))
+@word(emitter(transposed_product, lambda m: matrices(m.rows - 2).outputs, lambda m: square(m.rows - 2)))
+def transform_products(m):
+    """A^T m A"""
+    return both_sides(matrices(len(m) - 2).outputs.T, m)
 
 
-@inline
-def product_column(m, at, plane):
-    """A^T of one column of a tile of products."""
-    return output_line(load(m, at), load(m, at + 4 * plane), load(m, at + 8 * plane), load(m, at + 12 * plane))
+@word(emitter(product, lambda dy: matrices(dy.rows).outputs, lambda dy: square(dy.rows + 2)))
+def transform_output_gradient(dy):
+    """A dy A^T"""
+    return both_sides(matrices(len(dy)).outputs, dy)
 
 
-@inline
-def transform_products(m, at, plane):
-    """Y = A^T M A for a vector of filters   -> y00, y01, y10, y11"""
-    a0, a1 = product_column(m, at, plane)
-    b0, b1 = product_column(m, at + plane, plane)
-    c0, c1 = product_column(m, at + 2 * plane, plane)
-    d0, d1 = product_column(m, at + 3 * plane, plane)
-    y00, y01 = output_line(a0, b0, c0, d0)
-    y10, y11 = output_line(a1, b1, c1, d1)
-    return y00, y01, y10, y11
+@word(emitter(transposed_product, lambda du: matrices(du.rows - 2).filter, lambda du: square(3)))
+def transform_filter_gradient(du):
+    """G^T du G"""
+    return both_sides(matrices(len(du) - 2).filter.T, du)
 
 
-@inline
-def load_place(dy, place, j, left):
-    """The vector at dy[place + j], zeros if place is negative. With a branch, the transform took 3 times longer."""
-    return load_first(dy, place + j, left if place >= 0 else 0)
+@word(emitter(transposed_product, lambda dv: matrices(dv.rows - 2).image, lambda dv: dv))
+def transform_image_gradient(dv):
+    """B dv B^T"""
+    return both_sides(matrices(len(dv) - 2).image.T, dv)
 
 
-@inline
-def store_place(y, place, j, left, vector):
-    """Write the vector to y[place + j], nothing if place is negative."""
-    store_first(y, place + j, vector, left if place >= 0 else 0)
+@gives(lambda a, rows, i, columns, count: Tile(rows.count, columns.count))
+def _load_patch(emit, kinds, a, rows, i, columns, count):
+    return emit.whole(emit.load_first(place, count) for place, _ in emit.places(kinds, a, rows, i, columns))
 
 
-@inline
-def add_place(dx, place, j, left, vector):
-    """Add the vector to dx[place + j], nothing if place is negative."""
-    inside = left if place >= 0 else 0
-    store_first(dx, place + j, load_first(dx, place + j, inside) + vector, inside)
+@word(_load_patch)
+def load_patch(a, rows, i, columns, count):
+    """`load_tile` of `count` elements at each place, zeros after them."""
+    return np.stack([[load_first(a, row + i + column, count) for column in columns] for row in rows])
 
 
-@inline
-def transform_output_gradient(dy, places, at, j, left, z, to, plane):
-    """Z = A dy A^T for a vector of filters of the 2x2 tile whose positions are at dy[places[at ... at + 3]]."""
-    a0, a1, a2, a3 = output_gradient_line(load_place(dy, places[at], j, left), load_place(dy, places[at + 2], j, left))
-    b0, b1, b2, b3 = output_gradient_line(load_place(dy, places[at + 1], j, left),
-                                          load_place(dy, places[at + 3], j, left))
-    store_planes(z, to, plane, output_gradient_line(a0, b0))
-    store_planes(z, to + 4 * plane, plane, output_gradient_line(a1, b1))
-    store_planes(z, to + 8 * plane, plane, output_gradient_line(a2, b2))
-    store_planes(z, to + 12 * plane, plane, output_gradient_line(a3, b3))
+@gives(lambda a, rows, i, columns, count, tile: types.none)
+def _store_patch(emit, kinds, a, rows, i, columns, count, tile):
+    places = emit.places(kinds, a, rows, i, columns)
+    for (place, _), vector in zip(places, emit.parts(kinds[5], tile), strict=True):
+        emit.store_first(place, count, vector)
 
 
-@inline
-def filter_gradient_column(du, at, plane):
-    """G^T of one column of a tile of dU."""
-    return filter_gradient_line(load(du, at), load(du, at + 4 * plane), load(du, at + 8 * plane),
-                                load(du, at + 12 * plane))
+@word(_store_patch)
+def store_patch(a, rows, i, columns, count, tile):
+    """`store_tile` of the first `count` elements at each place."""
+    for row, line in zip(rows, tile, strict=True):
+        for column, vector in zip(columns, line, strict=True):
+            store_first(a, row + i + column, vector, count)
 
 
-@inline
-def store_taps(dw, at, tap, left, line):
-    """Three vectors to three neighbouring taps of dW."""
-    a, b, c = line
-    store_first(dw, at, a, left)
-    store_first(dw, at + tap, b, left)
-    store_first(dw, at + 2 * tap, c, left)
+def places_of(emit, kinds, a, table, at, side, i, count):
+    """(address, how many elements are there) for each place of a tile."""
+    build, none = emit.build, count.type(0)
+    for n in range(kinds[3].count ** 2):
+        entry = build.load(emit.at(kinds[1], table, build.add(at, at.type(n))))
+        place = emit.index(kinds[1].dtype, entry)[1]
+        yield emit.at(kinds[0], a, place, i), build.select(build.icmp_signed("<", place, none), none, count)
 
 
-@inline
-def transform_filter_gradient(du, at, plane, dw, to, tap, left):
-    """dW = G^T dU G for a vector of filters."""
-    a0, a1, a2 = filter_gradient_column(du, at, plane)
-    b0, b1, b2 = filter_gradient_column(du, at + plane, plane)
-    c0, c1, c2 = filter_gradient_column(du, at + 2 * plane, plane)
-    d0, d1, d2 = filter_gradient_column(du, at + 3 * plane, plane)
-    store_taps(dw, to, tap, left, filter_gradient_line(a0, b0, c0, d0))
-    store_taps(dw, to + 3 * tap, tap, left, filter_gradient_line(a1, b1, c1, d1))
-    store_taps(dw, to + 6 * tap, tap, left, filter_gradient_line(a2, b2, c2, d2))
+@gives(lambda a, table, at, side, i, count: square(side.count))
+def _load_places(emit, kinds, a, table, at, side, i, count):
+    return emit.whole(emit.load_first(*place) for place in places_of(emit, kinds, a, table, at, side, i, count))
 
 
-@inline
-def image_gradient_column(m, at, plane):
-    """B of one column of a tile of products."""
-    return image_gradient_line(load(m, at), load(m, at + 4 * plane), load(m, at + 8 * plane), load(m, at + 12 * plane))
+@word(_load_places)
+def load_places(a, table, at, side, i, count):
+    """A tile whose vectors are where a table says: at a[table[at + n] + i], or zeros where that is negative.
+
+    `side` is a tuple as long as the tile's side. `count` elements of each vector, zeros after them. A mask instead of a
+    branch: with one, transforms took 3 times longer.
+    """
+    places = table[at : at + len(side) ** 2]
+    loaded = [load_first(a, place + i, count if place >= 0 else 0) for place in places]
+    return np.reshape(loaded, (len(side), len(side), LANES))
 
 
-@inline
-def add_line(dx, places, at, j, left, line):
-    """Add four vectors to dx at the places of a line of a tile."""
-    a, b, c, d = line
-    add_place(dx, places[at], j, left, a)
-    add_place(dx, places[at + 1], j, left, b)
-    add_place(dx, places[at + 2], j, left, c)
-    add_place(dx, places[at + 3], j, left, d)
+@gives(lambda a, table, at, side, i, count, tile: types.none)
+def _store_places(emit, kinds, a, table, at, side, i, count, tile):
+    places = places_of(emit, kinds, a, table, at, side, i, count)
+    for (address, present), vector in zip(places, emit.parts(kinds[6], tile), strict=True):
+        emit.store_first(address, present, vector)
 
 
-@inline
-def transform_image_gradient(m, at, plane, dx, places, tile, j, left):
-    """dx += B M B^T for a vector of channels of the 4x4 tile whose positions are at dx[places[tile ... tile + 15]]."""
-    a0, a1, a2, a3 = image_gradient_column(m, at, plane)
-    b0, b1, b2, b3 = image_gradient_column(m, at + plane, plane)
-    c0, c1, c2, c3 = image_gradient_column(m, at + 2 * plane, plane)
-    d0, d1, d2, d3 = image_gradient_column(m, at + 3 * plane, plane)
-    add_line(dx, places, tile, j, left, image_gradient_line(a0, b0, c0, d0))
-    add_line(dx, places, tile + 4, j, left, image_gradient_line(a1, b1, c1, d1))
-    add_line(dx, places, tile + 8, j, left, image_gradient_line(a2, b2, c2, d2))
-    add_line(dx, places, tile + 12, j, left, image_gradient_line(a3, b3, c3, d3))
+@word(_store_places)
+def store_places(a, table, at, side, i, count, tile):
+    """Write the vectors of a tile to where `load_places` would find them; nothing where the table is negative."""
+    for n, vector in enumerate(tile.reshape(-1, LANES)):
+        store_first(a, table[at + n] + i, vector, count if table[at + n] >= 0 else 0)
+
+
+@gives(lambda tile: FLOAT)
+def _total(emit, kinds, tile):
+    sum_, *rest = emit.parts(kinds[0], tile)
+    for vector in rest:
+        sum_ = emit.build.fadd(sum_, vector)
+    return sum_
+
+
+@word(_total)
+def total(tile):
+    """The sum of a tile's vectors."""
+    return tile.sum(axis=(0, 1))
+
+
+@gives(lambda tile: types.UniTuple(FLOAT, tile.rows * tile.vectors))
+def _vectors(emit, kinds, tile):
+    return emit.whole(emit.parts(kinds[0], tile))
+
+
+@word(_vectors)
+def vectors(tile):
+    """The vectors of a tile, row by row, as a tuple."""
+    return tuple(tile.reshape(-1, LANES))
