@@ -24,12 +24,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from command import environment, lineup, parse, save
+from command import environment, lineup, parse, row, save
 from driver import VARIANTS, Lineup
 from nets import NETS, Net, conv_pool, dense_relu, weights
 from parity import check
 from quiet import clock_of_ended_children, undisturbed
-from table import COLOURS
+from table import COLOURS, median_and_spread
 
 from scratchnet import Cosine, OneCycle, WarmUp
 from scratchnet.callbacks.whitening import IMAGES, patches, whitening_filters
@@ -120,12 +120,15 @@ def seeds_of(name: str, course: Course, seeds: int) -> int:
 
 
 def summary(recipe: str, name: str, runs: list[dict]) -> dict:
-    """A row: mean accuracy with its standard deviation, median seconds with smallest and largest."""
+    """A row: mean accuracy with its standard deviation, median seconds with smallest and largest.
+
+    Times of runs that were disturbed are left out as in every benchmark, their accuracies are not.
+    """
     percent = [100 * run["accuracy"] for run in runs]
-    medians = {key: statistics.median(run[key] for run in runs) for key in ("training", "process")}
-    shown = {key: f"{medians[key]:.2f} ({min(run[key] for run in runs):.2f}–{max(run[key] for run in runs):.2f})"
-             for key in medians}
-    return {"recipe": recipe, "variant": name, "framework": VARIANTS[name].framework, **shown, "medians": medians,
+    times = {key: row(recipe, name, runs, key) for key in ("training", "process")}
+    return {"recipe": recipe, "variant": name, "framework": VARIANTS[name].framework,
+            **{key: median_and_spread(time) for key, time in times.items()},
+            "medians": {key: time["median"] for key, time in times.items()},
             "test": f"{statistics.mean(percent):.2f} % ± {statistics.pstdev(percent):.2f} ({len(runs)} seeds)",
             "target": f"{COURSES[recipe].target:g} %", "runs_of_seeds": runs}
 
@@ -134,13 +137,13 @@ def with_ratios(rows: list[dict]) -> list[dict]:
     """Our rows with our share of the fastest peer's median time on the same recipe, and on the published one."""
     peers = [row for row in rows if row["variant"] != PEERS[0]]
 
-    def shares(row: dict, key: str) -> str:
+    def shares(mine: dict, key: str) -> str:
         theirs = {recipe: min((peer["medians"][key] for peer in peers if peer["recipe"] == recipe), default=None)
-                  for recipe in (row["recipe"], "record")}
-        return ", ".join(f"{row['medians'][key] / time:.2f}× {recipe}" for recipe, time in theirs.items() if time)
+                  for recipe in (mine["recipe"], "record")}
+        return ", ".join(f"{mine['medians'][key] / time:.2f}× {recipe}" for recipe, time in theirs.items() if time)
 
-    return [row | {f"{key}_share": shares(row, key) for key in row["medians"]} if row["variant"] == PEERS[0] else row
-            for row in rows]
+    return [one | {f"{key}_share": shares(one, key) for key in one["medians"]} if one["variant"] == PEERS[0] else one
+            for one in rows]
 
 
 def main() -> None:
@@ -170,26 +173,28 @@ def plot(rows: list[dict], path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    import matplotlib.ticker
 
     figure, panel = plt.subplots(figsize=(8, 5), layout="constrained")
-    for row in rows:
-        wrong = [100 * (1 - run["accuracy"]) for run in row["runs_of_seeds"]]
-        colour = COLOURS.get(row["framework"])
+    for one in rows:
+        wrong = [100 * (1 - run["accuracy"]) for run in one["runs_of_seeds"]]
+        colour = COLOURS.get(one["framework"])
         for key, face in (("training", colour), ("process", "none")):
-            seconds = [run[key] for run in row["runs_of_seeds"]]
+            seconds = [run[key] for run in one["runs_of_seeds"]]
             panel.scatter(seconds, wrong, s=22, facecolors=face, edgecolors=colour, linewidths=0.8, zorder=3)
-        panel.annotate(row["recipe"], (row["medians"]["training"], max(wrong)), xytext=(0, 5), color=colour,
+        panel.annotate(one["recipe"], (one["medians"]["training"], max(wrong)), xytext=(0, -14), color=colour,
                        textcoords="offset points", ha="center", fontsize=9)
     for target in sorted({course.target for course in COURSES.values()}):
         panel.axhline(100 - target, color="#bbbbbb", linewidth=0.8, zorder=1)
     panel.set(xscale="log", yscale="log", xlabel="seconds: training ●, whole process ○", ylabel="test accuracy")
     ticks = [97, 98, 99, 99.4, 99.6]
     panel.set_yticks([100 - tick for tick in ticks], [f"{tick:g} %" for tick in ticks])
+    panel.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
     panel.xaxis.set_major_formatter("{x:g}")
     panel.minorticks_off()
     panel.invert_yaxis()
     panel.spines[["top", "right"]].set_visible(False)
-    for name in dict.fromkeys(row["framework"] for row in rows):
+    for name in dict.fromkeys(one["framework"] for one in rows):
         panel.scatter([], [], color=COLOURS.get(name), label=name)
     panel.legend(frameon=False, loc="lower right")
     figure.savefig(path, dpi=150)
