@@ -159,8 +159,8 @@ class Sequential:
 
     def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """Class probabilities, (n, classes), computed `batch_size` examples at a time."""
-        parts = self.map(x, batch_size, lambda part, logits: softmax(logits))
-        return np.concatenate([np.zeros((0, *self.shapes[-1]), self.dtype), *parts])
+        parts = self.map(x, batch_size, lambda part, logits: logits.copy())
+        return softmax(np.concatenate([np.zeros((0, *self.shapes[-1]), self.dtype), *parts]))
 
     def check_input(self, x: np.ndarray) -> np.ndarray:
         """x as (n, *input_shape) in the model's dtype (integers are left to Rescale), or an error."""

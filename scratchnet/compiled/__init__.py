@@ -21,5 +21,6 @@ Read it in this order.
     batchnorm, dense, dropout, losses, rescale, optimizers      the other twins
     randomness, augment     a number for every pixel, whoever draws it; and the pictures that come of it
     conv            a convolution and what follows it as one step;  conv_ways, conv_winograd  which kernels do it
+    prediction      for those who will not ask for gradients: BatchNorm is folded away, larger tiles behind a pool
     plan            which twin stands for which layers; the memory they work in
 """

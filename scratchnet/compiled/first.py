@@ -27,6 +27,8 @@ Forward without a pool has nothing to gain here (0.42 at best, 0.50 there), nor 
 128 of them into floats takes 0.008 ms.
 """
 
+from functools import cache
+
 import numpy as np
 
 from scratchnet.compiled.convolution import DEAD
@@ -60,6 +62,7 @@ def suits_gradient(k_h, k_w, c):
     return c <= 4 and k_h * k_w * c <= 36
 
 
+@cache
 def groups(filters):
     """How filters are put into registers: (first filter, how many, a tuple as long as the images that share it).
 
@@ -192,6 +195,7 @@ def gradient_group(x, dy, sums, first, count, images, rows, run):
     store_tile(sums, tap_rows, LANES, taps, dw)
 
 
+@cache
 def numbers(k_h, k_w, c):
     """Tuples as long as there are channels, rows of a kernel, and numbers in such a row."""
     return tuple(range(c)), tuple(range(k_h)), tuple(range(k_w * c))

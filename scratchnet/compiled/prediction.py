@@ -7,10 +7,13 @@ filter, y = a z + s with a = γ / √(σ² + ε) and s = β - μ a: it is folded
     BatchNorm(max(x * W + b, 0))     = max(z, 0) + s  if a > 0,  min(z, 0) + s  if a < 0        z = x * (aW) + ab
 
 A negative a turns the ReLU's floor into a ceiling. Both grow with z, so a max-pool may come before them, and they are
-left with a quarter of the work: `clip_and_shift`. Of vgg-bn's 95 µs an image the BatchNorms were 35 (AMD Zen 4).
+left with a quarter of the work: `clip_and_shift`.
 
 Behind a max-pool training needs to know which cell of a window won, the first of equals (see `winograd`). Prediction
 does not, so Winograd's larger tiles may be used there too: `conv_winograd.WinogradAndPool`.
+
+Seconds for 10,000 images, with the twins of training and with these: vgg-bn 0.42 and 0.30, chollet 0.151 and 0.109,
+two-conv 0.133 and 0.107 (AMD Zen 4, two threads, the best of four alternating runs).
 """
 
 from __future__ import annotations
