@@ -203,6 +203,8 @@ def fast(classes: int = 10) -> Recipe:
         a larger learning rate, β = 0.8, 0.95: one epoch has no long past   +0.4 %
         WhitenedStart                                                       +0.2 %, in all 98.97 %
 
+    Trained on 59,000 it reaches 99.10 % of the test set (mean of 20 seeds, each used once; standard deviation 0.06 %).
+
     Not worth their time: batch normalisation, shifted images, 5×5 filters, growing batches. With 16 filters in the
     second convolution it takes a quarter less time, and misses 99 % by a hair: 98.87 %, and 99.00 % on the test set.
     """
