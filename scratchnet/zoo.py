@@ -63,6 +63,31 @@ class Recipe:
         return ", ".join([*(word for word, said in words.items() if said), *map(repr, self.callbacks)])
 
 
+def default(classes: int = 10) -> Recipe:
+    """What `scripts/train.py` trains if it is told nothing: most for half a minute, digits drawn by hand too.
+
+    Chosen on held-out images (10,000, or 5,000 for the networks; one seed, so that 0.1 % may be chance). Percent on
+    clean / as-drawn ones (`robustness`), after six epochs:
+        network         3×3 first 98.9 / 98.4, 5×5 first 99.2 / 98.6, a third convolution 99.1 / 98.5; two convolutions
+                        before each pooling 99.3 / 98.9 in three times the time
+        rate            1.5e-3 99.2 / 97.2, 3e-3 99.3 / 97.8, 6e-3 99.4 / 98.2, 1e-2 99.4 / 98.2
+        augmentation    up to 2 pixels, 10°, 12 % 99.4 / 98.2; 2.5 pixels, 12°, 15 % 99.3 / 98.5 (in eight epochs
+                        99.4 / 98.6, without noise 99.3 / 98.6); 3 pixels, 15°, 15 %, half the rate 99.2 / 98.5
+        within chance   batches of 64 or 256, AdamW, dropout, label smoothing, a moving average, 256 units
+    The test set, seven seeds: 99.46 % (99.31–99.52), as drawn 98.67 % (98.43–98.79). One without augmentation: 99.39 %,
+    as drawn 87.68 %.
+    """
+    layers = [
+        Rescale(),
+        Conv2D(32, 5), ReLU(), MaxPool2D(2),
+        Conv2D(64, 3), ReLU(), MaxPool2D(2),
+        Flatten(),
+        Dense(128), ReLU(),
+        Dense(classes),
+    ]  # fmt: skip
+    return Recipe(layers, Adam(6e-3), epochs=6, batch_size=128, schedule="one-cycle", augment=Augment.digits())
+
+
 def two_conv(classes: int = 10) -> Recipe:
     """Two convolutions and a wide dense layer, RMSprop: 225,034 parameters.
 
@@ -233,6 +258,7 @@ def mlp(classes: int = 10) -> Recipe:
 
 
 PRESETS: dict[str, Callable[[int], Recipe]] = {
+    "default": default,
     "two-conv": two_conv,
     "two-conv-adam": two_conv_adam,
     "basic": basic,

@@ -13,6 +13,7 @@ every_preset = pytest.mark.parametrize("name", PRESETS)
 
 # Counted by hand, layer by layer: weights and biases; for vgg-bn also four numbers per normalised channel.
 PARAMETERS = {
+    "default": (25 * 32 + 32) + (9 * 32 * 64 + 64) + (5 * 5 * 64 * 128 + 128) + (128 * 10 + 10),
     "two-conv": (9 * 32 + 32) + (9 * 32 * 64 + 64) + (5 * 5 * 64 * 128 + 128) + (128 * 10 + 10),
     "two-conv-adam": 225_034,
     "basic": (9 * 32 + 32) + (9 * 32 * 64 + 64) + (5 * 5 * 64 * 64 + 64) + (64 * 10 + 10),

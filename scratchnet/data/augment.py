@@ -81,8 +81,8 @@ class Augment:
 
     @classmethod
     def digits(cls) -> Augment:
-        """For handwriting, as it is found outside of MNIST: off the middle, slanted, with another pen."""
-        return cls(shift=3, rotate=15, zoom=0.15, shear=0.2, elastic=0.7, thickness=0.5)
+        """For handwriting, as it is found outside of MNIST: off the middle, slanted, another pen, grainy paper."""
+        return cls(shift=2.5, rotate=12, zoom=0.15, shear=0.15, elastic=0.5, thickness=0.5, noise=20)
 
     def __call__(self, images: np.ndarray, rng) -> np.ndarray:
         """Changed copies of the images. rng: an ExampleRandom, or a NumPy Generator."""
