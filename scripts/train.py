@@ -1,7 +1,7 @@
 """Train a digit classifier and write everything about it into one folder.
 
     python scripts/train.py                                 MNIST (or synthetic digits): most for half a minute
-    python scripts/train.py --preset vgg-bn --epochs 3      another network from scratchnet/zoo.py
+    python scripts/train.py --preset vgg-bn --epochs 3      another network from scratchnet/zoo
     python scripts/train.py --augment light                 every epoch sees the images shifted, turned, zoomed anew
     python scripts/train.py --resume runs/2026-11-21_101500-default       go on with a run, to the same bits
 

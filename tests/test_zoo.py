@@ -11,8 +11,9 @@ from scratchnet.zoo import PRESETS, Recipe
 
 every_preset = pytest.mark.parametrize("name", PRESETS)
 
-# Counted by hand, layer by layer: weights and biases; for vgg-bn also four numbers per normalised channel.
+# Counted by hand, layer by layer: weights and biases; for vgg-bn and best also four numbers per normalised channel.
 PARAMETERS = {
+    "best": sum((25 * 32 + 32, 9 * 32 * 64 + 64, 9 * 64 * 64 + 64, 9 * 64 * 128 + 128, 9 * 128 * 10 + 10, 4 * 288)),
     "default": (25 * 32 + 32) + (9 * 32 * 64 + 64) + (5 * 5 * 64 * 128 + 128) + (128 * 10 + 10),
     "two-conv": (9 * 32 + 32) + (9 * 32 * 64 + 64) + (5 * 5 * 64 * 128 + 128) + (128 * 10 + 10),
     "two-conv-adam": 225_034,

@@ -1,0 +1,36 @@
+"""Networks with a name, each with the recipe it is trained by.
+
+    recipe      what a recipe says
+    published   the networks of public MNIST projects and two classics, as they were published
+    ours        the default, the fastest to 99 %, the most accurate
+
+All start with Rescale: they eat the uint8 images of the IDX files. A preset is a function, called anew for every
+model: layers hold parameters and belong to one model only.
+
+>>> recipe = PRESETS["chollet"](10)
+>>> str(recipe)
+'RMSprop(lr=0.001), batch 128, 5 epochs, 5,000 held out'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scratchnet.zoo.ours import best, default, fast, pyramid_one_cycle
+from scratchnet.zoo.published import basic, chollet, lenet5, mlp, pyramid, two_conv, two_conv_adam, vgg_bn
+from scratchnet.zoo.recipe import Recipe as Recipe
+
+PRESETS: dict[str, Callable[[int], Recipe]] = {
+    "default": default,
+    "fast": fast,
+    "best": best,
+    "two-conv": two_conv,
+    "two-conv-adam": two_conv_adam,
+    "basic": basic,
+    "chollet": chollet,
+    "pyramid": pyramid,
+    "pyramid-one-cycle": pyramid_one_cycle,
+    "vgg-bn": vgg_bn,
+    "lenet5": lenet5,
+    "mlp": mlp,
+}
