@@ -18,31 +18,37 @@ PAIRS = ir.VectorType(ir.IntType(64), LANES)          # two floats in each lane
 
 
 def is_flat(array):
+    """Whether Numba knows an array to be C-contiguous, so that an index is an offset."""
     return isinstance(array, types.Array) and array.layout == "C"
 
 
 @gives(lambda a, i: Vector(a.dtype) if is_flat(a) else None)
 def load(emit, kinds, a, i):
+    """One unaligned load of a whole vector."""
     return emit.load(emit.at(kinds[0], a, i), emit.llvm)
 
 
 @gives(lambda a, i, vector: types.none if is_flat(a) else None)
 def store(emit, kinds, a, i, vector):
+    """One unaligned store of a whole vector."""
     emit.store(emit.at(kinds[0], a, i), vector)
 
 
 @gives(lambda a, i, count: Vector(a.dtype) if is_flat(a) else None)
 def load_first(emit, kinds, a, i, count):
+    """A load with a mask: the other lanes are 0, and their memory is not touched."""
     return emit.load_first(emit.at(kinds[0], a, i), count, emit.llvm)
 
 
 @gives(lambda a, i, vector, count: types.none if is_flat(a) else None)
 def store_first(emit, kinds, a, i, vector, count):
+    """A store with a mask."""
     emit.store_first(emit.at(kinds[0], a, i), count, vector)
 
 
 @gives(lambda number: FLOAT if isinstance(number, types.Float) else INT)
 def broadcast(emit, kinds, number):
+    """The number, cast to the vector's type, in every lane."""
     return emit.splat(emit.context.cast(emit.build, number, kinds[0], emit.result.scalar))
 
 
@@ -81,11 +87,13 @@ def lanewise(emit, kinds, values, operation, common):
 
 @gives(lambda a, b, c: joined(a, b, c))
 def fma(emit, kinds, a, b, c):
+    """One fused instruction for each register, if the CPU has it."""
     return lanewise(emit, kinds, (a, b, c), emit.fma, emit.result)
 
 
 @gives(lambda a, b: joined(a, b))
 def maximum(emit, kinds, a, b):
+    """A comparison and a choice, which together are one instruction; b where they cannot be ordered."""
     return lanewise(emit, kinds, (a, b), emit.larger, emit.result)
 
 
@@ -96,16 +104,19 @@ def minimum(emit, kinds, a, b):
 
 @gives(lambda mask, a, b: joined(a, b) or FLOAT)
 def select(emit, kinds, mask, a, b):
+    """One choice, lane by lane, for each register."""
     return lanewise(emit, kinds, (mask, a, b), emit.build.select, emit.result)
 
 
 @gives(lambda mask: types.intp)
 def count(emit, kinds, mask):
+    """The mask as an integer, and its bits counted."""
     return emit.ones(mask)
 
 
 @gives(lambda a, i, mask, vector: types.intp if is_flat(a) else None)
 def compress_store(emit, kinds, a, i, mask, vector):
+    """The chosen lanes side by side in one instruction, where there is one."""
     build = emit.build
     if MASKS:                                         # on integers: for floats LLVM knows it on some targets only
         lanes = emit.call(f"llvm.experimental.vector.compress.v{LANES}i32", INTS, build.bitcast(vector, INTS), mask,
@@ -120,11 +131,13 @@ def compress_store(emit, kinds, a, i, mask, vector):
 
 @gives(lambda vector: INT)
 def widen(emit, kinds, vector):
+    """Bytes to 32 bits, filled with zeros."""
     return emit.build.zext(vector, INTS)
 
 
 @gives(lambda vector: Vector(types.uint8))
 def narrow(emit, kinds, vector):
+    """The low eight bits of each lane."""
     return emit.build.trunc(vector, emit.llvm)
 
 
@@ -140,6 +153,7 @@ def to_int(emit, kinds, vector):
 
 @gives(lambda a, at: types.UniTuple(FLOAT, 2) if is_flat(a) else None)
 def load_pairs(emit, kinds, a, at):
+    """A load of 64 bits for each lane, split into two vectors."""
     # Sixteen ordinary loads of 64 bits: the instruction that gathers does no better, and not every CPU has it.
     build, pairs, start = emit.build, ir.Constant(PAIRS, ir.Undefined), emit.at(kinds[0], a)
     for lane in range(LANES):
@@ -152,12 +166,14 @@ def load_pairs(emit, kinds, a, at):
 
 @gives(lambda numbers, first, last, step: types.UniTuple(types.intp, numbers.count))
 def offsets(emit, kinds, numbers, first, last, step):
+    """An addition, a comparison and a product for each row, once outside of the loop."""
     rows = (emit.smaller(emit.build.add(first, n), last) for n in emit.parts(kinds[0], numbers))
     return emit.whole(emit.build.mul(row, step) for row in rows)
 
 
 @gives(lambda numbers, first, last, table: types.UniTuple(types.intp, numbers.count))
 def table_offsets(emit, kinds, numbers, first, last, table):
+    """An addition, a comparison and a load for each row."""
     rows = (emit.smaller(emit.build.add(first, n), last) for n in emit.parts(kinds[0], numbers))
     entries = (emit.build.load(emit.at(kinds[3], table, row)) for row in rows)
     return emit.whole(emit.index(kinds[3].dtype, entry)[1] for entry in entries)
@@ -170,34 +186,40 @@ def zero_tile(emit, kinds, rows, columns):
 
 @gives(lambda a, i, columns: Tile(1, columns.count) if is_flat(a) else None)
 def load_row(emit, kinds, a, i, columns):
+    """One load for each vector."""
     return emit.whole(emit.load(emit.at(kinds[0], a, i, column)) for column in emit.parts(kinds[2], columns))
 
 
 @gives(lambda a, rows, i, columns: Tile(rows.count, columns.count) if is_flat(a) else None)
 def load_tile(emit, kinds, a, rows, i, columns):
+    """One load for each vector of each row."""
     return emit.whole(emit.load(place) for place, _ in emit.places(kinds, a, rows, i, columns))
 
 
 @gives(lambda a, rows, i, columns, tile: types.none if is_flat(a) else None)
 def store_tile(emit, kinds, a, rows, i, columns, tile):
+    """One store for each vector of each row."""
     for (place, _), vector in zip(emit.places(kinds, a, rows, i, columns), emit.parts(kinds[4], tile), strict=True):
         emit.store(place, vector)
 
 
 @gives(lambda a, i, columns, width: Tile(1, columns.count) if is_flat(a) else None)
 def load_row_first(emit, kinds, a, i, columns, width):
+    """One load with a mask for each vector: the mask is what is left of `width` at its column."""
     return emit.whole(emit.load_first(emit.at(kinds[0], a, i, column), emit.build.sub(width, column))
                       for column in emit.parts(kinds[2], columns))
 
 
 @gives(lambda a, rows, i, columns, width: Tile(rows.count, columns.count) if is_flat(a) else None)
 def load_tile_first(emit, kinds, a, rows, i, columns, width):
+    """The same for each row."""
     return emit.whole(emit.load_first(place, emit.build.sub(width, column))
                       for place, column in emit.places(kinds, a, rows, i, columns))
 
 
 @gives(lambda a, rows, i, columns, tile, width: types.none if is_flat(a) else None)
 def store_tile_first(emit, kinds, a, rows, i, columns, tile, width):
+    """One store with a mask for each vector of each row."""
     places = emit.places(kinds, a, rows, i, columns)
     for (place, column), vector in zip(places, emit.parts(kinds[4], tile), strict=True):
         emit.store_first(place, emit.build.sub(width, column), vector)
@@ -205,6 +227,7 @@ def store_tile_first(emit, kinds, a, rows, i, columns, tile, width):
 
 @gives(lambda tile, a, rows, k, row: tile if is_flat(a) else None)
 def outer_fma(emit, kinds, tile, a, rows, k, row):
+    """A broadcast load for each row, and a multiply-add with each vector of `row`."""
     accumulators = iter(emit.parts(kinds[0], tile))
     row = emit.parts(kinds[4], row)
     sums = []
@@ -219,16 +242,19 @@ def outer_fma(emit, kinds, tile, a, rows, k, row):
 
 @gives(lambda a, i: (types.intp if isinstance(a.dtype, types.Integer) else a.dtype) if is_flat(a) else None)
 def element(emit, kinds, a, i):
+    """One load, without the test for negative indices that Numba puts in front of it."""
     return emit.index(kinds[0].dtype, emit.build.load(emit.at(kinds[0], a, i)))[1]
 
 
 @gives(lambda numbers, last: types.UniTuple(types.intp, numbers.count))
 def adjacent(emit, kinds, numbers, last):
+    """Constants, but for the last."""
     return emit.whole([last.type(v * LANES) for v in range(kinds[0].count - 1)] + [last])
 
 
 @gives(lambda tile: tile if (tile.rows, tile.vectors) == (LANES, 1) else None)
 def transpose(emit, kinds, tile):
+    """log2(LANES) rounds of shuffles of two registers each."""
     rows, half = emit.parts(kinds[0], tile), LANES // 2
     first, second = (INTS([start + i // 2 + i % 2 * LANES for i in range(LANES)]) for start in (0, half))
     for _ in range(LANES.bit_length() - 1):           # a perfect shuffle of all numbers moves the bits of their index
