@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchnet.layers.base import Context, Layer
-from scratchnet.team import Team, ordered_sum
+from scratchnet.team import Team, cut, ordered_sum
 
 Arrays = dict[str, np.ndarray]
 
@@ -45,14 +45,22 @@ class Plan:
         """How many examples of a batch of n go into a chunk. It depends on nothing but n."""
         return n
 
+    def parts(self, n: int) -> list[slice]:
+        """How a batch of n examples is cut into chunks."""
+        return cut(n, self.chunk_size(n))
+
+    def replay(self, model, loss, optimizer, x, labels, augment) -> float | None:
+        """The whole step from a recording: the loss before it. None if there is no recording: do it step by step."""
+        return None
+
     def rehearse(self, step: Callable[[], None], verbose: bool) -> float:
         """Run `step` once if there is something to compile; the seconds that took. The textbook has nothing."""
         return 0.0
 
-    def begin(self, training: bool = False, reuse: bool = False, prediction: bool = False) -> Batch:
+    def begin(self, parts: list[slice] | None = None, reuse: bool = False, prediction: bool = False) -> Batch:
         """To be called before every batch: the parameters may have changed since the last one.
 
-        prediction: for `prediction`, not for `steps`.
+        parts: in a training step, how the batch is cut into chunks. prediction: for `prediction`, not for `steps`.
         reuse: nobody will look at a chunk's arrays once the next chunk is begun, so that one may have their memory.
         """
         return Batch()

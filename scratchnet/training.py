@@ -28,7 +28,6 @@ from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.optimizers import Adam, Optimizer
 from scratchnet.randomness import ExampleRandom
 from scratchnet.run import History, Run
-from scratchnet.team import cut
 
 TRAINING_SAMPLE = 5000  # examples of the training set that are evaluated at the end of an epoch
 
@@ -40,7 +39,11 @@ def train_step(model, loss, optimizer: Optimizer, x, labels, augment=None) -> fl
     Raises TrainingDivergedError if that loss is not finite; the model is then as it was before the step.
     """
     n, plan = len(x), model.plan
-    parts, batch = cut(n, plan.chunk_size(n)), plan.begin(training=True, reuse=True)
+    value = plan.replay(model, loss, optimizer, x, labels, augment)
+    if value is not None:
+        return value
+    parts = plan.parts(n)
+    batch = plan.begin(parts, reuse=True)
     loss, augment = plan.loss(loss), plan.augment(augment)
     before = {name: array.copy() for name, array in model.state().items()}
 
@@ -197,7 +200,9 @@ def rehearsal(run: Run) -> None:
     """Do everything once with a copy of the model, so that whatever has to be compiled is compiled."""
     stand_in, rows = run.model.untrained_copy(), slice(0, run.batch_size)
     with suppress(TrainingDivergedError):  # it comes again, at the step to which it belongs
-        train_step(stand_in, run.loss, copy.deepcopy(run.optimizer), run.x[rows], run.y[rows], run.augment)
+        optimizer = copy.deepcopy(run.optimizer)
+        for _ in range(3):  # the third is recorded, if it can be (`scratchnet.compiled.recorded`)
+            train_step(stand_in, run.loss, optimizer, run.x[rows], run.y[rows], run.augment)
     evaluate(stand_in, run.x[:1], run.y[:1])
 
 

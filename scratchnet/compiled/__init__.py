@@ -22,5 +22,7 @@ Read it in this order.
     randomness, augment     a number for every pixel, whoever draws it; and the pictures that come of it
     conv            a convolution and what follows it as one step;  conv_ways, conv_winograd  which kernels do it
     prediction      for those who will not ask for gradients: BatchNorm is folded away, larger tiles behind a pool
+    factors         the gradient of a dense layer's weights, multiplied where it is used up
     plan            which twin stands for which layers; the memory they work in
+    tape, jobs, recorded    a whole training step noted once, and played by all threads without Python
 """

@@ -13,7 +13,7 @@ import numpy as np
 from scratchnet.compiled import winograd as wino
 from scratchnet.compiled import winograd_gradients as wino_gradients
 from scratchnet.compiled import winograd_tiles as tiles
-from scratchnet.compiled.gate import gate, max_pool
+from scratchnet.compiled.gate import copy, gate, max_pool
 from scratchnet.compiled.jit import jit
 from scratchnet.compiled.memory import aligned_empty
 
@@ -54,7 +54,7 @@ class WinogradForward:
 
     def pack(self, W, bias, packed):
         wino.transform_filters(W, packed[0], self.tile)
-        packed[1][:] = bias
+        copy(bias, packed[1])
 
     def allocate(self, n):
         g, side, (out_h, out_w) = self.g, self.side, self.g.covered

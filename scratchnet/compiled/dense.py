@@ -3,14 +3,16 @@
     y  = max(x · W + b, 0)        dz = dy where y > 0
     dW = xᵀ · dz    db = Σ dz    dx = dz · Wᵀ
 
-W and Wᵀ are packed into panels once per batch, dz once per chunk; then all three are the same loop of
-`matmul`, whose epilogue adds the bias and takes the maximum while the tile is still in registers.
+W and Wᵀ are packed into panels once per batch; all three are the same loop of `matmul`, whose epilogue adds the
+bias and takes the maximum while the tile is still in registers. In a training step dW is not made here but where
+the optimizer uses it: see `factors`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from scratchnet.compiled.factors import Factors
 from scratchnet.compiled.jit import jit
 from scratchnet.compiled.matmul import matmul, pack_panels, pack_panels_transposed, padded_width
 from scratchnet.compiled.memory import aligned_empty, aligned_zeros
@@ -38,7 +40,13 @@ class DenseTwin(Twin):
 
     def allocate(self, n):
         y, dz = aligned_empty((n, self.units)), aligned_empty((n, self.units))
-        return y, dz, panels_for(n, self.units), aligned_empty((n, self.features))
+        return y, dz, aligned_empty((n, self.features))
+
+    def allocate_gradients(self):
+        return {"b": aligned_empty(self.units)} if self.dense.use_bias else {}
+
+    def allocate_factors(self, n):
+        return Factors(n, self.features, self.units)
 
     def forward(self, x, ctx):
         x = contiguous(x)
@@ -48,12 +56,13 @@ class DenseTwin(Twin):
 
     def backward(self, dy, cache):
         x, y, ctx = cache
-        _, dz, dz_panels, dx = ctx.arrays(self, len(x))
+        _, dz, dx = ctx.arrays(self, len(x))
         grads = ctx.gradients(self)
         db = grads["b"] if self.dense.use_bias else np.empty(self.units, np.float32)
         relu_backward(contiguous(dy), y, self.relu, dz, db)
-        pack_panels(dz, self.no_bias[: self.units], dz_panels)
-        matmul(x, dz_panels, grads["W"], False, False, True)
+        factors, first = ctx.factors(self, len(x))
+        factors.note(first, x, dz)
+        grads["W"] = factors if ctx.factored else factors.whole()
         if not (self.wants_dx or ctx.wants_dx):
             return None, grads
         matmul(dz, ctx.packed(self, True), dx, False, False, False)

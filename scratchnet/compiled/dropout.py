@@ -31,7 +31,7 @@ class DropoutTwin(Twin):
             return y, (mask, None)
         y, mask, _ = ctx.arrays(self, len(x))
         first = ctx.rng.first * (x.size // len(x))
-        drop(contiguous(x).reshape(-1), ctx.rng.next_key(), first, self.dropout.rate, y.reshape(-1), mask.reshape(-1))
+        drop(contiguous(x).reshape(-1), ctx.key(), first, self.dropout.rate, y.reshape(-1), mask.reshape(-1))
         return y, (mask, ctx)
 
     def backward(self, dy, cache):
@@ -39,7 +39,7 @@ class DropoutTwin(Twin):
         if ctx is None:
             return self.dropout.backward(dy, mask)
         dx = ctx.arrays(self, len(dy))[2]
-        np.multiply(dy.reshape(dx.shape), mask, out=dx)
+        multiply(contiguous(dy).reshape(-1), mask.reshape(-1), dx.reshape(-1))
         return dx.reshape(dy.shape), {}
 
     def describe(self):
@@ -48,9 +48,19 @@ class DropoutTwin(Twin):
 
 @jit
 def drop(x, key, first, rate, y, mask):
-    """mask = 0 where the uniform number of counter first + i is under rate, else 1 / (1 - rate); y = x · mask."""
-    keep = np.float32(1) / np.float32(1 - rate)
+    """mask = 0 where the uniform number of counter first + i is under rate, else 1 / (1 - rate); y = x · mask.
+
+    key: the key of these random numbers, in an array.
+    """
+    start, keep = key[0], np.float32(1) / np.float32(1 - rate)
     for i in range(x.size):
-        m = np.float32(0) if uniform(key, first + i) < rate else keep
+        m = np.float32(0) if uniform(start, first + i) < rate else keep
         mask[i] = m
         y[i] = x[i] * m
+
+
+@jit
+def multiply(dy, mask, dx):
+    """dx = dy · mask"""
+    for i in range(dx.size):
+        dx[i] = dy[i] * mask[i]

@@ -24,6 +24,13 @@ def pass_on(g, dy, y, winner, dz) -> None:
 
 
 @jit
+def copy(a, b):
+    """b = a, both flat"""
+    for i in range(a.size):
+        b[i] = a[i]
+
+
+@jit
 def copy_into_middle(x, top, left, padded):
     """Copy images into the middle of larger ones: the padding of a convolution."""
     n, h, w, c = x.shape

@@ -24,6 +24,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 import time
 import types
 import warnings
@@ -36,6 +37,7 @@ import numba
 import numpy as np
 from numba.core import compiler, event, serialize
 from numba.core import config as numba_config
+from numba.core.registry import CPUDispatcher
 
 DAY = 86400.0
 KEPT_DAYS, KEPT_EDITIONS = 30, 8                      # former versions of the kernels: how long, and how many
@@ -55,12 +57,30 @@ def jit(function):
     >>> add(1, 2)
     3
     """
-    return cached(numba.njit(**OPTIONS)(function))
+    kernel = cached(numba.njit(**OPTIONS)(function))
+    kernel.__class__ = Kernel
+    return kernel
 
 
 def inline(function):
     """Like `jit`, for the helpers of kernels: their code becomes part of every kernel that calls them."""
     return cached(numba.njit(inline="always", **OPTIONS)(function))
+
+
+listener = threading.local()                          # its `note`, if a tape is recording in this thread (see `tape`)
+
+
+class Kernel(CPUDispatcher):
+    """A compiled function that a tape may note when it is called from Python."""
+
+    def __call__(self, *arguments, **named):
+        note = getattr(listener, "note", None)
+        if note is not None:
+            assert not named, "a tape knows arguments by their places"
+            note(self, arguments)
+            if not listener.execute:
+                return None
+        return super().__call__(*arguments, **named)
 
 
 def readable(kernel):

@@ -20,11 +20,10 @@ def compiled_loss(loss):
     def share_of_loss(logits, labels, share):
         labels = np.asarray(labels)
         if labels.ndim == 1 and labels.dtype.kind in "iu" and logits.dtype == np.float32:
-            dlogits = np.empty_like(logits)
-            numbers = labels.astype(np.int64)
-            value = softmax_cross_entropy(logits, numbers, loss.label_smoothing, share, dlogits)
-            if value >= 0 or value != value:
-                return value, dlogits
+            dlogits, result = np.empty_like(logits), np.empty(1)
+            softmax_cross_entropy(logits, labels.astype(np.int64), loss.label_smoothing, share, dlogits, result)
+            if result[0] >= 0 or result[0] != result[0]:
+                return float(result[0]), dlogits
         value, dlogits = loss(logits, labels)  # one-hot labels; or labels out of range, which it reports
         return value * share, dlogits * np.float32(share)
 
@@ -32,17 +31,18 @@ def compiled_loss(loss):
 
 
 @jit
-def softmax_cross_entropy(logits, labels, smoothing, share, dlogits):
-    """share · mean over rows of log Σ exp z - Σ t z; dlogits = share / n · (p - t). -1 if a label is out of range.
+def softmax_cross_entropy(logits, labels, smoothing, share, dlogits, value):
+    """value = share · mean over rows of log Σ exp z - Σ t z; dlogits = share / n · (p - t).
 
-    t is 1 - s + s / classes for the label and s / classes for the others.
+    value is -1 if a label is out of range; t is 1 - s + s / classes for the label and s / classes for the others.
     """
     n, classes = logits.shape
     off = smoothing / classes
     total = 0.0
     for i in range(n):
         if labels[i] < 0 or labels[i] >= classes:
-            return -1.0
+            value[0] = -1
+            return
         top = logits[i, 0]
         for k in range(1, classes):
             top = max(top, logits[i, k])
@@ -58,4 +58,4 @@ def softmax_cross_entropy(logits, labels, smoothing, share, dlogits):
         for k in range(classes):
             t = np.float32(1 - smoothing + off) if k == labels[i] else np.float32(off)
             dlogits[i, k] = scale * (dlogits[i, k] / sum_exp - t)
-    return share * total / n
+    value[0] = share * total / n

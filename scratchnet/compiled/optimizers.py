@@ -11,12 +11,15 @@ twice: how long they are together is known only when all of them have been added
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
+from scratchnet.compiled.factors import Factors
 from scratchnet.compiled.jit import jit
 from scratchnet.optimizers import SGD, Adam, AdamW, RMSprop, clip_factor
+from scratchnet.team import ordered_sum
 
 PIECE = 32768  # numbers: 128 KiB of parameters, and as much of each gradient and of each moment
 NOTHING = np.empty(0, np.float32)
@@ -24,37 +27,22 @@ NOTHING = np.empty(0, np.float32)
 
 def compiled_update(optimizer, params, grads, team) -> bool:
     """Let the twin of the optimizer step; False if it has none (a user's own: then the textbook's does it)."""
-    step_of = STEPS.get(type(optimizer))
-    if step_of is None or any(p.dtype != np.float32 for p in params.values()):
+    if not has_twin(optimizer, params):
         return False
     lr = optimizer.learning_rate()
     optimizer.steps += 1
-    jobs: list[list[Any]] = [[]]
-    room = PIECE
-    for name, p in params.items():
-        step = step_of(optimizer, name, lr)
-        arrays = [a.reshape(-1) for a in (p, *optimizer.remembered(name, p))]
-        gradients = [g[name].reshape(-1) for g in grads]
-        for i in range(0, p.size, PIECE):
-            if min(PIECE, p.size - i) > room:  # else a small parameter is done along with its neighbours
-                jobs.append([])
-                room = PIECE
-            room -= min(PIECE, p.size - i)
-            jobs[-1].append((step, [a[i : i + PIECE] for a in arrays], [g[i : i + PIECE] for g in gradients]))
+    step, jobs = RULES[type(optimizer)].step, update_jobs(optimizer, params, grads)
+    numbers = {name: np.array(numbers_of(optimizer, name, lr), np.float32) for name in params}
 
     def measure(chunk):
-        total = 0.0
-        for _, _, parts in jobs[chunk.index]:
-            parts[:] = [in_order(parts)]
-            total += squares(parts[0])
-        return total
+        return sum(squares(piece.gradient()) for piece in jobs[chunk.index])
 
     def work(chunk):
-        for step, (p, *memory), parts in jobs[chunk.index]:
-            g = in_order(parts)
+        for piece in jobs[chunk.index]:
+            g = piece.gradient()
             if factor != 1:
                 scale(g, factor)
-            step(p, g, *memory)
+            step(piece.p, g, *piece.memory, numbers[piece.name])
 
     clipping = optimizer.clip_norm is not None
     factor = np.float32(clip_factor(sum(team.map(measure, len(jobs))), optimizer.clip_norm) if clipping else 1)
@@ -62,37 +50,95 @@ def compiled_update(optimizer, params, grads, team) -> bool:
     return True
 
 
-def in_order(gradients):
-    """The sum of the chunks' gradients from left to right, in the place of the first; three at a time."""
-    total, *parts = gradients
-    for i in range(0, len(parts), 3):
-        add(total, *parts[i : i + 3], *[NOTHING] * (i + 3 - len(parts)))
-    return total
+def has_twin(optimizer, params) -> bool:
+    """Whether the kernels below know this optimizer."""
+    return type(optimizer) in RULES and all(p.dtype == np.float32 for p in params.values())
 
 
-def sgd_step(optimizer, name, lr):
-    """p, g, v -> one step of SGD."""
-    scalars = np.float32(lr), np.float32(optimizer.momentum), optimizer.nesterov
-    return lambda p, g, v: sgd(p, g, v, *scalars)
+def update_jobs(optimizer, params, grads) -> list[list[Piece]]:
+    """The pieces of all parameters, in jobs of about the same size."""
+    jobs: list[list[Piece]] = [[]]
+    room = PIECE
+    for name, p in params.items():
+        gradient = gradient_of([g[name] for g in grads])
+        p, *memory = (a.reshape(-1) for a in (p, *optimizer.remembered(name, p)))
+        for start in range(0, p.size, gradient.piece):
+            stop = min(start + gradient.piece, p.size)
+            if stop - start > room:  # else a small parameter is done along with its neighbours
+                jobs.append([])
+                room = PIECE
+            room -= stop - start
+            jobs[-1].append(Piece(name, gradient, start, stop, p[start:stop], [m[start:stop] for m in memory]))
+    return jobs
 
 
-def rmsprop_step(optimizer, name, lr):
-    """p, g, s -> one step of RMSprop."""
-    scalars = np.float32(lr), np.float32(optimizer.rho), np.float32(optimizer.eps)
-    return lambda p, g, s: rmsprop(p, g, s, *scalars)
+class Piece:
+    """Some numbers of a parameter, and of what the optimizer remembers of them."""
+
+    def __init__(self, name, source, start, stop, p, memory):
+        self.name, self.source, self.between, self.p, self.memory = name, source, (start, stop), p, memory
+        self.g = None
+
+    def gradient(self):
+        """Their gradient, made when it is first asked for."""
+        if self.g is None:
+            self.g = self.source.between(*self.between)
+        return self.g
 
 
-def adam_step(optimizer, name, lr):
-    """p, g, m, s -> one step of Adam or AdamW; the corrections of m and s are two numbers for all."""
+class Sum:
+    """A gradient of which every chunk has found a part: their sum, from left to right."""
+
+    piece = PIECE
+
+    def __init__(self, parts):
+        self.parts = [part.reshape(-1) for part in parts]
+
+    def between(self, start, stop):
+        """The numbers start .. stop of the sum, in the place of the first part's; three are added at a time."""
+        total, *parts = [part[start:stop] for part in self.parts]
+        for i in range(0, len(parts), 3):
+            add(total, *parts[i : i + 3], *[NOTHING] * (i + 3 - len(parts)))
+        return total
+
+
+def gradient_of(parts):
+    """What the chunks returned for a parameter, as something that gives a piece of their gradient when asked."""
+    return parts[0] if isinstance(parts[0], Factors) else Sum(parts)
+
+
+def total(parts):
+    """The whole gradient."""
+    return parts[0].whole() if isinstance(parts[0], Factors) else ordered_sum(parts)
+
+
+class Rule(NamedTuple):
+    """The kernel of an optimizer, and the numbers it is told beside the arrays."""
+
+    step: Callable
+    numbers: Callable
+
+
+def numbers_of(optimizer, name, lr) -> tuple[float, ...]:
+    """What the kernel must know of the optimizer's present step to change the parameter of this name."""
+    return RULES[type(optimizer)].numbers(optimizer, name, lr)
+
+
+def sgd_numbers(optimizer, name, lr):
+    return lr, optimizer.momentum, optimizer.nesterov
+
+
+def rmsprop_numbers(optimizer, name, lr):
+    return lr, optimizer.rho, optimizer.eps
+
+
+def adam_numbers(optimizer, name, lr):
+    """Adam's and AdamW's; the corrections of m and s are two numbers for all: lr / (1 - β₁ᵗ) and 1 / √(1 - β₂ᵗ)."""
     t, decay = optimizer.steps, 0.0
     if isinstance(optimizer, AdamW) and optimizer.decays(name):
         decay = optimizer.weight_decay
-    scalars = [lr / (1 - optimizer.beta1**t), (1 - optimizer.beta2**t) ** -0.5, lr * decay]
-    scalars += [optimizer.beta1, optimizer.beta2, optimizer.eps]
-    return lambda p, g, m, s: adam(p, g, m, s, *map(np.float32, scalars))
-
-
-STEPS = {SGD: sgd_step, RMSprop: rmsprop_step, Adam: adam_step, AdamW: adam_step}
+    corrected = lr / (1 - optimizer.beta1**t), (1 - optimizer.beta2**t) ** -0.5
+    return *corrected, lr * decay, optimizer.beta1, optimizer.beta2, optimizer.eps
 
 
 @jit
@@ -132,29 +178,37 @@ def scale(g, factor):
 
 
 @jit
-def sgd(p, g, v, lr, momentum, nesterov):
+def sgd(p, g, v, numbers):
     """v = μ v - lr g;  p += v, or μ v - lr g with Nesterov's look ahead."""
+    lr, momentum, nesterov = numbers[0], numbers[1], numbers[2] > 0
     for i in range(p.size):
         v[i] = momentum * v[i] - lr * g[i]
         p[i] += momentum * v[i] - lr * g[i] if nesterov else v[i]
 
 
 @jit
-def rmsprop(p, g, s, lr, rho, eps):
+def rmsprop(p, g, s, numbers):
     """s = ρ s + (1-ρ) g²;  p -= lr g / (√s + ε)"""
+    lr, rho, eps = numbers[0], numbers[1], numbers[2]
     for i in range(p.size):
         s[i] = rho * s[i] + (np.float32(1) - rho) * g[i] * g[i]
         p[i] -= lr * g[i] / (np.sqrt(s[i]) + eps)
 
 
 @jit
-def adam(p, g, m, s, lr_m, root_s, lr_decay, beta1, beta2, eps):
-    """m = β₁ m + (1-β₁) g;  s = β₂ s + (1-β₂) g²;  p -= lr λ p + lr m̂ / (√ŝ + ε)
-
-    lr_m is lr / (1 - β₁ᵗ) and root_s is 1 / √(1 - β₂ᵗ): the corrections, taken out of the loop.
-    """
-    one = np.float32(1)
+def adam(p, g, m, s, numbers):
+    """m = β₁ m + (1-β₁) g;  s = β₂ s + (1-β₂) g²;  p -= lr λ p + lr m̂ / (√ŝ + ε)"""
+    lr_m, root_s, lr_decay = numbers[0], numbers[1], numbers[2]
+    beta1, beta2, eps, one = numbers[3], numbers[4], numbers[5], np.float32(1)
     for i in range(p.size):
         m[i] = beta1 * m[i] + (one - beta1) * g[i]
         s[i] = beta2 * s[i] + (one - beta2) * g[i] * g[i]
         p[i] -= lr_decay * p[i] + lr_m * m[i] / (np.sqrt(s[i]) * root_s + eps)
+
+
+RULES = {
+    SGD: Rule(sgd, sgd_numbers),
+    RMSprop: Rule(rmsprop, rmsprop_numbers),
+    Adam: Rule(adam, adam_numbers),
+    AdamW: Rule(adam, adam_numbers),
+}

@@ -13,6 +13,7 @@ What a twin needs beside its input it gets from the context, so that it may be u
     ctx.arrays(twin, n)    the outputs and scratch memory of a chunk of n examples: one set per thread, for a
                            thread works on one chunk at a time and the next one finds the memory in its cache
     ctx.gradients(twin)    the gradients of this chunk: one set per chunk, to be added up in order
+    ctx.factors(twin, n)   what the gradient of a dense layer's weights is the product of: one set per batch
 
 Only a training step and the evaluation of a whole batch reuse memory; in any other context every call gets
 arrays of its own, so that a cache stays valid for as long as somebody keeps it.
@@ -21,6 +22,7 @@ arrays of its own, so that a cache stays valid for as long as somebody keeps it.
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -30,10 +32,12 @@ from scratchnet.compiled.batchnorm import BatchNormTwin
 from scratchnet.compiled.conv import ConvNormTwin, ConvTwin
 from scratchnet.compiled.dense import DenseTwin
 from scratchnet.compiled.dropout import DropoutTwin
+from scratchnet.compiled.factors import Factors
 from scratchnet.compiled.jit import compiling
 from scratchnet.compiled.losses import compiled_loss
-from scratchnet.compiled.optimizers import compiled_update
+from scratchnet.compiled.optimizers import compiled_update, total
 from scratchnet.compiled.prediction import predictor
+from scratchnet.compiled.recorded import KEPT, UNRECORDED, Lane, RecordedStep, recordable
 from scratchnet.compiled.rescale import RescaleTwin
 from scratchnet.compiled.twin import Twin
 from scratchnet.layers import BatchNorm, Context, Conv2D, Dense, Dropout, MaxPool2D, ReLU, Rescale
@@ -75,6 +79,7 @@ class CompiledPlan(Plan):
         self.prediction = [step._replace(run=predictor(step.run)) for step in self.steps]
         self.twins, self.predictors = parts_of(self.steps), parts_of(self.prediction)
         self.memory = Memory()
+        self.recorded: dict[Any, RecordedStep | int] = {}  # or how often such a step was seen
 
     def team(self) -> Team:
         return shared_team()
@@ -92,10 +97,10 @@ class CompiledPlan(Plan):
             compiling.announce = None
         return compiling.seconds - before
 
-    def begin(self, training: bool = False, reuse: bool = False, prediction: bool = False) -> Batch:
+    def begin(self, parts: list[slice] | None = None, reuse: bool = False, prediction: bool = False) -> Batch:
         """Pack every twin's weights. Those for backward wait until they are asked for, unless it is a training step."""
-        twins = self.predictors if prediction else self.twins
-        batch = CompiledBatch(twins, self.memory if reuse else None, training)
+        training, twins = parts is not None, self.predictors if prediction else self.twins
+        batch = CompiledBatch(twins, self.memory if reuse else None, parts)
         jobs = [(twin, backward) for twin in twins for backward in ((False, True) if training else (False,))]
         if training:
             self.team().map(lambda chunk: batch.pack(*jobs[chunk.index]), len(jobs))
@@ -103,6 +108,19 @@ class CompiledPlan(Plan):
             for job in jobs:
                 batch.pack(*job)
         return batch
+
+    def replay(self, model, loss, optimizer, x, labels, augment):
+        x, labels, team = model.check_input(x), np.asarray(labels), self.team()
+        key = (x.shape, x.dtype, labels.shape, labels.dtype, team.threads)
+        step = self.recorded.get(key)
+        if not isinstance(step, RecordedStep) or not step.fits(model, loss, optimizer):
+            if len(self.recorded) >= KEPT:
+                self.recorded.clear()
+            self.recorded[key] = seen = step + 1 if isinstance(step, int) else 1
+            if seen <= UNRECORDED or not recordable(model, loss, optimizer, x, labels):
+                return None
+            self.recorded[key] = step = RecordedStep(model, loss, optimizer, x, team.threads)
+        return step.run(x, labels, self.augment(augment), team)
 
     def loss(self, loss):
         return compiled_loss(loss) or super().loss(loss)
@@ -112,7 +130,7 @@ class CompiledPlan(Plan):
 
     def update(self, optimizer, params, grads):
         if not compiled_update(optimizer, params, grads, self.team()):
-            super().update(optimizer, params, grads)
+            optimizer.step(params, {name: total([g[name] for g in grads]) for name in params})
 
 
 def fuse(steps: list[Step], layers, shapes) -> list[Step]:
@@ -146,7 +164,9 @@ class Memory:
     def __init__(self):
         self.packed: dict[Any, Any] = {}  # of a training step; evaluations, of which several may run, have their own
         self.thread = threading.local()
+        self.lanes: dict[int, dict[Any, Any]] = defaultdict(dict)
         self.gradients: dict[Any, Any] = {}
+        self.factors: dict[Any, Any] = {}
 
     def of_thread(self) -> dict[Any, Any]:
         """This thread's arrays."""
@@ -158,11 +178,11 @@ class Memory:
 class CompiledBatch(Batch):
     """What the chunks of a batch share: the packed weights, and the plan's memory if they may use it."""
 
-    def __init__(self, twins, memory: Memory | None, training: bool):
-        self.memory = memory
+    def __init__(self, twins, memory: Memory | None, parts: list[slice] | None):
+        self.memory, self.parts = memory, parts
         self.arrays: dict[Any, Any] = {}
         if memory is not None:
-            self.arrays = memory.packed if training else memory.of_thread().setdefault("packed", {})
+            self.arrays = memory.packed if parts is not None else memory.of_thread().setdefault("packed", {})
         if not self.arrays:
             self.arrays.update({twin: twin.allocate_packed() for twin in twins})
         self.ready: set[tuple[Any, bool]] = set()
@@ -176,18 +196,19 @@ class CompiledBatch(Batch):
             self.pack(twin, backward)
         return self.arrays[twin][backward]
 
-    def context(self, training=False, rng=None, chunk=None) -> Context:
-        return CompiledContext(training, rng, chunk, self)
+    def context(self, training=False, rng=None, chunk=None, lane: Lane | None = None) -> Context:
+        return CompiledContext(training, rng, chunk, self, lane)
 
 
 class CompiledContext(Context):
     """A context that also hands out memory. memory: None if every call is to have arrays of its own."""
 
-    def __init__(self, training, rng, chunk, batch: CompiledBatch):
+    def __init__(self, training, rng, chunk, batch: CompiledBatch, lane: Lane | None):
         super().__init__(training, rng, chunk)
         self._memory = memory = batch.memory
-        self._arrays = memory.of_thread() if memory is not None else {}
-        self._batch = batch
+        self._arrays = {} if memory is None else memory.of_thread() if lane is None else lane.arrays
+        self._batch, self._lane = batch, lane
+        self.factored = batch.parts is not None  # the optimizer takes gradients as they come
         self.wants_dx = memory is None  # nobody in a training step asks for the gradient of the images
 
     def packed(self, twin, backward: bool = False):
@@ -207,3 +228,17 @@ class CompiledContext(Context):
         if key not in self._memory.gradients:
             self._memory.gradients[key] = twin.allocate_gradients()
         return self._memory.gradients[key]
+
+    def key(self) -> np.ndarray:
+        """The key of the chunk's next random numbers, in an array."""
+        return np.array([self.rng.next_key()], np.uint64) if self._lane is None else self._lane.key(self.rng)
+
+    def factors(self, twin, n: int) -> tuple[Factors, int]:
+        """The factors of the batch's dW, and the first of the rows that are this chunk's."""
+        if self._memory is None or self._batch.parts is None:
+            return twin.allocate_factors(n), 0
+        parts = self._batch.parts
+        key = (twin, parts[-1].stop)
+        if key not in self._memory.factors:
+            self._memory.factors.setdefault(key, twin.allocate_factors(parts[-1].stop))
+        return self._memory.factors[key], parts[self.chunk.index].start

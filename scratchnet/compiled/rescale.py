@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchnet.compiled.jit import jit
 from scratchnet.compiled.memory import aligned_empty
-from scratchnet.compiled.twin import Twin
+from scratchnet.compiled.twin import Twin, contiguous
 
 
 class RescaleTwin(Twin):
@@ -24,7 +24,7 @@ class RescaleTwin(Twin):
 
     def forward(self, x, ctx):
         (y,) = ctx.arrays(self, len(x))
-        x = np.require(x, requirements=["C", "W"])
+        x = contiguous(x, x.dtype)
         scale(x.reshape(-1), np.float32(self.rescale.scale), np.float32(self.rescale.offset), y.reshape(-1))
         return y, None
 

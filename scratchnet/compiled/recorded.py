@@ -1,0 +1,190 @@
+"""A training step from a tape: packing, all chunks and the optimizer without a line of Python in between.
+
+The first times a batch of some size is trained on, `train_step` runs as it is written. Then the step is recorded:
+once more the same twins are asked for the same things, chunk after chunk, while a tape notes the kernels they call.
+From then on the batch is copied to where the kernels expect it, and the tape is played by all threads at once.
+
+Whatever makes a step differ from the one before it is in an array by then: the images, the labels, the keys of the
+random numbers, what the optimizer is told (`numbers_of`). Steps where something else is done are not recorded: chunks
+that meet (BatchNorm), gradients that are clipped, layers, losses and optimizers without a twin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from scratchnet.compiled.conv import ConvTwin
+from scratchnet.compiled.dense import DenseTwin
+from scratchnet.compiled.dropout import DropoutTwin
+from scratchnet.compiled.jit import Kernel
+from scratchnet.compiled.jobs import do_jobs, new_counts
+from scratchnet.compiled.losses import softmax_cross_entropy
+from scratchnet.compiled.memory import aligned_empty
+from scratchnet.compiled.optimizers import RULES, has_twin, numbers_of, update_jobs
+from scratchnet.compiled.rescale import RescaleTwin
+from scratchnet.compiled.tape import Tape
+from scratchnet.layers import Cropping2D, Flatten
+from scratchnet.losses import SoftmaxCrossEntropy
+from scratchnet.randomness import ExampleRandom, stream_key
+
+KNOWN = (RescaleTwin, ConvTwin, DenseTwin, DropoutTwin, Flatten)
+UNRECORDED = 2  # so many steps of a kind are done without a tape: to record one takes longer than to do it
+KEPT = 16  # kinds of steps that are remembered; all are forgotten when there are more
+
+
+def recordable(model, loss, optimizer, x, labels) -> bool:
+    """Whether a step consists of kernels only, and nothing but arrays changes from step to step."""
+    return (
+        isinstance(do_jobs, Kernel)  # not if Numba was told not to compile
+        and len(x) == len(labels) > 0
+        and kernels_only(model.plan.steps)
+        and optimizer.steps > 0  # Adam's corrections begin with step 1
+        and type(loss) is SoftmaxCrossEntropy
+        and has_twin(optimizer, model.parameters())
+        and optimizer.clip_norm is None
+        and (x.dtype == np.float32 or (isinstance(model.plan.steps[0].run, RescaleTwin) and x.dtype == np.uint8))
+        and labels.ndim == 1
+        and labels.dtype.kind in "iu"
+    )
+
+
+def kernels_only(steps) -> bool:
+    """Whether nothing but kernels touches the numbers; the gradient of a cropping would be padded by NumPy."""
+    learned = False
+    for step in steps:
+        if type(step.run) not in KNOWN and (type(step.run) is not Cropping2D or learned):
+            return False
+        learned = learned or bool(step.names)
+    return True
+
+
+class RecordedStep:
+    """The step of batches of one size, for as long as model, loss and optimizer keep their arrays."""
+
+    def __init__(self, model, loss, optimizer, x, threads: int):
+        plan, n = model.plan, len(x)
+        self.model, self.loss, self.smoothing, self.optimizer = model, loss, loss.label_smoothing, optimizer
+        self.x, self.labels = aligned_empty(x.shape, x.dtype), np.zeros(n, np.int64)
+        self.parts = plan.parts(n)
+        self.values = np.zeros(len(self.parts))
+        self.keys: dict[int, np.ndarray] = {}
+        self.told, self.numbers = told_of(optimizer, model.parameters())
+        self.tape = Tape()
+        self.jobs: list[tuple[int, int, int]] = []
+        self.record(plan, min(threads, len(self.parts)))
+        self.calls, self.stretches = self.tape.calls(), np.array(self.jobs, np.int64)
+        self.arrays = self.all_arrays()
+
+    def record(self, plan, lanes: int) -> None:
+        """Pack, then one job for every lane, then the optimizer."""
+        batch = plan.begin(self.parts, reuse=True)
+        done = 0
+        for twin in plan.twins:
+            for backward in (False, True):
+                self.job(done, partial(batch.pack, twin, backward))
+        done = len(self.jobs)
+        grads: list[Any] = [None] * len(self.parts)
+        for lane in range(lanes):
+            memory = Lane(plan.memory.lanes[lane], self.keys)
+            self.job(done, partial(self.chunks, batch, memory, range(lane, len(self.parts), lanes), grads))
+        done = self.guarded = len(self.jobs)
+        for pieces in update_jobs(self.optimizer, self.model.parameters(), grads):
+            self.job(done, partial(self.update, pieces), execute=False)
+
+    def job(self, done: int, work, execute: bool = True) -> None:
+        """A job is what the tape notes of this work."""
+        start = len(self.tape.rows)
+        with self.tape.recording(execute):
+            work()
+        if len(self.tape.rows) > start:
+            self.jobs.append((start, len(self.tape.rows), done))
+
+    def chunks(self, batch, lane: Lane, indices, grads) -> None:
+        """Some of the chunks, one after the other in the same memory, each forward and backward."""
+        for i in indices:
+            part = self.parts[i]
+            rng = ExampleRandom(self.model.seed, self.optimizer.steps, first=part.start)
+            ctx = batch.context(True, rng, SimpleNamespace(index=i), lane)
+            logits, caches = self.model.forward_cached(self.x[part], ctx)
+            dlogits, share = np.empty_like(logits), (part.stop - part.start) / len(self.x)
+            softmax_cross_entropy(logits, self.labels[part], self.smoothing, share, dlogits, self.values[i : i + 1])
+            grads[i] = self.model.backward(dlogits, caches)[1]
+
+    def update(self, pieces) -> None:
+        step = RULES[type(self.optimizer)].step
+        for piece in pieces:
+            step(piece.p, piece.gradient(), *piece.memory, self.numbers[piece.name])
+
+    def all_arrays(self) -> list[np.ndarray]:
+        """Everything that must still be the same object for the tape to be about this model and this optimizer."""
+        params = self.model.parameters()
+        return [*params.values(), *(m for name, p in params.items() for m in self.optimizer.remembered(name, p))]
+
+    def fits(self, model, loss, optimizer) -> bool:
+        """Whether this is the step that was recorded."""
+        same = model is self.model and loss is self.loss and optimizer is self.optimizer
+        if not (same and loss.label_smoothing == self.smoothing and optimizer.clip_norm is None):
+            return False
+        now = self.all_arrays()
+        return len(now) == len(self.arrays) and all(a is b for a, b in zip(now, self.arrays, strict=True))
+
+    def take(self, x, augment, team) -> int:
+        """Bring the images to where the kernels find them; how often the augmentation drew random numbers."""
+        if augment is None:
+            self.x[...] = x
+            return 0
+
+        def change(chunk):
+            part = self.parts[chunk.index]
+            rng = ExampleRandom(self.model.seed, self.optimizer.steps, first=part.start)
+            self.x[part] = augment(x[part], rng)
+            return rng.draws
+
+        return team.map(change, len(self.parts))[0]
+
+    def run(self, x, labels, augment, team) -> float | None:
+        """Do the step; its loss. None, and nothing is changed, if that is not finite or a label is out of range."""
+        seed, optimizer = self.model.seed, self.optimizer
+        drawn = self.take(x, augment, team)
+        self.labels[...] = labels
+        for draw, key in self.keys.items():
+            key[0] = stream_key(seed, optimizer.steps, drawn + draw)
+        lr = optimizer.learning_rate()
+        optimizer.steps += 1
+        for name, numbers in self.told:
+            numbers[...] = numbers_of(optimizer, name, lr)
+        counts = new_counts()
+        team.map(lambda chunk: do_jobs(self.stretches, self.calls, counts, self.values, self.guarded), team.threads)
+        values = self.values.tolist()
+        if all(0 <= value < np.inf for value in values):
+            return sum(values)
+        optimizer.steps -= 1
+        return None
+
+
+@dataclass
+class Lane:
+    """The memory of chunks that are worked on one after the other: arrays by twin, keys of random numbers by draw."""
+
+    arrays: dict[Any, Any]
+    keys: dict[int, np.ndarray]
+
+    def key(self, rng: ExampleRandom) -> np.ndarray:
+        """The key of the next draw, in an array where `run` puts that of its step."""
+        key = np.array([rng.next_key()])
+        return self.keys.setdefault(rng.draws, key)
+
+
+def told_of(optimizer, names) -> tuple[list[tuple[str, np.ndarray]], dict[str, np.ndarray]]:
+    """The arrays for `numbers_of`: each with the name of a parameter that is told these, and one for every name."""
+    kinds: dict[tuple, tuple[str, np.ndarray]] = {}
+    numbers = {}
+    for name in names:
+        told = numbers_of(optimizer, name, 1.0)  # not 0, which would hide whether it decays
+        numbers[name] = kinds.setdefault(told, (name, np.zeros(len(told), np.float32)))[1]
+    return list(kinds.values()), numbers

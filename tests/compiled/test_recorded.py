@@ -1,0 +1,120 @@
+"""A step from a tape is the step as it is written: the same bits, the same errors, and no step of another model."""
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+from scratchnet.compiled.recorded import RecordedStep
+from scratchnet.compiled.tape import Tape, play
+from scratchnet.training import train_step
+
+LAYERS = {
+    "dropout": lambda: [sn.Conv2D(8, 3, padding="same"), sn.ReLU(), sn.MaxPool2D(2), sn.Dropout(0.3), sn.Flatten(),
+                        sn.Dense(12), sn.ReLU(), sn.Dropout(0.5), sn.Dense(10)],
+    "padding": lambda: [sn.Conv2D(5, 2, padding="same"), sn.Conv2D(17, 3, padding="same"), sn.ReLU(),
+                        sn.Conv2D(20, 3), sn.ReLU(), sn.MaxPool2D(3), sn.Flatten(), sn.Dense(10, use_bias=False)],
+    "cropping": lambda: [sn.Cropping2D(2), sn.Conv2D(16, 3, use_bias=False), sn.MaxPool2D(2),
+                         sn.Flatten(), sn.Dense(10)],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def digits():
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (400, 14, 14), np.uint8), rng.integers(0, 10, 400)
+
+
+def recordings(model):
+    return [step for step in model.plan.recorded.values() if isinstance(step, RecordedStep)]
+
+
+def trained(digits, layers, optimizer, recorded=True, threads=2, augment=None, steps=6):
+    """The parameters after some steps, and the loss of the last."""
+    sn.set_threads(threads)
+    x, y = digits
+    model = sn.Sequential([sn.Rescale(), *layers()], (14, 14, 1), seed=3)
+    loss = sn.SoftmaxCrossEntropy(label_smoothing=0.1)
+    for i in range(steps):
+        if not recorded:
+            model.plan.recorded.clear()  # it never saw such a step before
+        rows = slice(i * 50, i * 50 + 50)
+        value = train_step(model, loss, optimizer, x[rows], y[rows], augment)
+    assert bool(recordings(model)) == recorded
+    return {"loss": np.array(value), **model.parameters()}
+
+
+@pytest.mark.parametrize("optimizer", [lambda: sn.AdamW(1e-2, weight_decay=0.1), lambda: sn.SGD(0.1, 0.9, True),
+                                       lambda: sn.RMSprop(sn.StepDecay(1e-2, every=2, factor=0.5))])  # fmt: skip
+@pytest.mark.parametrize("layers", LAYERS)
+def test_a_recorded_step_gives_the_same_bits(digits, layers, optimizer):
+    expected = trained(digits, LAYERS[layers], optimizer(), recorded=False)
+    for threads in (1, 2, 5):
+        got = trained(digits, LAYERS[layers], optimizer(), threads=threads)
+        assert {name: array.tobytes() for name, array in got.items()} == {
+            name: array.tobytes() for name, array in expected.items()
+        }
+
+
+def test_an_augmented_step_gives_the_same_bits(digits):
+    augment = sn.Augment(shift=2, rotate=10)
+    expected, got = (trained(digits, LAYERS["dropout"], sn.Adam(), flag, augment=augment) for flag in (False, True))
+    assert all(np.array_equal(got[name], expected[name]) for name in expected)
+
+
+def test_a_recording_sees_a_change_of_the_live_parameters_and_of_the_learning_rate(digits):
+    x, y = (array[:50] for array in digits)
+    losses = []
+    for again in (False, True):
+        model, optimizer = sn.Sequential([sn.Flatten(), sn.Dense(10)], (14, 14, 1)), sn.SGD(1e-4)
+        loss = sn.SoftmaxCrossEntropy()
+        for i in range(8):
+            if again:
+                model.plan.recorded.clear()
+            if i == 5:
+                model.parameters()["1.dense.W"][...] *= -1
+                optimizer.lr = 1e-3
+            value = train_step(model, loss, optimizer, x.astype(np.float32), y)
+        losses.append(value)
+    assert losses[0] == losses[1]
+
+
+def test_arrays_that_were_replaced_are_not_the_recorded_ones(digits):
+    x, y = (array[:50] for array in digits)
+    model, optimizer = sn.Sequential([sn.Flatten(), sn.Dense(10)], (14, 14, 1)), sn.SGD(1e-4)
+    loss = sn.SoftmaxCrossEntropy()
+    for _ in range(4):
+        train_step(model, loss, optimizer, x.astype(np.float32), y)
+    assert recordings(model)
+    optimizer.memory.clear()  # as when a checkpoint is read
+    train_step(model, loss, optimizer, x.astype(np.float32), y)
+    assert not recordings(model)
+
+
+def test_what_a_recorded_step_cannot_do_is_an_error_as_ever_and_changes_nothing(digits):
+    x, y = digits
+    model = sn.Sequential([sn.Rescale(), *LAYERS["padding"]()], (14, 14, 1))
+    optimizer, loss = sn.Adam(), sn.SoftmaxCrossEntropy()
+    for _ in range(4):
+        train_step(model, loss, optimizer, x[:50], y[:50])
+    assert recordings(model)
+    before = {name: array.copy() for name, array in model.parameters().items()}
+    with pytest.raises(ValueError, match=r"labels must lie in 0\.\.9"):
+        train_step(model, loss, optimizer, x[:50], np.full(50, 10))
+    assert optimizer.steps == 4
+    assert all(np.array_equal(array, before[name]) for name, array in model.parameters().items())
+    model.parameters()["1.conv2d.W"][0, 0, 0, 0] = np.nan
+    with pytest.raises(sn.TrainingDivergedError):
+        train_step(model, loss, optimizer, x[:50], y[:50])
+    assert optimizer.steps == 4 and np.array_equal(model.parameters()["2.conv2d.W"], before["2.conv2d.W"])
+
+
+def test_a_tape_plays_the_calls_with_what_the_arrays_hold_by_then():
+    from scratchnet.compiled.rescale import scale
+
+    x, y, tape = np.ones(3, np.uint8), np.empty(3, np.float32), Tape()
+    with tape.recording(execute=False):
+        scale(x, np.float32(2), np.float32(1), y)
+        scale(y, np.float32(10), np.float32(0), y)
+    x[:] = 0, 1, 2
+    play(tape.calls(), 0, 2)
+    assert y.tolist() == [10, 30, 50]
