@@ -6,8 +6,6 @@ For a batch of 128 and 1600 features, 128 units, dW has six times the numbers of
 every chunk wrote a dW of its own, most of its time would go into 800 KB that leave the cache before the optimizer
 reads them again, once per chunk. So the chunks note only their rows of x and dz, and the optimizer asks for dW a few
 rows at a time: each is made in registers, for the whole batch at once, and used while it is still in the cache.
-
-AMD Zen 4, 128 examples, one thread: dense backward and Adam took 1.78 ms, and take 1.26.
 """
 
 from __future__ import annotations
