@@ -2,8 +2,8 @@
 
     dW = xᵀ · dz            (features, n) @ (n, units) -> (features, units)
 
-For a batch of 128 and 1600 features, 128 units, dW has six times the numbers of x and twelve times those of dz. If
-every chunk wrote a dW of its own, most of its time would go into 800 KB that leave the cache before the optimizer
+For a chunk of 32 with 1600 features and 128 units, dW has four times the numbers of x and fifty times those of dz. If
+every chunk wrote a dW of its own, much of its time would go into 800 KB that leave the cache before the optimizer
 reads them again, once per chunk. So the chunks note only their rows of x and dz, and the optimizer asks for dW a few
 rows at a time: each is made in registers, for the whole batch at once, and used while it is still in the cache.
 """

@@ -3,8 +3,8 @@
 A training step calls the same kernels with the same arrays as the one before it; only the numbers in the arrays are
 others. Python's part of it, some thirty calls for each chunk, looks small beside the kernels. But two threads that
 take turns at Python's lock wake each other up for it, 25 µs each time (AMD Zen 4, Linux), and a batch of 32 is done
-in some fifteen hundred. So a step is done once with the tape running: every kernel that is called from Python is noted with its
-arguments, as the machine sees them,
+in some fifteen hundred. So a step is done once with the tape running: every kernel that is called from Python is
+noted with its arguments, as the machine sees them,
 
     address of the code | result | argument | argument | ...            a row of 64-bit cells
 
