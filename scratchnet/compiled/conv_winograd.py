@@ -14,10 +14,9 @@ from scratchnet.compiled import winograd as wino
 from scratchnet.compiled import winograd_gradients as wino_gradients
 from scratchnet.compiled import winograd_tiles as tiles
 from scratchnet.compiled.gate import copy, gate, max_pool
-from scratchnet.compiled.jit import jit
 from scratchnet.compiled.memory import aligned_empty
 
-GROUP = 1 << 16  # numbers of the convolution's output that wait for the pool: a quarter of a second-level cache
+GROUP = 1 << 17  # numbers of the convolution's output that wait for the pool: half of a second-level cache
 
 
 def possible(g) -> bool:
@@ -100,19 +99,13 @@ class WinogradAndPool(WinogradForward):
         return aligned_empty((group, *g.covered, g.filters)), super().allocate(group)
 
     def forward(self, x, packed, y, winner, memory):
-        g, (u, bias), (z, (starts, places, v, m)) = self.g, packed, memory
-        winograd_and_pool(x, starts, u, bias, z, places, y, v, m, g.line, g.relu, g.p_h, g.p_w, self.tile)
-
-
-@jit
-def winograd_and_pool(x, starts, u, bias, z, places, y, v, m, line, relu, p_h, p_w, tile):
-    """As many images at a time as z has room for, so that it stays in the cache until it is pooled."""
-    n, group = len(x), len(z)
-    for first in range(0, n, group):
-        count = min(group, n - first)
-        here = places[: places.size // group * count]
-        wino.winograd(x[first : first + count], starts, u, bias, z[:count], here, v, m, line, relu, tile)
-        max_pool(z[:count], p_h, p_w, y[first : first + count])
+        z, (starts, places, v, m) = memory
+        for first in range(0, len(x), len(z)):
+            part = slice(first, first + len(z))
+            count = len(x[part])
+            tables = starts, places[: places.size // len(z) * count], v, m
+            super().forward(x[part], packed, z[:count], None, tables)
+            max_pool(z[:count], self.g.p_h, self.g.p_w, y[part])
 
 
 class WinogradBackward:
