@@ -24,7 +24,8 @@ def default(classes: int = 10) -> Recipe:
         augmentation    up to 2 pixels, 10°, 12 % 99.4 / 98.2; 2.5 pixels, 12°, 15 % 99.3 / 98.5 (in eight epochs
                         99.4 / 98.6, without noise 99.3 / 98.6); 3 pixels, 15°, 15 %, half the rate 99.2 / 98.5
         within chance   batches of 64 or 256, AdamW, dropout, label smoothing, a moving average, 256 units
-    The test set, seven seeds: 99.46 % (99.31–99.52), as drawn 98.67 % (98.43–98.79). One without augmentation: 99.39 %,
+    The test set: after six epochs 99.46 % (seven seeds, 99.31–99.52), as drawn 98.67 %; after these four,
+    which leave nobody waiting, 99.43 % (three seeds, 99.31–99.50), as drawn 98.47 %. Six without augmentation: 99.39 %,
     as drawn 87.68 %.
     """
     layers = [
@@ -79,6 +80,7 @@ def best(classes: int = 10) -> Recipe:
     convolution padded, 99.40 %, loss 0.0174, as drawn 98.66 %. Four 3×3 convolutions without padding and a hidden layer
     of 128, in two thirds of the time: 99.47 %, 0.0210, 98.72 %, and with larger changes of the digits (3 pixels, 15°)
     99.38 %, 0.0228, 98.01 %. 80 and 160 filters in 36 epochs were ahead in nothing when a third of them was done.
+    The test set, seeds 0, 1, 2: 99.67, 99.68, 99.61 %, as drawn 99.30, 99.35, 99.48 %.
     """
     layers = [
         Rescale(),
