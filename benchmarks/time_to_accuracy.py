@@ -32,7 +32,7 @@ from quiet import clock_of_ended_children, undisturbed
 from table import COLOURS, median_and_spread
 
 from scratchnet import Cosine, OneCycle, WarmUp
-from scratchnet.callbacks.whitening import IMAGES, patches, whitening_filters
+from scratchnet.callbacks.whitening import IMAGES, whiten
 from scratchnet.data import load_dataset
 
 PEERS = ["scratchnet", "torch-channels-last"]
@@ -70,10 +70,9 @@ class Course:
         """The weights at the start; x: training images, (n, h, w) of bytes."""
         arrays = weights(self.net, seed)
         if self.epsilon:
-            border, W = self.net[0][1], arrays[0]       # ("crop", border), then a convolution
+            border = self.net[0][1]                     # ("crop", border), then a convolution
             middle = (x[:IMAGES, border:-border, border:-border, None] - np.float32(MEAN)) / np.float32(DEVIATION)
-            w = whitening_filters(patches(middle, *W.shape[:2]), self.epsilon)[:W.shape[-1] // 2]
-            W[..., :2 * len(w)] = np.concatenate([w, -w]).T.reshape(*W.shape[:3], -1)
+            whiten(arrays[0], middle, self.epsilon)
         return arrays
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 import scratchnet as sn
+from scratchnet.data import write_idx_dataset
 
 
 def stripes(n=320, seed=3, classes=4):
@@ -13,6 +14,14 @@ def stripes(n=320, seed=3, classes=4):
     direction = np.array([row, column, row + column, row - column])[labels]
     images = 200 * ((direction + rng.integers(0, 4, (n, 1, 1))) // 2 % 2) + rng.integers(0, 56, (n, 10, 10))
     return images.astype(np.uint8), labels
+
+
+def stripes_folder(folder, test=80):
+    """Write stripes as the four IDX files of a data set, the last `test` of them to test; the folder."""
+    x, y = stripes()
+    y = y.astype(np.uint8)
+    write_idx_dataset(folder, ((x[:-test], y[:-test]), (x[-test:], y[-test:])))
+    return folder
 
 
 def network(engine="numpy", seed=0, extra=()):

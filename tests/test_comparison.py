@@ -9,17 +9,13 @@ import pytest
 import scratchnet as sn
 from scratchnet import comparison
 from scratchnet.data import write_idx_dataset
-from tests.patterns import network, stripes
+from tests.patterns import network, stripes, stripes_folder
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """The folder of a data set of stripes."""
-    x, y = stripes()
-    y = y.astype(np.uint8)
-    folder = tmp_path_factory.mktemp("data") / "stripes"
-    write_idx_dataset(folder, ((x[:240], y[:240]), (x[240:], y[240:])))
-    return folder
+    return stripes_folder(tmp_path_factory.mktemp("data") / "stripes")
 
 
 def finished(folder, data, seed=0, epochs=2, **settings):

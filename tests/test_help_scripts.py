@@ -6,11 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from scratchnet.data import write_idx_dataset
-from tests.patterns import stripes
+from tests.patterns import stripes_folder
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 SMALL = ["--preset", "mlp", "--engine", "numpy", "--batch-size", "32"]
@@ -19,10 +17,7 @@ SMALL = ["--preset", "mlp", "--engine", "numpy", "--batch-size", "32"]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """The folder of a data set of stripes."""
-    x, y = stripes()
-    folder = tmp_path_factory.mktemp("data") / "stripes"
-    write_idx_dataset(folder, ((x[:240], y[:240].astype(np.uint8)), (x[240:], y[240:].astype(np.uint8))))
-    return ["--data-dir", str(folder)]
+    return ["--data-dir", str(stripes_folder(tmp_path_factory.mktemp("data") / "stripes"))]
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from scratchnet.data import write_idx_dataset
 from scratchnet.zoo import PRESETS
-from tests.patterns import stripes
+from tests.patterns import stripes_folder
 
 pytest.importorskip("optuna")
 from scratchnet import search
@@ -29,10 +28,7 @@ SMALL = ["--preset", "mlp", "--engine", "numpy", "--batch-size", "32", "--epochs
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """The folder of a data set of stripes."""
-    x, y = stripes()
-    folder = tmp_path_factory.mktemp("data") / "stripes"
-    write_idx_dataset(folder, ((x[:240], y[:240].astype(np.uint8)), (x[240:], y[240:].astype(np.uint8))))
-    return ["--data-dir", str(folder)]
+    return ["--data-dir", str(stripes_folder(tmp_path_factory.mktemp("data") / "stripes"))]
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from scratchnet.data import write_idx_dataset
-from tests.patterns import stripes
+from tests.patterns import stripes_folder
 
 TRAIN = Path(__file__).parents[1] / "scripts" / "train.py"
 BATCHES = 7  # of 32 in an epoch: 240 images, of which 24 are held out
@@ -20,10 +19,7 @@ BATCHES = 7  # of 32 in an epoch: 240 images, of which 24 are held out
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """The folder of a data set of stripes."""
-    x, y = stripes()
-    folder = tmp_path_factory.mktemp("data") / "stripes"
-    write_idx_dataset(folder, ((x[:240], y[:240].astype(np.uint8)), (x[240:], y[240:].astype(np.uint8))))
-    return folder
+    return stripes_folder(tmp_path_factory.mktemp("data") / "stripes")
 
 
 @pytest.fixture

@@ -42,13 +42,18 @@ class WhitenedStart(Callback):
         x = run.x[:IMAGES]
         for layer in run.model.layers:
             if isinstance(layer, Conv2D):
-                w = whitening_filters(patches(x, *layer.kernel_size), self.epsilon)  # (components, k_h·k_w·c)
-                w = w[: layer.filters // 2]
-                pairs = np.concatenate([w, -w])  # (filters, k_h·k_w·c)
-                layer.W[..., : len(pairs)] = pairs.T.reshape(*layer.W.shape[:3], len(pairs))
+                whiten(layer.W, x, self.epsilon)
                 return
             x, _ = layer.forward(x, Context())
         raise ValueError("WhitenedStart: the model has no Conv2D")
+
+
+def whiten(W: np.ndarray, x: np.ndarray, epsilon: float) -> None:
+    """Replace filters W (k_h, k_w, c, filters) by pairs w, -w for images (n, h, w, c) that meet them, in place."""
+    k_h, k_w, c, filters = W.shape
+    w = whitening_filters(patches(x, k_h, k_w), epsilon)[: filters // 2]  # (components, k_h·k_w·c)
+    pairs = np.concatenate([w, -w])
+    W[..., : len(pairs)] = pairs.T.reshape(k_h, k_w, c, len(pairs))
 
 
 def patches(x: np.ndarray, k_h: int, k_w: int) -> np.ndarray:

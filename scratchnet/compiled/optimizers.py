@@ -125,10 +125,12 @@ def numbers_of(optimizer, name, lr) -> tuple[float, ...]:
 
 
 def sgd_numbers(optimizer, name, lr):
+    """lr, μ, and whether it looks ahead."""
     return lr, optimizer.momentum, optimizer.nesterov
 
 
 def rmsprop_numbers(optimizer, name, lr):
+    """lr, ρ, ε"""
     return lr, optimizer.rho, optimizer.eps
 
 
