@@ -13,11 +13,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from train import PRESETS, at_least_one, choose_optimizer, positive, prepare
+from options import at_least_one, network_options, positive
+from train import PRESETS, choose_optimizer, prepare
 
 import scratchnet as sn
-from scratchnet import data
-from scratchnet.optimizers import OPTIMIZERS
 from scratchnet.pipes import run_script
 
 
@@ -45,20 +44,14 @@ def main(argv=None) -> int:
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(description="Find a learning rate: one sweep from too small to too large.")
+    parser = argparse.ArgumentParser(
+        description="Find a learning rate: one sweep from too small to too large.", parents=[network_options(PRESETS)]
+    )
     add = parser.add_argument
-    add("--preset", choices=list(PRESETS), default="default", help="the network and its recipe, as in train.py")
-    add("--data-dir", help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
-    add("--dataset", choices=data.CHOICES, default="auto", help="auto: MNIST, or synthetic digits without it")
-    add("--batch-size", type=at_least_one, help="examples per step (default: the recipe's)")
-    add("--optimizer", choices=list(OPTIMIZERS), help="default: the recipe's")
     add("--start", type=positive, default=1e-6, help="the first learning rate (default: %(default)s)")
     add("--end", type=positive, default=10.0, help="the last one (default: %(default)s)")
     add("--steps", type=at_least_one, default=250, help="how many, at least 10 (default: %(default)s)")
-    add("--seed", type=int, default=0, help="decides weights, order and dropout")
     add("--threads", type=at_least_one, help="default: all processors this process may use")
-    add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
-    add("--limit", type=at_least_one, help="use only the first so many training images")
     add("--out", metavar="PICTURE", help="image file, .png or .svg (default: lr_find-<preset>.png)")
     args = parser.parse_args(argv)
     args.lr = None  # what choose_optimizer asks for, and what this script is there to find

@@ -20,6 +20,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from options import at_least_one, training_options
+
 import scratchnet as sn
 from scratchnet import data, doctor, metrics, report, zoo
 from scratchnet.checkpoint import newest
@@ -223,7 +225,7 @@ def choose_schedule(recipe, lr: float, steps: int, asked: int | None):
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(
-        description="Train a digit classifier.", epilog="Data: see README.md.", parents=[training_options()]
+        description="Train a digit classifier.", epilog="Data: see README.md.", parents=[training_options(PRESETS)]
     )
     add = parser.add_argument
     add("--list-presets", action="store_true", help="say what each preset is, and stop")
@@ -244,60 +246,6 @@ def parse_args(argv):
     if args.schedule == "one-cycle" and args.warm_up:
         parser.error("argument --warm-up: one-cycle has a warm-up of its own")
     return args
-
-
-def training_options() -> argparse.ArgumentParser:
-    """The options that decide what is trained, on what, and how: those that a search holds fast, too."""
-    parser = argparse.ArgumentParser(add_help=False)
-    add = parser.add_argument
-    add("--preset", choices=list(PRESETS), default="default",
-        help="the network and how it is trained: see --list-presets")
-    add("--data-dir", help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
-    add("--dataset", choices=data.CHOICES, default="auto", help="auto: MNIST, or synthetic digits without it")
-    add("--widths", type=several, metavar="N,N,...",
-        help="filters and units of the hidden layers, in order: 16,32,64 (default: the preset's)")
-    add("--dropout", type=below_one, metavar="RATE",
-        help="in every Dropout layer; a network without one gets one before its last layer (default: the preset's)")
-    add("--epochs", type=at_least_one, help="passes over the training set (default: the recipe's)")
-    add("--batch-size", type=at_least_one, help="examples per step (default: the recipe's)")
-    add("--lr", type=positive, help="learning rate (default: the recipe's)")
-    add("--optimizer", choices=list(OPTIMIZERS), help="default: the recipe's")
-    add("--schedule", choices=list(SCHEDULES),
-        help="how the learning rate moves in the course of the run; --lr is its largest value (default: the recipe's)")
-    add("--warm-up", type=at_least_one, metavar="STEPS", help="first rise to it in so many steps")
-    add("--clip-norm", type=positive, metavar="LENGTH", help="shorten longer gradients to this length")
-    add("--label-smoothing", type=below_one, metavar="SHARE",
-        help="share of each label that is spread over all classes; every loss of the history is measured with it")
-    add("--weight-average", type=below_one, metavar="DECAY",
-        help="evaluate and save a moving average of the weights; 0.99 remembers about 100 steps, 0 is off")
-    add("--augment", metavar="HOW", nargs="?", choices=list(AUGMENTATIONS), const="digits",
-        help="change the images in every epoch: off, light, digits (--augment alone) (default: the recipe's)")
-    add("--seed", type=int, default=0, help="decides weights, order, dropout and the validation split")
-    add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
-    add("--limit", type=at_least_one, help="use only the first so many training images")
-    return parser
-
-
-def at_least_one(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
-
-
-def several(text: str) -> list[int]:
-    return [at_least_one(number) for number in text.split(",")]
-
-
-def positive(text: str) -> float:
-    if not (value := float(text)) > 0:
-        raise argparse.ArgumentTypeError(f"must be positive, got {text}")
-    return value
-
-
-def below_one(text: str) -> float:
-    if not 0 <= (value := float(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be from 0 to below 1, got {text}")
-    return value
 
 
 def in_one_line(message, *where, **more) -> None:

@@ -22,7 +22,7 @@ import warnings
 from typing import Any
 
 import train
-from train import at_least_one, positive
+from options import at_least_one, positive, training_options
 
 import scratchnet as sn
 from scratchnet import data, report, search
@@ -162,7 +162,7 @@ def line(trial) -> str:
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(
-        description="Search good settings for a preset.", parents=[train.training_options()],
+        description="Search good settings for a preset.", parents=[training_options(train.PRESETS)],
         epilog="What is said of the training holds for all trials; what is not said is searched.",
     )  # fmt: skip
     add = parser.add_argument
@@ -178,7 +178,7 @@ def parse_args(argv):
     add("--quiet", action="store_true", help="no line for every trial")
     add("--worker", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    defaults = vars(train.training_options().parse_args([]))
+    defaults = vars(training_options(train.PRESETS).parse_args([]))
     args.fixed = {name: value for name in defaults if (value := getattr(args, name)) != defaults[name]}
     said = [name for name in search.SEARCHED if name.replace("-", "_") in args.fixed]
     if both := [name for name in args.search or () if name in said]:

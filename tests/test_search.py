@@ -34,7 +34,6 @@ def data(tmp_path_factory):
 @pytest.fixture
 def script(monkeypatch, tmp_path):
     """Calls a script's main in a folder of its own -> exit code."""
-    monkeypatch.syspath_prepend(ROOT / "scripts")
     monkeypatch.chdir(tmp_path)
     yield lambda name, *args: importlib.import_module(name).main([str(arg) for arg in args])
     for name in ("train", "tune"):
