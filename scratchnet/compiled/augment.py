@@ -167,7 +167,8 @@ def repeat_edges(h, w, plane):
     """Around an image, its own edges."""
     for u in range(1, h + 1):
         plane[u, 0], plane[u, w + 1] = plane[u, 1], plane[u, w]
-    plane[0], plane[h + 1] = plane[1], plane[h]
+    for v in range(w + 2):
+        plane[0, v], plane[h + 1, v] = plane[1, v], plane[h, v]
 
 
 @inline

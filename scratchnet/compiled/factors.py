@@ -58,5 +58,6 @@ def keep(x, dz, first, n, blocks, panels):
         width = min(WIDTH, features - begin)
         for i in range(m):
             to = begin * n + (first + i) * width
-            blocks[to : to + width] = x[i, begin : begin + width]
+            for j in range(width):
+                blocks[to + j] = x[i, begin + j]
     pack_rows(dz, 0, m, dz.shape[1], panels, n + 1, 1 + first)
