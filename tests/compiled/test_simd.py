@@ -1,9 +1,5 @@
 """Each word of the vocabulary means the same compiled and as its NumPy definition, on every instruction set."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,24 +187,3 @@ def test_registers_are_read_from_what_the_compiler_emits(triple, assembly, expec
 def test_a_tile_fits_its_registers():
     assert len(target.ROWS) * len(target.PAIR) + len(target.PAIR) + 1 <= target.REGISTERS
     assert target.PAIR == (0, simd.LANES) and target.SINGLE == (0,)
-
-
-# An instruction set is chosen by name and by features: with the name alone, Numba keeps the features of this machine.
-INSTRUCTION_SETS = {
-    "avx2": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""},
-    "sse4": {"NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": ""},
-    "sse2": {"NUMBA_CPU_NAME": "generic"},
-}
-
-
-@pytest.mark.parametrize("name", INSTRUCTION_SETS)
-def test_all_kernels_are_right_on(name):
-    if "x86_64" not in target.TRIPLE or (name == "avx2" and target.LANES < 8):
-        pytest.skip("this machine cannot run that instruction set")
-    here = Path(__file__).parent
-    files = [here / f"test_{module}.py" for module in ("simd", "matmul", "convolution", "winograd")]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "on_this_instruction_set", *files]
-    run = subprocess.run(command, cwd=here.parents[1], env={**os.environ, **INSTRUCTION_SETS[name]},
-                         capture_output=True, text=True, timeout=600)
-    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
-    assert "7 passed" in run.stdout, run.stdout[-500:]
