@@ -2,6 +2,7 @@
 
     python scripts/predict.py digits.safetensors photo.png scan.jpg
     python scripts/predict.py runs/2026-11-21_101500-default photo.png --json
+    python scripts/predict.py runs/2026-11-21_101500-default photo.png --tta      the mean over nine places of it
 
 Any image file will do. For a model of digits, the digit is found, turned into white on black, scaled and
 centred the way the images of MNIST were. For other models (colour, or classes with names) the whole picture is
@@ -47,7 +48,7 @@ def answer(image, model, names, args) -> dict:
         reason = getattr(error, "strerror", None) or str(error).removeprefix(f"{image}: ")
         print(f"{image}: {reason}", file=sys.stderr)
         return {"image": image, "error": reason}
-    p = model.predict(pixels[None])[0]
+    p = (sn.predict_augmented(model, pixels[None]) if args.tta else model.predict(pixels[None]))[0]
     best, *others = p.argsort()[::-1]
     if not args.json:
         then = "".join(f", then {names[k]} ({p[k]:.1%})" for k in others[:1])
@@ -79,6 +80,7 @@ def parse_args(argv):
     kind.add_argument("--digits", action="store_true", help="find one digit in each picture and centre it")
     kind.add_argument("--whole", action="store_true", help="scale the whole picture, also for a model of digits")
     add("--invert", action="store_true", help="swap black and white in whole pictures")
+    add("--tta", action="store_true", help="test-time augmentation: the mean over shifts of each image by a pixel")
     add("--json", action="store_true", help="print the answers with all probabilities as JSON")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
     return parser.parse_args(argv)

@@ -122,6 +122,17 @@ def test_json_holds_every_answer_and_every_failure(predict, tmp_path, capsys):
     assert good["image"].endswith("a.png") and bad["error"] == "No such file or directory"
 
 
+def test_tta_is_the_mean_over_nine_places_of_the_picture(predict, tmp_path, capsys):
+    """A white column at the left edge is doubled in three places, and out of sight in three."""
+    model = model_of_brightness(tmp_path / "m", (8, 8, 1), ["night", "day"])
+    Image.fromarray(np.repeat([[255, *[120] * 7]], 8, axis=0).astype(np.uint8)).save(tmp_path / "a.png")
+    assert predict(model, tmp_path / "a.png", "--tta", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    means = [(255 * columns + 120 * (8 - columns)) / 8 / 255 for columns in (0, 1, 2)]
+    expected = np.mean([1 / (1 + np.exp(40 * mean - 20)) for mean in means])
+    assert found["probabilities"]["night"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_model_of_digits_sees_a_centred_digit_and_others_see_the_whole_picture(predict, tmp_path, capsys):
     paper = np.full((80, 80), 255, np.uint8)
     paper[10:30, 50:54] = 0  # a small dark 1 on a light sheet; white on black, as MNIST's, it is dark
