@@ -25,6 +25,12 @@ def the_teams_threads_are_not_changed_for_other_tests(monkeypatch):
     monkeypatch.setattr(team._Shared, "team", team._Shared.team)
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Runs are written without pictures, which take two seconds a run to draw; tests/report is about those."""
+    monkeypatch.setattr("scratchnet.report.run.pictures", lambda *run: {})
+
+
 @pytest.fixture(scope="session")
 def stripes():
     """80 noisy uint8 pictures of 10 × 10 in four classes: horizontal, vertical, two diagonals; and their labels."""

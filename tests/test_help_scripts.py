@@ -56,7 +56,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(script, data, capsys, arguments, 
     assert err.startswith(says) and err.count("\n") == 1
 
 
-def test_train_leaves_health_and_findings_and_compare_reads_its_runs(script, data, tmp_path, capsys):
+def test_train_leaves_health_and_findings_and_compare_reads_its_runs(no_pictures, script, data, tmp_path, capsys):
     for name, lr in (("a", 0.001), ("b", 0.003)):
         assert script("train", *SMALL, *data, "--epochs", 2, "--lr", lr, "--out", name) == 0
     findings = json.loads((tmp_path / "a/findings.json").read_text())
@@ -76,7 +76,7 @@ def test_train_leaves_health_and_findings_and_compare_reads_its_runs(script, dat
     assert "name at least two runs" in capsys.readouterr().err
 
 
-def test_doctor_lets_a_sound_training_go_on_and_stops_another(script, data, tmp_path, capsys, monkeypatch):
+def test_doctor_lets_a_sound_training_go_on_and_stops_another(no_pictures, script, data, tmp_path, capsys, monkeypatch):
     assert script("train", *SMALL, *data, "--epochs", 1, "--doctor", "--out", "a") == 0
     assert capsys.readouterr().out.count("✓ ") >= 5
 

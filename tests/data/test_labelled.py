@@ -157,7 +157,7 @@ def test_there_must_be_classes_to_tell_apart(pictures, tmp_path):
 # The script, and what follows it
 
 
-def test_pictures_become_a_data_set_a_model_and_answers(pictures, tmp_path, capsys):
+def test_pictures_become_a_data_set_a_model_and_answers(no_pictures, pictures, tmp_path, capsys):
     out, run = tmp_path / "idx", tmp_path / "run"
     arguments = ["--images", str(pictures), "--out", str(out), "--colour", "--size", "20"]
     assert script("make_idx").main(arguments) == 0

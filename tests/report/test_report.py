@@ -269,7 +269,7 @@ def test_evaluate_as_json_is_what_the_run_measured(trained, capsys):
     assert {name: printed[name] for name in found["test"]} == found["test"]
 
 
-def test_evaluate_says_each_models_accuracy_and_the_ensembles(trained, tmp_path, capsys):
+def test_evaluate_says_each_models_accuracy_and_the_ensembles(no_pictures, trained, tmp_path, capsys):
     out, data = trained
     settings = ("--preset", "mlp", "--engine", "numpy", "--epochs", 1, "--seed", 1, "--quiet")
     assert script("train", "--data-dir", data, "--out", tmp_path / "b", *settings) == 0
