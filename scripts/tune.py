@@ -19,7 +19,6 @@ import subprocess
 import sys
 import time
 import warnings
-from typing import Any
 
 import train
 from options import at_least_one, positive, training_options
@@ -36,20 +35,19 @@ from scratchnet.team import available_threads
 def main(argv=None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     args = parse_args(argv)
-    signals: dict[int, Any] = {signal.SIGTERM: lambda number, frame: sys.exit(128 + number)}
-    if args.worker:  # Ctrl-C in a terminal reaches everyone in it; one of them tells the others
-        signals[signal.SIGINT] = signal.SIG_IGN
-    former = {number: signal.signal(number, handler) for number, handler in signals.items()}
+    former = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return tune(args, argv)
+    except KeyboardInterrupt:  # before the first trial, or again while the report is written
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
     except BrokenPipeError:
         raise
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGTERM, former)
 
 
 def tune(args, argv) -> int:
@@ -98,7 +96,10 @@ def prepare(args):
 def run_workers(argv, processes: int) -> None:
     """The same command several times side by side; a signal to this process ends all of them in order."""
     command = [sys.executable, __file__, *argv, "--worker"]
+    # Ctrl-C in a terminal reaches everyone in it: workers are born deaf to it, and told by this process.
+    listening = signal.signal(signal.SIGINT, signal.SIG_IGN)
     workers = [subprocess.Popen(command) for _ in range(processes)]
+    signal.signal(signal.SIGINT, listening)
     try:
         for worker in workers:
             worker.wait()
@@ -117,7 +118,7 @@ def conclude(args, found, images, stopped: int) -> int:
     """Print the ranking and the best trial's command, write the report; the exit code."""
     trials = search.records(found)
     counts = {state: sum(trial.state == state for trial in trials) for state in dict.fromkeys(t.state for t in trials)}
-    print(f"{args.out}: {', '.join(f'{count} trials {state}' for state, count in counts.items())}")
+    print(f"{args.out}:", ", ".join(f"{n} trial{'s' * (n != 1)} {state}" for state, n in counts.items()))
     ranked = search.ranking(trials)
     if not ranked:
         print("no trial has finished; the same command goes on", file=sys.stderr)

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -168,6 +170,21 @@ def test_what_is_said_is_not_searched(script, data, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         script("tune", *SMALL, "--lr", 0.1)
     assert "argument --search: lr is searched, and --lr says what it is" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_the_first_trial_is_one_line(script, data, capsys, monkeypatch):
+    monkeypatch.setattr("scratchnet.data.load_dataset", Mock(side_effect=KeyboardInterrupt))
+    assert script("tune", *SMALL, *data) == 130
+    assert capsys.readouterr().err == "stopped; the same command goes on\n"
+
+
+def test_workers_are_born_deaf_to_ctrl_c(script, monkeypatch):
+    """Python leaves a signal alone that is ignored when it starts: a terminal's Ctrl-C ends no worker half-way."""
+    heard, before = [], signal.getsignal(signal.SIGINT)
+    worker = lambda command: heard.append(signal.getsignal(signal.SIGINT)) or Mock(returncode=0)  # noqa: E731
+    monkeypatch.setattr(subprocess, "Popen", worker)
+    importlib.import_module("tune").run_workers([], 2)
+    assert heard == [signal.SIG_IGN] * 2 and signal.getsignal(signal.SIGINT) is before
 
 
 def test_without_optuna_one_line_says_what_to_install(script, data, capsys, monkeypatch):
