@@ -53,8 +53,8 @@ def compiled_augment(augment):
         keys = np.array([rng.next_key() if used else 0 for used in (True, elastic, erase, noise)], np.uint64)
         pixels = np.ascontiguousarray(images).reshape(*images.shape[:3], -1)  # (n, h, w, channels)
         changed = np.empty_like(pixels)
-        bumps_y, bumps_x = map(bumps, images.shape[1:3])
-        change(pixels, keys, rng.first, most, elastic, erase, noise, bumps_y, bumps_x, changed)
+        (bumps_y, bumps_x), memory = map(bumps, images.shape[1:3]), scratch(*images.shape[1:3])
+        change(pixels, keys, rng.first, most, elastic, erase, noise, bumps_y, bumps_x, memory, changed)
         return changed.reshape(images.shape)
 
     return twin
@@ -68,17 +68,22 @@ def bumps(size: int) -> np.ndarray:
     return padded
 
 
+def scratch(h: int, w: int) -> tuple[np.ndarray, ...]:
+    """Memory for `change`: two frames; the affine map and what it is made of; arrows, bent; grain; a row of pixels."""
+    tall, wide = bumps(h).shape[1], bumps(w).shape[1]  # in whole vectors
+    edged, framed = np.zeros((2, h + 3, wide + LANES), np.float32)
+    moves, map_ = np.empty(6), np.empty((2, 3), np.float32)
+    arrows, bent = np.empty((2, KNOTS, KNOTS), np.float32), np.empty((2, KNOTS, tall), np.float32)
+    return edged, framed, moves, map_, arrows, bent, np.zeros((h, wide), np.float32), np.empty(wide, np.uint8)
+
+
 @jit
-def change(pixels, keys, first, most, elastic, erase, noise, bumps_y, bumps_x, changed):
+def change(pixels, keys, first, most, elastic, erase, noise, bumps_y, bumps_x, memory, changed):
     """Everything that happens to the examples first, first + 1, ...; pixels, changed: (n, h, w, channels) bytes."""
     n, h, w, channels = pixels.shape
-    wide = bumps_x.shape[1]                           # w in whole vectors
-    edged = np.zeros((h + 3, wide + LANES), np.float32)    # the plane from (1, 1), and its edges once more around it
-    framed = np.zeros((h + 3, wide + LANES), np.float32)   # the plane from (1, 1), and black around it
-    moves, map_ = np.empty(6), np.empty((2, 3), np.float32)
-    arrows, bent = np.empty((2, KNOTS, KNOTS), np.float32), np.empty((2, KNOTS, bumps_y.shape[1]), np.float32)
-    grain = np.zeros((h, wide), np.float32)
-    row = np.empty(wide, np.uint8)
+    # edged: the plane from (1, 1), and its edges once more around it; framed: black around it
+    edged, framed, moves, map_, arrows, bent, grain, row = memory
+    wide = grain.shape[1]
     for i in range(n):
         example = first + i
         for k in range(6):

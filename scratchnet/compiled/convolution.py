@@ -205,7 +205,7 @@ def weight_gradient(x, starts, dy, dw, db, panels, k_h, line, run):
     db.fill(0)
     for p in range(0, positions, BLOCK):
         count = min(BLOCK, positions - p)
-        pack_rows(dy, p, count, f, panels, BLOCK, 0)
+        pack_rows(dy.reshape(-1), p, count, f, panels, BLOCK, 0)
         j = 0
         while j < f:
             width = panel_width(f - j)

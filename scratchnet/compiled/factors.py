@@ -40,7 +40,8 @@ class Factors:
     def between(self, start: int, stop: int) -> np.ndarray:
         """The numbers start .. stop of dW read as flat, of one block of features: made now."""
         rows = slice(start // self.units, stop // self.units)
-        matmul(self.x[rows.start * self.n : rows.stop * self.n], self.panels, self.dW[rows], False, False, True)
+        x = self.x[rows.start * self.n : rows.stop * self.n].reshape(self.n, -1)
+        matmul(x, self.panels, self.dW[rows], False, False, True)
         return self.dW.reshape(-1)[start:stop]
 
     def whole(self) -> np.ndarray:
@@ -60,4 +61,4 @@ def keep(x, dz, first, n, blocks, panels):
             to = begin * n + (first + i) * width
             for j in range(width):
                 blocks[to + j] = x[i, begin + j]
-    pack_rows(dz, 0, m, dz.shape[1], panels, n + 1, 1 + first)
+    pack_rows(dz.reshape(-1), 0, m, dz.shape[1], panels, n + 1, 1 + first)

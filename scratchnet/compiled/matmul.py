@@ -72,7 +72,7 @@ def panel_place(j, i, n, height):
 
 @jit
 def pack_rows(b, first, count, n, panels, height, row):
-    """Copy rows first .. first + count of B (.., n) into panels of `height` rows, from their row `row` on."""
+    """Copy rows first .. first + count of B (.., n), given flat, to row `row` and on of panels of `height` rows."""
     for i in range(count):
         for j in range(0, n, LANES):
             store(panels, panel_place(j, row + i, n, height), load_first(b, (first + i) * n + j, n - j))
@@ -105,7 +105,7 @@ def pack_panels(b, bias, panels):
     """
     k, n = b.shape
     pack_rows(bias, 0, 1, n, panels, k + 1, 0)
-    pack_rows(b, 0, k, n, panels, k + 1, 1)
+    pack_rows(b.reshape(-1), 0, k, n, panels, k + 1, 1)
 
 
 @jit

@@ -71,5 +71,9 @@ def contiguous(x: np.ndarray, dtype=np.float32) -> np.ndarray:
 @jit
 def copy_images(x, y):
     """y = x (n, h, w, c), x in any order."""
-    for i in range(len(x)):
-        y[i] = x[i]
+    n, h, w, c = x.shape
+    for i in range(n):
+        for u in range(h):
+            for v in range(w):
+                for k in range(c):
+                    y[i, u, v, k] = x[i, u, v, k]
