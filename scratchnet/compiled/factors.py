@@ -15,6 +15,7 @@ import numpy as np
 from scratchnet.compiled.jit import jit
 from scratchnet.compiled.matmul import matmul, pack_rows, padded_width
 from scratchnet.compiled.memory import aligned_empty, aligned_zeros
+from scratchnet.compiled.simd import LANES, load_first, store_first
 
 WIDTH = 128  # features in a block
 
@@ -58,7 +59,7 @@ def keep(x, dz, first, n, blocks, panels):
     for begin in range(0, features, WIDTH):
         width = min(WIDTH, features - begin)
         for i in range(m):
-            to = begin * n + (first + i) * width
-            for j in range(width):
-                blocks[to + j] = x[i, begin + j]
+            at, to = i * features + begin, begin * n + (first + i) * width
+            for j in range(0, width, LANES):
+                store_first(blocks, to + j, load_first(x, at + j, width - j), width - j)
     pack_rows(dz.reshape(-1), 0, m, dz.shape[1], panels, n + 1, 1 + first)
