@@ -17,7 +17,7 @@ from scratchnet.report.style import STYLE
 
 
 def document(title: str, parts: Sequence[str], footer: str) -> str:
-    """A whole file. title, footer: text. parts: HTML."""
+    """A whole file. title, footer: text. parts: HTML; no line of it ends between a number and its percent sign."""
     written = time.strftime("%Y-%m-%d %H:%M")
     return f"""<!doctype html>
 <html lang="en">
@@ -30,7 +30,7 @@ def document(title: str, parts: Sequence[str], footer: str) -> str:
 </head>
 <body>
 <main>
-{"".join(parts)}
+{"".join(parts).replace(" %", "&nbsp;%")}
 </main>
 <footer>Written {written} by {escape(footer)}</footer>
 </body>
@@ -95,8 +95,15 @@ def number(value: float | None) -> str:
 
 
 def shown(value: Any) -> str:
-    """A setting as text."""
+    """A setting as text; of several settings, their names too."""
+    if isinstance(value, dict):
+        return "; ".join(f"{name.replace('_', ' ')}: {shown(part)}" for name, part in value.items())
     return "default" if value is None else str(value)
+
+
+def command(line: str) -> str:
+    """What is typed into a shell. It is broken between its words, not behind the hyphens of an option."""
+    return f"<pre>{' '.join(f'<span>{escape(word)}</span>' for word in line.split(' '))}</pre>\n"
 
 
 def duration(seconds: float) -> str:

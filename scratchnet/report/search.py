@@ -11,7 +11,7 @@ from typing import Any
 from scratchnet import figures
 from scratchnet.data.atomic import replacing
 from scratchnet.figures.picture import Picture, percent
-from scratchnet.report.markup import cards, details, document, duration, facts, section, show, shown, table
+from scratchnet.report.markup import cards, command, details, document, duration, facts, section, show, shown, table
 
 
 def write_search(
@@ -82,8 +82,7 @@ def headline(name: str, trials, as_good, best: dict[str, Any]) -> str:
 <p>of {best["images"]["validation"]:,} validation images are recognised by trial {best["trial"]}, the best.
 {escape(luck(as_good))}</p>
 {cards(first)}<p>Train it, and measure it on the test set, which took no part in the search:</p>
-<pre>{escape(best["command"])}</pre>
-</header>
+{command(best["command"])}</header>
 """
 
 
@@ -109,6 +108,7 @@ def trial_table(trials) -> str:
         accuracy = percent(trial.accuracy, 2) if trial.epochs else ""
         loss = f"{trial.kept['val_loss']:.4f}" if trial.epochs else ""
         numbers = [accuracy, loss, str(len(trial.epochs)), f"{trial.parameters:,}", f"{trial.seconds:.1f}"]
-        body.append([f"{trial.number} {trial.state}", *numbers, *words])
+        state = "" if trial.state == "finished" else f" {trial.state}"
+        body.append([f"{trial.number}{state}", *numbers, *words])
     columns = ["trial", "accuracy", "loss", "epochs", "parameters", "seconds"]
     return table([*columns, *(name.replace("_", " ") for name in names)], body)

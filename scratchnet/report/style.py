@@ -45,7 +45,8 @@ th:first-child { text-align: left; padding-left: 0; }
 thead th { color: var(--soft); font-weight: 500; }
 tbody th { font-weight: 500; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .6rem .9rem;
-  white-space: pre-wrap; overflow-wrap: anywhere; }
+  white-space: pre-wrap; overflow-x: auto; }
+pre span { white-space: pre; }
 details { margin: 1rem 0; }
 summary { cursor: pointer; color: var(--soft); }
 footer { color: var(--soft); font-size: .85rem; }

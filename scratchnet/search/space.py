@@ -35,12 +35,19 @@ class Range:
     log: bool = False
     step: int | None = None
 
+    def __str__(self):
+        how = " on a logarithmic scale" * self.log + f" in steps of {self.step}" * (self.step is not None)
+        return f"{self.low:g} to {self.high:g}{how}"
+
 
 @dataclass(frozen=True)
 class Choice:
     """One of several."""
 
     options: tuple
+
+    def __str__(self):
+        return ", ".join(map(str, self.options))
 
 
 def space(recipe, searched=SEARCHED) -> dict[str, Range | Choice]:
