@@ -6,10 +6,10 @@ textbook takes out of an array, in whatever order it works and whichever example
 
 import numpy as np
 
-from scratchnet.compiled.jit import inline
+from scratchnet.compiled.jit import jit
 
 
-@inline
+@jit
 def uniform(key, i):
     """Number i of the stream `key`, in [0, 1): mix(key + i · γ), its upper 53 bits."""
     z = key + np.uint64(i) * np.uint64(0x9E3779B97F4A7C15)
