@@ -9,7 +9,7 @@ Read it in this order.
 
     target          how many floats a register holds on this machine, and the tile that follows from it
     simd            the vocabulary: registers and tiles as values; each word with its NumPy definition
-    registers, lowering     how such a word becomes one machine instruction (skip them at first)
+    registers, lowering, operators      how such a word becomes one machine instruction (skip them at first)
     jit             the decorator of all kernels, and a cache of machine code that can only help
     matmul          the tile at work: a matrix product at the speed of the multiply-add units
     convolution     the same loop, reading the patches of an image where they lie: im2col without the copies

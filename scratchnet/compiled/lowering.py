@@ -4,14 +4,10 @@ Loads and stores promise the compiler no more alignment than that of one number:
 unaligned memory is as fast as the other when the address happens to be aligned. Nothing here looks at bounds.
 """
 
-import operator
-from functools import partial
-
 from llvmlite import ir
 from numba.core import types
-from numba.extending import lower_builtin, type_callable
 
-from scratchnet.compiled.registers import FLOAT, FLOATS, I32, INT, INTS, MASK, Emit, Tile, Vector, gives
+from scratchnet.compiled.registers import FLOAT, FLOATS, I32, INT, INTS, Tile, Vector, gives
 from scratchnet.compiled.target import LANES, MASKS
 
 PAIRS = ir.VectorType(ir.IntType(64), LANES)          # two floats in each lane
@@ -54,6 +50,7 @@ def broadcast(emit, kinds, number):
 
 @gives(lambda: INT)
 def lane_numbers(emit, kinds):
+    """A constant."""
     return ir.Constant(INTS, list(range(LANES)))
 
 
@@ -99,6 +96,7 @@ def maximum(emit, kinds, a, b):
 
 @gives(lambda a, b: joined(a, b))
 def minimum(emit, kinds, a, b):
+    """The same with the other comparison."""
     return lanewise(emit, kinds, (a, b), emit.lesser, emit.result)
 
 
@@ -143,11 +141,13 @@ def narrow(emit, kinds, vector):
 
 @gives(lambda vector: FLOAT)
 def to_float(emit, kinds, vector):
+    """One conversion."""
     return emit.build.sitofp(vector, FLOATS)
 
 
 @gives(lambda vector: INT)
 def to_int(emit, kinds, vector):
+    """One conversion, towards zero."""
     return emit.build.fptosi(vector, INTS)
 
 
@@ -181,6 +181,7 @@ def table_offsets(emit, kinds, numbers, first, last, table):
 
 @gives(lambda rows, columns: Tile(rows.count, columns.count))
 def zero_tile(emit, kinds, rows, columns):
+    """A constant."""
     return ir.Constant(emit.llvm, None)
 
 
@@ -261,39 +262,3 @@ def transpose(emit, kinds, tile):
         rows = [emit.build.shuffle_vector(rows[r // 2], rows[r // 2 + half], second if r % 2 else first)
                 for r in range(LANES)]
     return emit.whole(rows)
-
-
-ARITHMETIC = {operator.add: ("fadd", "add"), operator.sub: ("fsub", "sub"), operator.mul: ("fmul", "mul"),
-              operator.and_: (None, "and_"), operator.or_: (None, "or_")}
-COMPARISONS = {operator.gt: ">", operator.ge: ">=", operator.lt: "<", operator.le: "<=", operator.eq: "=="}
-
-
-def define_operator(symbol, result, operation):
-    """Give a Python operator its meaning where at least one operand is a vector or a tile."""
-    type_callable(symbol)(lambda context: lambda a, b: result(a, b) if joined(a, b) else None)
-
-    def lower(context, builder, signature, arguments):
-        emit, common = Emit(context, builder, signature.return_type), joined(*signature.args)
-        return lanewise(emit, signature.args, arguments, operation(builder, common), common)
-
-    for kinds in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector), (Tile, Tile), (Tile, Vector),
-                  (Vector, Tile), (Tile, types.Number), (types.Number, Tile)):
-        lower_builtin(symbol, *kinds)(lower)
-
-
-def is_float(common):
-    return isinstance(common, Tile) or common.scalar == types.float32
-
-
-def comparison(build, common):
-    """The instruction for this kind of numbers; a comparison with NaN is false."""
-    if is_float(common):
-        return build.fcmp_ordered
-    return build.icmp_signed if common.scalar.signed else build.icmp_unsigned
-
-
-for symbol, names in ARITHMETIC.items():
-    define_operator(symbol, joined, lambda build, common, names=names: getattr(build, names[not is_float(common)]))
-for symbol, sign in COMPARISONS.items():
-    define_operator(symbol, lambda a, b: MASK,
-                    lambda build, common, sign=sign: partial(comparison(build, common), sign))

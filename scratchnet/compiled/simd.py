@@ -22,7 +22,7 @@ comparison makes a *mask*, a vector of booleans.
 
 import numpy as np
 
-from scratchnet.compiled import lowering
+from scratchnet.compiled import lowering, operators  # noqa: F401 - + * and their like have a meaning from then on
 from scratchnet.compiled.registers import word
 from scratchnet.compiled.target import LANES
 
