@@ -103,6 +103,10 @@ class Chunk:
         """The sum of all chunks' parts, in the order of the chunks. Waits for them; all must call it."""
         return self.run.meet(self, part) if self.run.count > 1 else part
 
+    def meet(self) -> None:
+        """Wait until all chunks have come this far."""
+        self.sum(np.empty(0))
+
 
 class Run:
     """One call of Team.map: which chunks are still to be done, and what came of the others."""

@@ -58,14 +58,16 @@ def train_step(model, loss, optimizer: Optimizer, x, labels, augment=None) -> fl
         value, dlogits = loss(logits, labels[part], (part.stop - part.start) / n)
         return value, model.backward(dlogits, caches)[1]
 
-    values, grads = zip(*plan.team().map(work, len(parts)), strict=True)
-    value = float(sum(values))
-    if not math.isfinite(value):
-        rng = ExampleRandom(model.seed, optimizer.steps)
-        error = explain(model, images_of(slice(0, n), rng), rng, value, optimizer.steps + 1)
+    try:
+        values, grads = zip(*plan.team().map(work, len(parts)), strict=True)
+        value = float(sum(values))
+        if not math.isfinite(value):
+            rng = ExampleRandom(model.seed, optimizer.steps)
+            raise explain(model, images_of(slice(0, n), rng), rng, value, optimizer.steps + 1)
+    except BaseException:  # a label that is no class, Ctrl-C: such a step leaves no trace in the running averages
         for name, array in model.state().items():
             array[...] = before[name]
-        raise error
+        raise
     plan.update(optimizer, model.parameters(), grads)
     return value
 

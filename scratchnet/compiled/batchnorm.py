@@ -82,24 +82,30 @@ class BatchNormTwin(Twin):
         winner = np.empty((n, *self.y_shape), np.uint8)
         scratch = aligned_empty(2 * -(-self.c // LANES) * LANES)
         y, won = aligned_empty((n, *self.y_shape)), aligned_empty((n, *self.y_shape))
-        return self.windows(n), y, winner, won, aligned_empty((n, *self.shape)), scratch
+        numbers, moments = aligned_empty((5, self.c)), np.empty((2, self.c))
+        return self.windows(n), y, winner, won, aligned_empty((n, *self.shape)), scratch, numbers, moments
+
+    def allocate_shared(self, chunks):
+        return np.empty((2, chunks, 2, self.c))
 
     def forward(self, x, ctx):
         x, norm = contiguous(x), self.norm
-        windows, y, winner, won, _, block = ctx.arrays(self, len(x))
+        windows, y, winner, won, _, block, numbers, moments = ctx.arrays(self, len(x))
+        mean, scale, a, *_ = numbers
         if ctx.training:
-            sums = np.empty((2, self.c))
-            sums_about_first(x.reshape(-1, self.c), sums, block)
-            *total, m = ctx.sum(np.append(sums, len(x) * self.positions))
-            mean, mean_of_squares = np.reshape(total, (2, self.c)) / m
-            var = np.maximum(mean_of_squares - mean * mean, 0)
-            norm.remember(mean, var, ctx)
+            (sums, _), here = ctx.shared(self)
+            sums_about_first(x.reshape(-1, self.c), sums[here], block)
+            ctx.meet()
+            m = ctx.examples(len(x)) * self.positions
+            statistics(sums, m, norm.gamma, norm.epsilon, moments, mean, scale, a)
+            ctx.once(remember, norm.running_mean, norm.running_var, moments, norm.momentum)
         else:
-            mean, var, m = norm.running_mean, norm.running_var, None
-        mean, scale = mean.astype(np.float32), (1 / np.sqrt(var + norm.epsilon)).astype(np.float32)
+            m = 0
+            moments[:] = norm.running_mean, norm.running_var
+            line_through(moments, norm.gamma, norm.epsilon, mean, scale, a)
         starts, cells, _ = windows
-        normalise_pool(x, starts, cells, mean, norm.gamma * scale, norm.beta, self.relu, winner, won, y)
-        return y, (x, windows, winner, won, mean, scale, m, ctx)
+        normalise_pool(x, starts, cells, mean, a, norm.beta, self.relu, winner, won, y)
+        return y, (x, windows, winner, won, numbers, m, ctx)
 
     def backward(self, dy, cache):
         x, ctx = cache[0], cache[-1]
@@ -108,16 +114,12 @@ class BatchNormTwin(Twin):
 
     def backward_into(self, dy, cache, dx, gated: bool):
         """Write dx, which may be x itself; if gated, only where x > 0, as ReLU would pass it on."""
-        x, (starts, cells, rest), winner, won, mean, scale, m, ctx = cache
-        dy, norm, grads = contiguous(dy), self.norm, ctx.gradients(self)
-        block = ctx.arrays(self, len(x))[5]
-        sums = np.empty((2, self.c))
-        winners_sums(dy, winner, won, scale, sums, block)
-        grads["beta"][:], grads["gamma"][:] = sums
-        means = np.zeros((2, self.c)) if m is None else ctx.sum(sums) / m
-        a = norm.gamma * scale
-        # dx = a (dz - mean of dz - x̂ · mean of dz x̂) = a dz - (constant + slope (x - μ))
-        constant, slope = (a * means[0]).astype(np.float32), (a * scale * means[1]).astype(np.float32)
+        x, (starts, cells, rest), winner, won, (mean, scale, a, constant, slope), m, ctx = cache
+        dy, grads, block = contiguous(dy), ctx.gradients(self), ctx.arrays(self, len(x))[5]
+        (_, sums), here = ctx.shared(self)
+        winners_sums(dy, winner, won, scale, sums[here], grads["beta"], grads["gamma"], block)
+        ctx.meet()
+        means_of_gradient(sums, m, a, scale, constant, slope)
         input_gradient(dy, winner, x, starts, cells, rest, mean, a, constant, slope, gated, dx)
         return grads
 
@@ -173,6 +175,51 @@ def sums_about_first(x, sums, block):
 
 
 @jit
+def statistics(sums, m, gamma, epsilon, moments, mean, scale, a):
+    """Every chunk adds up what all have found, in their order: moments = (μ, σ²), and what follows from them."""
+    for c in range(gamma.size):
+        total, squares = 0.0, 0.0
+        for chunk in range(len(sums)):
+            total += sums[chunk, 0, c]
+            squares += sums[chunk, 1, c]
+        moments[0, c] = total / m
+        moments[1, c] = max(squares / m - moments[0, c] * moments[0, c], 0.0)
+    line_through(moments, gamma, epsilon, mean, scale, a)
+
+
+@jit
+def line_through(moments, gamma, epsilon, mean, scale, a):
+    """scale = 1 / √(σ² + ε), a = γ scale"""
+    for c in range(gamma.size):
+        mean[c] = moments[0, c]
+        scale[c] = 1 / np.sqrt(moments[1, c] + epsilon)
+        a[c] = gamma[c] * scale[c]
+
+
+@jit
+def remember(running_mean, running_var, moments, momentum):
+    """The running averages move a step of 1 - momentum towards the batch's moments."""
+    for c in range(running_mean.size):
+        running_mean[c] = momentum * running_mean[c] + (1 - momentum) * moments[0, c]
+        running_var[c] = momentum * running_var[c] + (1 - momentum) * moments[1, c]
+
+
+@jit
+def means_of_gradient(sums, m, a, scale, constant, slope):
+    """constant = a · mean of dz, slope = a scale · mean of dz x̂: dx = a dz - (constant + slope (x - μ)).
+
+    m is how many numbers each is a mean of; 0 in evaluation, where μ and σ² are constants and dx = a dz.
+    """
+    for c in range(a.size):
+        total, along = 0.0, 0.0
+        for chunk in range(len(sums)):
+            total += sums[chunk, 0, c]
+            along += sums[chunk, 1, c]
+        constant[c] = a[c] * total / m if m > 0 else 0.0
+        slope[c] = a[c] * scale[c] * along / m if m > 0 else 0.0
+
+
+@jit
 def normalise_pool(x, starts, cells, mean, a, beta, relu, winner, won, y):
     """y = the largest (x - μ) a + β of each window, after ReLU; winner: which cell it was in, or DEAD; won: its x - μ.
 
@@ -204,8 +251,8 @@ def normalise_pool(x, starts, cells, mean, a, beta, relu, winner, won, y):
 
 
 @jit
-def winners_sums(dy, winner, won, scale, sums, block):
-    """sums[0] = Σ dz, sums[1] = Σ dz x̂, per channel; dz is dy at the winners and 0 elsewhere; won is x - μ there."""
+def winners_sums(dy, winner, won, scale, sums, dbeta, dgamma, block):
+    """dβ = Σ dz, dγ = Σ dz x̂, both in sums too; dz is dy at the winners and 0 elsewhere; won is x - μ there."""
     channels = scale.size
     windows = winner.size // channels
     sums[:] = 0
@@ -222,6 +269,8 @@ def winners_sums(dy, winner, won, scale, sums, block):
         for c in range(0, channels, LANES):
             add_to(sums, 0, c, block, 2 * c, channels - c)
             add_to(sums, 1, c, block, 2 * c + LANES, channels - c)
+    for c in range(channels):
+        dbeta[c], dgamma[c] = sums[0, c], sums[1, c]
 
 
 @jit

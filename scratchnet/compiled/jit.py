@@ -76,7 +76,7 @@ listener = threading.local()                          # its `note`, if a tape is
 
 
 class Kernel(CPUDispatcher):
-    """A compiled function that a tape may note when it is called from Python."""
+    """A compiled function. If a tape is recording, a call from Python is noted, and does nothing else."""
 
     def compile(self, signature):
         """As usual, but undisturbed by Python's garbage collector: it takes a tenth of the time, and finds little."""
@@ -96,9 +96,7 @@ class Kernel(CPUDispatcher):
         note = getattr(listener, "note", None)
         if note is not None:
             assert not named, "a tape knows arguments by their places"
-            note(self, arguments)
-            if not listener.execute:
-                return None
+            return note(self, arguments)
         return super().__call__(*arguments, **named)
 
 

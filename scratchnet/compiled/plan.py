@@ -6,41 +6,29 @@
 A twin does what its layers do, to rounding, in kernels that are serial and let go of Python's lock. A layer
 without a twin (a user's own, say) is a step as it is, in the same plan.
 
-What a twin needs beside its input it gets from the context, so that it may be used by many threads at once:
-
-    ctx.packed(twin)       the weights in the layout of its kernels: made once per batch, read by all chunks;
-                           packed(twin, True) those of backward
-    ctx.arrays(twin, n)    the outputs and scratch memory of a chunk of n examples: one set per thread, for a
-                           thread works on one chunk at a time and the next one finds the memory in its cache
-    ctx.gradients(twin)    the gradients of this chunk: one set per chunk, to be added up in order
-    ctx.factors(twin, n)   what the gradient of a dense layer's weights is the product of: one set per batch
-
-Only a training step and the evaluation of a whole batch reuse memory; in any other context every call gets
-arrays of its own, so that a cache stays valid for as long as somebody keeps it.
+What a twin needs beside its input, weights and memory, it gets from the context (`context`).
 """
 
 from __future__ import annotations
 
-import threading
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
 
 from scratchnet.compiled.augment import compiled_augment
 from scratchnet.compiled.batchnorm import BatchNormTwin
+from scratchnet.compiled.context import CompiledBatch, Memory
 from scratchnet.compiled.conv import ConvNormTwin, ConvTwin
 from scratchnet.compiled.dense import DenseTwin
 from scratchnet.compiled.dropout import DropoutTwin
-from scratchnet.compiled.factors import Factors
 from scratchnet.compiled.jit import compiling
 from scratchnet.compiled.losses import compiled_loss
 from scratchnet.compiled.optimizers import compiled_update, total
 from scratchnet.compiled.prediction import predictor
-from scratchnet.compiled.recorded import KEPT, UNRECORDED, Lane, RecordedStep, recordable
+from scratchnet.compiled.recorded import KEPT, UNRECORDED, RecordedStep, recordable
 from scratchnet.compiled.rescale import RescaleTwin
 from scratchnet.compiled.twin import Twin
-from scratchnet.layers import BatchNorm, Context, Conv2D, Dense, Dropout, MaxPool2D, ReLU, Rescale
+from scratchnet.layers import BatchNorm, Conv2D, Dense, Dropout, MaxPool2D, ReLU, Rescale
 from scratchnet.plan import Batch, Plan, Step
 from scratchnet.team import Team, shared_team
 
@@ -156,89 +144,3 @@ def fuse(steps: list[Step], layers, shapes) -> list[Step]:
 def parts_of(steps: list[Step]) -> list[Twin]:
     """The twins of these steps that have arrays of their own."""
     return [part for step in steps if isinstance(step.run, Twin) for part in step.run.parts]
-
-
-class Memory:
-    """The arrays of a plan that are used again and again."""
-
-    def __init__(self):
-        self.packed: dict[Any, Any] = {}  # of a training step; evaluations, of which several may run, have their own
-        self.thread = threading.local()
-        self.lanes: dict[int, dict[Any, Any]] = defaultdict(dict)
-        self.gradients: dict[Any, Any] = {}
-        self.factors: dict[Any, Any] = {}
-
-    def of_thread(self) -> dict[Any, Any]:
-        """This thread's arrays."""
-        if not hasattr(self.thread, "arrays"):
-            self.thread.arrays = {}
-        return self.thread.arrays
-
-
-class CompiledBatch(Batch):
-    """What the chunks of a batch share: the packed weights, and the plan's memory if they may use it."""
-
-    def __init__(self, twins, memory: Memory | None, parts: list[slice] | None):
-        self.memory, self.parts = memory, parts
-        self.arrays: dict[Any, Any] = {}
-        if memory is not None:
-            self.arrays = memory.packed if parts is not None else memory.of_thread().setdefault("packed", {})
-        if not self.arrays:
-            self.arrays.update({twin: twin.allocate_packed() for twin in twins})
-        self.ready: set[tuple[Any, bool]] = set()
-
-    def pack(self, twin, backward: bool) -> None:
-        twin.pack(self.arrays[twin], backward)
-        self.ready.add((twin, backward))
-
-    def packed(self, twin, backward: bool):
-        if (twin, backward) not in self.ready:
-            self.pack(twin, backward)
-        return self.arrays[twin][backward]
-
-    def context(self, training=False, rng=None, chunk=None, lane: Lane | None = None) -> Context:
-        return CompiledContext(training, rng, chunk, self, lane)
-
-
-class CompiledContext(Context):
-    """A context that also hands out memory. memory: None if every call is to have arrays of its own."""
-
-    def __init__(self, training, rng, chunk, batch: CompiledBatch, lane: Lane | None):
-        super().__init__(training, rng, chunk)
-        self._memory = memory = batch.memory
-        self._arrays = {} if memory is None else memory.of_thread() if lane is None else lane.arrays
-        self._batch, self._lane = batch, lane
-        self.factored = batch.parts is not None  # the optimizer takes gradients as they come
-        self.wants_dx = memory is None  # nobody in a training step asks for the gradient of the images
-
-    def packed(self, twin, backward: bool = False):
-        return self._batch.packed(twin, backward)
-
-    def arrays(self, twin, n: int):
-        if self._memory is None:
-            return twin.allocate(n)
-        if (twin, n) not in self._arrays:
-            self._arrays[twin, n] = twin.allocate(n)
-        return self._arrays[twin, n]
-
-    def gradients(self, twin) -> dict[str, np.ndarray]:
-        if self._memory is None:
-            return twin.allocate_gradients()
-        key = (self.chunk.index, twin)
-        if key not in self._memory.gradients:
-            self._memory.gradients[key] = twin.allocate_gradients()
-        return self._memory.gradients[key]
-
-    def key(self) -> np.ndarray:
-        """The key of the chunk's next random numbers, in an array."""
-        return np.array([self.rng.next_key()], np.uint64) if self._lane is None else self._lane.key(self.rng)
-
-    def factors(self, twin, n: int) -> tuple[Factors, int]:
-        """The factors of the batch's dW, and the first of the rows that are this chunk's."""
-        if self._memory is None or self._batch.parts is None:
-            return twin.allocate_factors(n), 0
-        parts = self._batch.parts
-        key = (twin, parts[-1].stop)
-        if key not in self._memory.factors:
-            self._memory.factors.setdefault(key, twin.allocate_factors(parts[-1].stop))
-        return self._memory.factors[key], parts[self.chunk.index].start

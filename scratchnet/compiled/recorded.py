@@ -1,38 +1,43 @@
 """A training step from a tape: packing, all chunks and the optimizer without a line of Python in between.
 
-The first times a batch of some size is trained on, `train_step` runs as it is written. Then the step is recorded:
-once more the same twins are asked for the same things, chunk after chunk, while a tape notes the kernels they call.
-From then on the batch is copied to where the kernels expect it, and the tape is played by all threads at once.
+The first times a batch of some size is trained on, `train_step` runs as it is written. Then the step is recorded: the
+same twins are asked for the same things, chunk after chunk, while a tape notes the kernels they call. From then on the
+batch is copied to where the kernels expect it, and the tape is played by all threads at once.
+
+A chunk goes to whichever thread is free, so a thread whose processor is slow, or shared, holds nobody up. Each thread
+has memory of its own, where the next chunk finds what is still in the cache; so a chunk is recorded once for every
+thread. Where chunks meet, in a BatchNorm, all of them are under way at once and each must have memory of its own.
 
 Whatever makes a step differ from the one before it is in an array by then: the images, the labels, the keys of the
-random numbers, what the optimizer is told (`numbers_of`). Steps where something else is done are not recorded: chunks
-that meet (BatchNorm), gradients that are clipped, layers, losses and optimizers without a twin.
+random numbers, what the optimizer is told (`numbers_of`). Steps where something else is done are not recorded:
+gradients that are clipped, layers, losses and optimizers without a twin.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from scratchnet.compiled.conv import ConvTwin
+from scratchnet.compiled.batchnorm import BatchNormTwin
+from scratchnet.compiled.context import CompiledBatch, CompiledContext
+from scratchnet.compiled.conv import ConvNormTwin, ConvTwin
 from scratchnet.compiled.dense import DenseTwin
 from scratchnet.compiled.dropout import DropoutTwin
 from scratchnet.compiled.jit import Kernel
-from scratchnet.compiled.jobs import do_jobs, new_counts
+from scratchnet.compiled.jobs import Jobs, do_jobs
 from scratchnet.compiled.losses import softmax_cross_entropy
 from scratchnet.compiled.memory import aligned_empty
 from scratchnet.compiled.optimizers import RULES, has_twin, numbers_of, update_jobs
 from scratchnet.compiled.rescale import RescaleTwin
-from scratchnet.compiled.tape import Tape
+from scratchnet.compiled.tape import listening
 from scratchnet.layers import Cropping2D, Flatten
 from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.randomness import ExampleRandom, stream_key
 
-KNOWN = (RescaleTwin, ConvTwin, DenseTwin, DropoutTwin, Flatten)
+KNOWN = (RescaleTwin, ConvTwin, ConvNormTwin, BatchNormTwin, DenseTwin, DropoutTwin, Flatten)
 UNRECORDED = 2  # so many steps of a kind are done without a tape: to record one takes longer than to do it
 KEPT = 16  # kinds of steps that are remembered; all are forgotten when there are more
 
@@ -74,46 +79,39 @@ class RecordedStep:
         self.values = np.zeros(len(self.parts))
         self.keys: dict[int, np.ndarray] = {}
         self.told, self.numbers = told_of(optimizer, model.parameters())
-        self.tape = Tape()
-        self.jobs: list[tuple[int, int, int]] = []
-        self.record(plan, min(threads, len(self.parts)))
-        self.calls, self.stretches = self.tape.calls(), np.array(self.jobs, np.int64)
-        self.arrays = self.all_arrays()
+        self.jobs = Jobs(threads)
+        self.record(plan)
+        self.arrays, self.settings = self.all_arrays(), settings_of(model)
 
-    def record(self, plan, lanes: int) -> None:
-        """Pack, then one job for every lane, then the optimizer."""
-        batch = plan.begin(self.parts, reuse=True)
-        done = 0
-        for twin in plan.twins:
-            for backward in (False, True):
-                self.job(done, partial(batch.pack, twin, backward))
-        done = len(self.jobs)
+    def record(self, plan) -> None:
+        """Pack; the chunks, until they meet, and on; the optimizer, and what is done once."""
+        jobs, batch = self.jobs, plan.begin(self.parts, reuse=True)
+        jobs.add([jobs.noted(partial(batch.pack, twin, backward)) for twin in plan.twins for backward in (False, True)])
         grads: list[Any] = [None] * len(self.parts)
-        for lane in range(lanes):
-            memory = Lane(plan.memory.lanes[lane], self.keys)
-            self.job(done, partial(self.chunks, batch, memory, range(lane, len(self.parts), lanes), grads))
-        done = self.guarded = len(self.jobs)
-        for pieces in update_jobs(self.optimizer, self.model.parameters(), grads):
-            self.job(done, partial(self.update, pieces), execute=False)
+        once: list[Any] = []
+        for phase in zip(*(self.noted_chunk(plan, batch, i, grads, once) for i in range(len(grads))), strict=True):
+            jobs.add([list(stretches) for stretches in phase])
+        self.guarded = len(jobs)
+        updates = update_jobs(self.optimizer, self.model.parameters(), grads)
+        jobs.add([jobs.noted(work) for work in [*once, *(partial(self.update, pieces) for pieces in updates)]])
+        jobs.finish()
 
-    def job(self, done: int, work, execute: bool = True) -> None:
-        """A job is what the tape notes of this work."""
-        start = len(self.tape.rows)
-        with self.tape.recording(execute):
-            work()
-        if len(self.tape.rows) > start:
-            self.jobs.append((start, len(self.tape.rows), done))
+    def noted_chunk(self, plan, batch, i: int, grads, once):
+        """For each phase of a chunk its stretch of the tape, for every thread or for all."""
+        meeting = any(isinstance(twin, BatchNormTwin) for twin in plan.twins)
+        memories = [i] if meeting or len(self.parts) <= self.jobs.threads else range(self.jobs.threads)
+        contexts = [RecordedContext(self, batch, i, plan.memory.lanes[memory]) for memory in memories]
+        noted = [self.jobs.noted(partial(self.chunk, i, ctx, grads)) for ctx in contexts]
+        once += contexts[0].afterwards
+        return zip(*noted, strict=True)
 
-    def chunks(self, batch, lane: Lane, indices, grads) -> None:
-        """Some of the chunks, one after the other in the same memory, each forward and backward."""
-        for i in indices:
-            part = self.parts[i]
-            rng = ExampleRandom(self.model.seed, self.optimizer.steps, first=part.start)
-            ctx = batch.context(True, rng, SimpleNamespace(index=i), lane)
-            logits, caches = self.model.forward_cached(self.x[part], ctx)
-            dlogits, share = np.empty_like(logits), (part.stop - part.start) / len(self.x)
-            softmax_cross_entropy(logits, self.labels[part], self.smoothing, share, dlogits, self.values[i : i + 1])
-            grads[i] = self.model.backward(dlogits, caches)[1]
+    def chunk(self, i: int, ctx: RecordedContext, grads) -> None:
+        """A chunk, forward and backward."""
+        part = self.parts[i]
+        logits, caches = self.model.forward_cached(self.x[part], ctx)
+        dlogits, share = np.empty_like(logits), (part.stop - part.start) / len(self.x)
+        softmax_cross_entropy(logits, self.labels[part], self.smoothing, share, dlogits, self.values[i : i + 1])
+        grads[i] = self.model.backward(dlogits, caches)[1]
 
     def update(self, pieces) -> None:
         step = RULES[type(self.optimizer)].step
@@ -123,12 +121,15 @@ class RecordedStep:
     def all_arrays(self) -> list[np.ndarray]:
         """Everything that must still be the same object for the tape to be about this model and this optimizer."""
         params = self.model.parameters()
-        return [*params.values(), *(m for name, p in params.items() for m in self.optimizer.remembered(name, p))]
+        remembered = [m for name, p in params.items() for m in self.optimizer.remembered(name, p)]
+        return [*params.values(), *remembered, *self.model.state().values()]
 
     def fits(self, model, loss, optimizer) -> bool:
         """Whether this is the step that was recorded."""
         same = model is self.model and loss is self.loss and optimizer is self.optimizer
         if not (same and loss.label_smoothing == self.smoothing and optimizer.clip_norm is None):
+            return False
+        if settings_of(model) != self.settings:
             return False
         now = self.all_arrays()
         return len(now) == len(self.arrays) and all(a is b for a, b in zip(now, self.arrays, strict=True))
@@ -158,8 +159,7 @@ class RecordedStep:
         optimizer.steps += 1
         for name, numbers in self.told:
             numbers[...] = numbers_of(optimizer, name, lr)
-        counts = new_counts()
-        team.map(lambda chunk: do_jobs(self.stretches, self.calls, counts, self.values, self.guarded), team.threads)
+        self.jobs.run(team, self.values, self.guarded)
         values = self.values.tolist()
         if all(0 <= value < np.inf for value in values):
             return sum(values)
@@ -167,17 +167,35 @@ class RecordedStep:
         return None
 
 
-@dataclass
-class Lane:
-    """The memory of chunks that are worked on one after the other: arrays by twin, keys of random numbers by draw."""
+class RecordedContext(CompiledContext):
+    """What the twins ask for while they are recorded: nothing is done, and what would be is put on record."""
 
-    arrays: dict[Any, Any]
-    keys: dict[int, np.ndarray]
+    def __init__(self, step: RecordedStep, batch: CompiledBatch, index: int, arrays: dict[Any, Any]):
+        first = step.parts[index].start
+        rng = ExampleRandom(step.model.seed, step.optimizer.steps, first=first)
+        super().__init__(True, rng, SimpleNamespace(index=index, meet=step.jobs.cut), batch)
+        self._arrays, self._keys = arrays, step.keys
+        self.afterwards: list[Any] = []
 
-    def key(self, rng: ExampleRandom) -> np.ndarray:
-        """The key of the next draw, in an array where `run` puts that of its step."""
-        key = np.array([rng.next_key()])
-        return self.keys.setdefault(rng.draws, key)
+    def once(self, kernel, *arguments) -> None:
+        """Afterwards, if the loss is finite."""
+        if self.chunk.index == 0:
+            self.afterwards.append(partial(kernel, *arguments))
+
+    def key(self) -> np.ndarray:
+        """An array where `run` puts the key of its step."""
+        key = np.array([self.rng.next_key()])
+        return self._keys.setdefault(self.rng.draws, key)
+
+    def kept(self, memory, key, allocate, *size):
+        """To allocate memory takes kernels too, but only now."""
+        with listening(None):
+            return super().kept(memory, key, allocate, *size)
+
+
+def settings_of(model) -> list[Any]:
+    """The numbers that layers were told, dropout's rate for one: on the tape they are what they were."""
+    return [value for layer in model.layers for value in vars(layer).values() if isinstance(value, (int, float))]
 
 
 def told_of(optimizer, names) -> tuple[list[tuple[str, np.ndarray]], dict[str, np.ndarray]]:

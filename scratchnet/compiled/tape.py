@@ -3,8 +3,8 @@
 A training step calls the same kernels with the same arrays as the one before it; only the numbers in the arrays are
 others. Python's part of it, some thirty calls for each chunk, looks small beside the kernels. But two threads that
 take turns at Python's lock wake each other up for it, 25 µs each time (AMD Zen 4, Linux), and a batch of 32 is done
-in some fifteen hundred. So a step is done once with the tape running: every kernel that is called from Python is
-noted with its arguments, as the machine sees them,
+in some fifteen hundred. So the step is gone through once with the tape running: every kernel that is called from Python
+is noted with its arguments, as the machine sees them,
 
     address of the code | result | argument | argument | ...            a row of 64-bit cells
 
@@ -40,7 +40,7 @@ class Tape:
     >>> with tape.recording():
     ...     scale(x, np.float32(2), np.float32(1), y)
     >>> x[:] = 2
-    >>> play(tape.calls(), 0, 1)
+    >>> play(tape.calls(), 0, len(tape))
     >>> y
     array([5., 5., 5.], dtype=float32)
     """
@@ -50,14 +50,14 @@ class Tape:
         self.kinds: list[ir.FunctionType] = []  # what the code of each row is, to LLVM
         self.kept: list[Any] = []  # arrays and code that the rows point to
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
     @contextmanager
-    def recording(self, execute: bool = True):
-        """Note the kernels that this thread calls meanwhile. execute: whether they do their work all the same."""
-        listener.note, listener.execute = self.note, execute
-        try:
+    def recording(self):
+        """Note the kernels that this thread calls meanwhile, instead of doing what they do."""
+        with listening(self.note):
             yield
-        finally:
-            listener.note = None
 
     def note(self, kernel, arguments) -> None:
         """Note one call."""
@@ -75,6 +75,17 @@ class Tape:
         for row, caller in zip(self.rows, callers_of(self.kinds), strict=True):
             row[0] = caller
         return np.array([row.ctypes.data for row in self.rows], np.int64)
+
+
+@contextmanager
+def listening(note):
+    """Let kernels that this thread calls be noted; None: let them do their work."""
+    before = getattr(listener, "note", None)
+    listener.note = note
+    try:
+        yield
+    finally:
+        listener.note = before
 
 
 @gives(lambda row: types.none)

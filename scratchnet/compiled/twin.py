@@ -46,6 +46,9 @@ class Twin:
             name: aligned_empty(getattr(layer, name).shape) for layer in self.layers for name in layer.params
         }
 
+    def allocate_shared(self, chunks: int) -> Any:
+        """What the chunks of a batch tell each other; a twin without such memory never lets them meet."""
+
     def describe(self) -> str:
         """How the work is done, for `Sequential.summary`."""
         return "compiled"

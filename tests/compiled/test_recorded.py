@@ -13,6 +13,8 @@ LAYERS = {
                         sn.Dense(12), sn.ReLU(), sn.Dropout(0.5), sn.Dense(10)],
     "padding": lambda: [sn.Conv2D(5, 2, padding="same"), sn.Conv2D(17, 3, padding="same"), sn.ReLU(),
                         sn.Conv2D(20, 3), sn.ReLU(), sn.MaxPool2D(3), sn.Flatten(), sn.Dense(10, use_bias=False)],
+    "meetings": lambda: [sn.Conv2D(16, 3, padding="same"), sn.ReLU(), sn.BatchNorm(), sn.MaxPool2D(2),
+                         sn.Conv2D(8, 3), sn.BatchNorm(), sn.ReLU(), sn.Flatten(), sn.Dense(10), sn.BatchNorm()],
     "cropping": lambda: [sn.Cropping2D(2), sn.Conv2D(16, 3, use_bias=False), sn.MaxPool2D(2),
                          sn.Flatten(), sn.Dense(10)],
 }  # fmt: skip
@@ -40,7 +42,20 @@ def trained(digits, layers, optimizer, recorded=True, threads=2, augment=None, s
         rows = slice(i * 50, i * 50 + 50)
         value = train_step(model, loss, optimizer, x[rows], y[rows], augment)
     assert bool(recordings(model)) == recorded
-    return {"loss": np.array(value), **model.parameters()}
+    return {"loss": np.array(value), **model.parameters(), **model.state()}
+
+
+def test_a_recording_sees_that_a_layer_was_told_another_number(digits):
+    x, y = (array[:50] for array in digits)
+    losses = []
+    for rate in (0.5, 0.0):
+        layers = [sn.Flatten(), sn.Dropout(0.5), sn.Dense(10)]
+        model, optimizer = sn.Sequential(layers, (14, 14, 1)), sn.SGD(1e-5)
+        for i in range(8):
+            layers[1].rate = rate if i > 5 else 0.5
+            losses.append(train_step(model, sn.SoftmaxCrossEntropy(), optimizer, x.astype(np.float32), y))
+    assert losses[:6] == losses[8:14]
+    assert losses[6] != losses[14]
 
 
 @pytest.mark.parametrize("optimizer", [lambda: sn.AdamW(1e-2, weight_decay=0.1), lambda: sn.SGD(0.1, 0.9, True),
@@ -90,29 +105,31 @@ def test_arrays_that_were_replaced_are_not_the_recorded_ones(digits):
     assert not recordings(model)
 
 
-def test_what_a_recorded_step_cannot_do_is_an_error_as_ever_and_changes_nothing(digits):
+@pytest.mark.parametrize("layers", ["padding", "meetings"])
+def test_what_a_recorded_step_cannot_do_is_an_error_as_ever_and_changes_nothing(digits, layers):
     x, y = digits
-    model = sn.Sequential([sn.Rescale(), *LAYERS["padding"]()], (14, 14, 1))
-    optimizer, loss = sn.Adam(), sn.SoftmaxCrossEntropy()
+    model = sn.Sequential([sn.Rescale(), *LAYERS[layers]()], (14, 14, 1))
+    optimizer, loss, arrays = sn.Adam(), sn.SoftmaxCrossEntropy(), {**model.parameters(), **model.state()}
     for _ in range(4):
         train_step(model, loss, optimizer, x[:50], y[:50])
     assert recordings(model)
-    before = {name: array.copy() for name, array in model.parameters().items()}
+    before = {name: array.copy() for name, array in arrays.items()}
     with pytest.raises(ValueError, match=r"labels must lie in 0\.\.9"):
         train_step(model, loss, optimizer, x[:50], np.full(50, 10))
     assert optimizer.steps == 4
-    assert all(np.array_equal(array, before[name]) for name, array in model.parameters().items())
-    model.parameters()["1.conv2d.W"][0, 0, 0, 0] = np.nan
+    assert all(np.array_equal(array, before[name]) for name, array in arrays.items())
+    arrays["1.conv2d.W"][0, 0, 0, 0] = before["1.conv2d.W"][0, 0, 0, 0] = np.nan
     with pytest.raises(sn.TrainingDivergedError):
         train_step(model, loss, optimizer, x[:50], y[:50])
-    assert optimizer.steps == 4 and np.array_equal(model.parameters()["2.conv2d.W"], before["2.conv2d.W"])
+    assert optimizer.steps == 4
+    assert all(np.array_equal(array, before[name], equal_nan=True) for name, array in arrays.items())
 
 
 def test_a_tape_plays_the_calls_with_what_the_arrays_hold_by_then():
     from scratchnet.compiled.rescale import scale
 
     x, y, tape = np.ones(3, np.uint8), np.empty(3, np.float32), Tape()
-    with tape.recording(execute=False):
+    with tape.recording():
         scale(x, np.float32(2), np.float32(1), y)
         scale(y, np.float32(10), np.float32(0), y)
     x[:] = 0, 1, 2
