@@ -52,7 +52,7 @@ class BatchNormTwin(Twin):
     """Twin of BatchNorm, alone or with ReLU and a max-pool whose windows do not overlap behind it."""
 
     @classmethod
-    def accepts(cls, layers, input_shape):
+    def accepts(cls, layers, input_shape, wants_dx: bool):
         pool = layers[-1]
         if not isinstance(pool, MaxPool2D):
             return True

@@ -26,7 +26,7 @@ class ConvTwin(Twin):
     """Twin of Conv2D, alone or with ReLU, or with a max-pool whose windows do not overlap, or with both."""
 
     @classmethod
-    def accepts(cls, layers, input_shape):
+    def accepts(cls, layers, input_shape, wants_dx: bool):
         pool = layers[-1]
         return not isinstance(pool, MaxPool2D) or (pool.stride == pool.pool_size and np.prod(pool.pool_size) < DEAD)
 
@@ -80,10 +80,10 @@ class ConvNormTwin(Twin):
     """
 
     @classmethod
-    def accepts(cls, layers, input_shape):
+    def accepts(cls, layers, input_shape, wants_dx: bool):
         conv, norm = split(layers)
         shape = conv[0].windows.out_h, conv[0].windows.out_w, conv[0].filters
-        return ConvTwin.accepts(conv, input_shape) and BatchNormTwin.accepts(norm, shape)
+        return ConvTwin.accepts(conv, input_shape, wants_dx) and BatchNormTwin.accepts(norm, shape, True)
 
     def __init__(self, layers, input_shape, wants_dx: bool):
         conv, norm = split(layers)

@@ -21,6 +21,7 @@ from scratchnet.compiled.context import CompiledBatch, Memory
 from scratchnet.compiled.conv import ConvNormTwin, ConvTwin
 from scratchnet.compiled.dense import DenseTwin
 from scratchnet.compiled.dropout import DropoutTwin
+from scratchnet.compiled.first_norm import FirstNormTwin
 from scratchnet.compiled.jit import compiling
 from scratchnet.compiled.losses import compiled_loss
 from scratchnet.compiled.optimizers import compiled_update, total
@@ -37,6 +38,9 @@ SMALLEST, LARGEST = 16, 64  # examples in a chunk: worth the calls it costs; a c
 
 # Which twin stands for which run of layers. Longer runs first: the first that fits is taken.
 TWINS = (
+    ((Conv2D, ReLU, BatchNorm, MaxPool2D), FirstNormTwin),
+    ((Conv2D, BatchNorm, ReLU, MaxPool2D), FirstNormTwin),
+    ((Conv2D, BatchNorm, MaxPool2D), FirstNormTwin),
     ((Conv2D, ReLU, BatchNorm, MaxPool2D), ConvNormTwin),
     ((Conv2D, BatchNorm, ReLU, MaxPool2D), ConvNormTwin),
     ((Conv2D, BatchNorm, MaxPool2D), ConvNormTwin),
@@ -127,9 +131,9 @@ def fuse(steps: list[Step], layers, shapes) -> list[Step]:
     while i < len(layers):
         for kinds, twin_of in TWINS:
             run = layers[i : i + len(kinds)]
+            learned = any(step.names for step in steps[:i])  # does anything before it want its dx?
             # Exactly these classes: what a subclass changes, a twin would not know.
-            if tuple(type(layer) for layer in run) == kinds and twin_of.accepts(run, shapes[i]):
-                learned = any(step.names for step in steps[:i])  # does anything before it want its dx?
+            if tuple(type(layer) for layer in run) == kinds and twin_of.accepts(run, shapes[i], learned):
                 names = {local: full for step in steps[i : i + len(kinds)] for local, full in step.names.items()}
                 title = " ".join(step.layers for step in steps[i : i + len(kinds)])
                 fused.append(Step(twin_of(run, shapes[i], learned), names, title))

@@ -26,6 +26,7 @@ from scratchnet.compiled.context import CompiledBatch, CompiledContext
 from scratchnet.compiled.conv import ConvNormTwin, ConvTwin
 from scratchnet.compiled.dense import DenseTwin
 from scratchnet.compiled.dropout import DropoutTwin
+from scratchnet.compiled.first_norm import FirstNormTwin
 from scratchnet.compiled.jit import Kernel
 from scratchnet.compiled.jobs import Jobs, do_jobs
 from scratchnet.compiled.losses import softmax_cross_entropy
@@ -37,7 +38,7 @@ from scratchnet.layers import Cropping2D, Flatten
 from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.randomness import ExampleRandom, stream_key
 
-KNOWN = (RescaleTwin, ConvTwin, ConvNormTwin, BatchNormTwin, DenseTwin, DropoutTwin, Flatten)
+KNOWN = (RescaleTwin, ConvTwin, ConvNormTwin, FirstNormTwin, BatchNormTwin, DenseTwin, DropoutTwin, Flatten)
 UNRECORDED = 2  # so many steps of a kind are done without a tape: to record one takes longer than to do it
 KEPT = 16  # kinds of steps that are remembered; all are forgotten when there are more
 

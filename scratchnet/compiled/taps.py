@@ -125,6 +125,30 @@ def patch_fma(tile, g, x, places, i, line):
                      for u, row in enumerate(tile)])
 
 
+@gives(lambda tile, g, x, places, i, line, channels: tile)
+def _window_fma(emit, kinds, tile, g, x, places, i, line, channels):
+    build, (k_h, run), c = emit.build, (kinds[0].rows, kinds[0].vectors), kinds[6].count
+    places, sums, g = emit.parts(kinds[3], places), emit.parts(kinds[0], tile), emit.parts(kinds[1], g)
+    for row in range(k_h + 1):
+        for element in range(run + c):
+            pixel = shared(emit, kinds[2], x, places, build.add(i, I64(element)))
+            for cell in range(4):
+                u, e = row - cell // 2, element - cell % 2 * c
+                if 0 <= u < k_h and 0 <= e < run:
+                    sums[u * run + e] = emit.fma(g[cell], pixel, sums[u * run + e])
+        i = build.add(i, line)
+    return emit.whole(sums)
+
+
+@word(_window_fma)
+def window_fma(tile, g, x, places, i, line, channels):
+    """tile[u, e] + g[0] * pixel + ... + g[3] * pixel, each at its own cell of a 2x2 window: `window_sums` backwards."""
+    c = len(channels)
+    for vector, cell in zip(g, (0, c, line, line + c), strict=True):
+        tile = patch_fma(tile, vector, x, places, i + cell, line)
+    return tile
+
+
 def four(emit, kind, x, place, i, line, c):
     """The numbers of a 2x2 window, x[place + i] and on: <4 x float>."""
     build, upper = emit.build, emit.at(kind, x, place, i)

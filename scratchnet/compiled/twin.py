@@ -25,8 +25,8 @@ class Twin:
         return [self]
 
     @classmethod
-    def accepts(cls, layers, input_shape) -> bool:
-        """Whether this twin can do what these built layers do."""
+    def accepts(cls, layers, input_shape, wants_dx: bool) -> bool:
+        """Whether this twin can do what these built layers do. wants_dx: whether a layer before them has parameters."""
         return True
 
     def allocate_packed(self) -> tuple[Any, Any]:

@@ -9,7 +9,9 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 import scratchnet as sn
+from scratchnet.compiled.first_norm import FirstNormTwin
 from scratchnet.randomness import ExampleRandom
+from scratchnet.team import cut
 from scratchnet.training import train_step
 
 TOLERANCE = 1e-5  # of the largest number of each array
@@ -131,6 +133,56 @@ def test_convolution_twins_of_any_size_equal_the_textbook(case):
     layers, input_shape, n, seed = case
     if fits(layers, input_shape, n):
         assert_twins_agree(layers, input_shape, n, seed)
+
+
+def run_in_chunks(model, x, dy, size):
+    """The outputs and all gradients as a training step computes them."""
+    parts = cut(len(x), size)
+    batch = model.plan.begin(parts, reuse=True)
+
+    def work(chunk):
+        part = parts[chunk.index]
+        y, caches = model.forward_cached(x[part], batch.context(True, None, chunk))
+        return y.copy(), model.backward(dy[part], caches)[1]
+
+    outputs, grads = zip(*model.plan.team().map(work, len(parts)), strict=True)
+    return {"y": np.concatenate(outputs)} | {name: sum(g[name].astype(np.float64) for g in grads) for name in grads[0]}
+
+
+@st.composite
+def first_blocks(draw):
+    """Layers that FirstNormTwin stands for, and images."""
+    k_h, k_w, c = draw(st.sampled_from([(3, 3, 1), (1, 4, 2), (2, 1, 3), (1, 1, 1)]))
+    after = draw(st.sampled_from(["norm", "norm relu", "relu norm"]))
+    filters, bias = draw(st.sampled_from([1, 5, 8, 9, 16, 21, 32])), draw(st.booleans())
+    padding = draw(st.sampled_from([0, 0, 1]))
+    h, w = (2 * draw(st.integers(1, 6)) + k - 1 - 2 * padding for k in (k_h, k_w))
+
+    def layers():
+        kinds = {"relu": sn.ReLU, "norm": sn.BatchNorm}
+        return [sn.Conv2D(filters, (k_h, k_w), padding=padding, use_bias=bias),
+                *(kinds[word]() for word in after.split()), sn.MaxPool2D(2)]
+
+    return layers, (h, w, c), draw(st.integers(2, 9)), draw(st.integers(1, 9)), draw(st.integers(0, 99))
+
+
+@settings(max_examples=100)
+@given(first_blocks())
+def test_the_first_block_whose_convolution_is_computed_thrice_equals_the_textbook(case):
+    layers, (h, w, c), n, size, seed = case
+    if min(h, w) < 1 or not fits(layers, (h, w, c), n):
+        return
+    rng = np.random.default_rng(seed)
+    x = 3 + rng.normal(size=(n, h, w, c)).astype(np.float32)
+    twin, *textbooks = three_editions(layers, (h, w, c), seed)
+    assert isinstance(twin.plan.steps[0].run, FirstNormTwin)
+    dy = rng.normal(size=(n, *twin.shapes[-1])).astype(np.float32)
+    got = {name: array.astype(np.float32) for name, array in run_in_chunks(twin, x, dy, size).items()}
+    rounded, exact = (run(model, x, lambda _: dy, True, 0) for model in textbooks)
+    for name in got:
+        assert_same(name, got[name], rounded[name], exact[name], TOLERANCE)
+    for name, array in twin.state().items():
+        assert_same(name, array, *(textbook.state()[name] for textbook in textbooks), TOLERANCE)
 
 
 @settings(max_examples=100)
