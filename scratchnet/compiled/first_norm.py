@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnet.compiled.batchnorm import means_of_gradient, remember, statistics, winners_sums
+from scratchnet.compiled.batchnorm_sums import means_of_gradient, remember, statistics, winners_sums
 from scratchnet.compiled.conv import ConvNormTwin
 from scratchnet.compiled.convolution import DEAD
 from scratchnet.compiled.first import (
@@ -104,7 +104,8 @@ class FirstNormTwin(ConvNormTwin):
     def forward(self, x, ctx):
         if ctx.wants_dx or not ctx.training:
             return super().forward(x, ctx)
-        g, norm, x, (sums, _), here = self.conv.geometry, self.norm.norm, contiguous(x), *ctx.shared(self)
+        g, norm, x = self.conv.geometry, self.norm.norm, contiguous(x)
+        (sums, _), here = ctx.shared(self)
         padded, y, winner, won, _, found, block, (mean, scale, a, *_), moments = ctx.arrays(self, len(x))
         if padded.shape != x.shape:
             copy_into_middle(x, g.top, g.left, padded)
@@ -125,7 +126,8 @@ class FirstNormTwin(ConvNormTwin):
         if cache[0] is not None:
             return super().backward(dy, cache)
         x, m, ctx = cache[1]
-        g, dy, grads, (_, sums), here = self.conv.geometry, contiguous(dy), ctx.gradients(self), *ctx.shared(self)
+        g, dy, grads = self.conv.geometry, contiguous(dy), ctx.gradients(self)
+        (_, sums), here = ctx.shared(self)
         _, _, winner, won, dW, _, block, (mean, scale, a, constant, slope), _ = ctx.arrays(self, len(x))
         winners_sums(dy, winner, won, scale, sums[here], grads["beta"], grads["gamma"], block)
         ctx.meet()
@@ -189,9 +191,9 @@ def sums_of_group(x, packed, floor, sums, found, block, first, count, images, ch
         sums[0, first + f] = sums[1, first + f] = 0
         for image in range(len(images)):
             lane = f + image * (LANES // 2)
-            m, s = (n + len(images) - 1 - image) // len(images) * 4 * down * across, np.float64(block[lane])
-            sums[0, first + f] += found[0, lane] + m * s
-            sums[1, first + f] += found[1, lane] + 2 * s * found[0, lane] + m * s * s
+            m, at = (n + len(images) - 1 - image) // len(images) * 4 * down * across, np.float64(block[lane])
+            sums[0, first + f] += found[0, lane] + m * at
+            sums[1, first + f] += found[1, lane] + 2 * at * found[0, lane] + m * at * at
 
 
 @jit
