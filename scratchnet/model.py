@@ -23,7 +23,6 @@ from scratchnet.layers.base import Shape, integer, show_shape
 from scratchnet.losses import softmax
 from scratchnet.plan import Plan
 from scratchnet.randomness import ExampleRandom
-from scratchnet.team import cut
 
 ENGINES = ("numba", "numpy")
 
@@ -101,6 +100,14 @@ class Sequential:
             for name in getattr(layer, kind)
         }
 
+    def live_arrays(self) -> list[np.ndarray]:
+        """The parameters and the state."""
+        return [*self.parameters().values(), *self.state().values()]
+
+    def settings(self) -> list[Any]:
+        """The numbers that the layers were told: strides, dropout's rate, ..."""
+        return [value for layer in self.layers for value in vars(layer).values() if isinstance(value, (int, float))]
+
     # running
 
     def forward_cached(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
@@ -146,16 +153,9 @@ class Sequential:
     def map(self, x: np.ndarray, batch_size: int, work) -> list[Any]:
         """work(part, logits) for every part of x, a slice of at most `batch_size` examples; the results in order.
 
-        The logits are to be used at once: the next part may overwrite them.
+        The logits are to be used at once: the next part may overwrite them. Parts may be worked on side by side.
         """
-        x, batch = self.check_input(x), self.plan.begin(prediction=True, reuse=True)
-        parts = cut(len(x), min(batch_size, self.plan.chunk_size(batch_size)))
-
-        def on_chunk(chunk):
-            part = parts[chunk.index]
-            return work(part, self.logits(x[part], batch.context(chunk=chunk)))
-
-        return self.plan.team().map(on_chunk, len(parts))
+        return self.plan.map(self, self.check_input(x), batch_size, work)
 
     def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """Class probabilities, (n, classes), computed `batch_size` examples at a time."""

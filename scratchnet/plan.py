@@ -53,6 +53,17 @@ class Plan:
         """The whole step from a recording: the loss before it. None if there is no recording: do it step by step."""
         return None
 
+    def map(self, model, x: np.ndarray, batch_size: int, work: Callable[[slice, np.ndarray], Any]) -> list[Any]:
+        """work(part, logits) for every part of x, a slice of at most `batch_size` examples; the results in order."""
+        batch = self.begin(prediction=True, reuse=True)
+        parts = cut(len(x), min(batch_size, self.chunk_size(batch_size)))
+
+        def on_chunk(chunk):
+            part = parts[chunk.index]
+            return work(part, model.logits(x[part], batch.context(chunk=chunk)))
+
+        return self.team().map(on_chunk, len(parts))
+
     def rehearse(self, step: Callable[[], None], verbose: bool) -> float:
         """Run `step` once if there is something to compile; the seconds that took. The textbook has nothing."""
         return 0.0

@@ -205,7 +205,7 @@ def rehearsal(run: Run) -> None:
         optimizer = copy.deepcopy(run.optimizer)
         for _ in range(3):  # the third is recorded, if it can be (`scratchnet.compiled.recorded`)
             train_step(stand_in, run.loss, optimizer, run.x[rows], run.y[rows], run.augment)
-    evaluate(stand_in, run.x[:1], run.y[:1])
+    evaluate(stand_in, run.x[:64], run.y[:64])
 
 
 def check_examples(model, x, y, *, loss=None, what=""):

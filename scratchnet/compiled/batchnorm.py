@@ -21,6 +21,7 @@ import numpy as np
 from scratchnet.compiled.batchnorm_sums import (
     line_through,
     means_of_gradient,
+    recall,
     remember,
     statistics,
     sums_about_first,
@@ -95,7 +96,7 @@ class BatchNormTwin(Twin):
             ctx.once(remember, norm.running_mean, norm.running_var, moments, norm.momentum)
         else:
             m = 0
-            moments[:] = norm.running_mean, norm.running_var
+            recall(norm.running_mean, norm.running_var, moments)
             line_through(moments, norm.gamma, norm.epsilon, mean, scale, a)
         starts, cells, _ = windows
         normalise_pool(x, starts, cells, mean, a, norm.beta, self.relu, winner, won, y)

@@ -79,6 +79,13 @@ def remember(running_mean, running_var, moments, momentum):
 
 
 @jit
+def recall(running_mean, running_var, moments):
+    """The moments, when there is no batch to take them of."""
+    for c in range(running_mean.size):
+        moments[0, c], moments[1, c] = running_mean[c], running_var[c]
+
+
+@jit
 def winners_sums(dy, winner, won, scale, sums, dbeta, dgamma, block):
     """dβ = Σ dz, dγ = Σ dz x̂, both in sums too; dz is dy at the winners and 0 elsewhere; won is x - μ there."""
     channels = scale.size

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.compiled.factors import Factors
+from scratchnet.compiled.tape import listening
 from scratchnet.layers import Context
 from scratchnet.plan import Batch
 
@@ -129,3 +130,19 @@ class CompiledContext(Context):
         if key not in memory:
             memory.setdefault(key, allocate(*size))  # several threads may come at once
         return memory[key]
+
+
+class RecordingContext(CompiledContext):
+    """A context for twins whose kernels are noted on a tape, and will find these arrays when it is played."""
+
+    def __init__(self, training, rng, chunk, batch: CompiledBatch, arrays: dict[Any, Any]):
+        super().__init__(training, rng, chunk, batch)
+        self._arrays = arrays
+
+    def arrays(self, twin, n: int):
+        return self.kept(self._arrays, (twin, n), twin.allocate, n)
+
+    def kept(self, memory, key, allocate, *size):
+        """To allocate takes kernels too; these are to be called now, and not noted."""
+        with listening(None):
+            return super().kept(memory, key, allocate, *size)

@@ -19,6 +19,7 @@ from scratchnet.compiled.augment import compiled_augment
 from scratchnet.compiled.batchnorm import BatchNormTwin
 from scratchnet.compiled.context import CompiledBatch, Memory
 from scratchnet.compiled.conv import ConvNormTwin, ConvTwin
+from scratchnet.compiled.cropping import CroppingTwin
 from scratchnet.compiled.dense import DenseTwin
 from scratchnet.compiled.dropout import DropoutTwin
 from scratchnet.compiled.first_norm import FirstNormTwin
@@ -27,13 +28,16 @@ from scratchnet.compiled.losses import compiled_loss
 from scratchnet.compiled.optimizers import compiled_update, total
 from scratchnet.compiled.prediction import predictor
 from scratchnet.compiled.recorded import KEPT, UNRECORDED, RecordedStep, recordable
+from scratchnet.compiled.recorded_prediction import RecordedPrediction
+from scratchnet.compiled.recorded_prediction import recordable as recordable_prediction
 from scratchnet.compiled.rescale import RescaleTwin
 from scratchnet.compiled.twin import Twin
-from scratchnet.layers import BatchNorm, Conv2D, Dense, Dropout, MaxPool2D, ReLU, Rescale
+from scratchnet.layers import BatchNorm, Conv2D, Cropping2D, Dense, Dropout, MaxPool2D, ReLU, Rescale
 from scratchnet.plan import Batch, Plan, Step
-from scratchnet.team import Team, shared_team
+from scratchnet.team import Team, cut, shared_team
 
 COMPILING = "compiling the kernels for this machine (once: they are kept for the next run) ..."
+SOME = 2048  # images that are predicted between two looks at what else there is to do, Ctrl-C for instance
 SMALLEST, LARGEST = 16, 64  # examples in a chunk: worth the calls it costs; a core's cache holds its activations
 
 # Which twin stands for which run of layers. Longer runs first: the first that fits is taken.
@@ -59,6 +63,7 @@ TWINS = (
     ((Dense,), DenseTwin),
     ((Rescale,), RescaleTwin),
     ((Dropout,), DropoutTwin),
+    ((Cropping2D,), CroppingTwin),
 )
 
 
@@ -113,6 +118,21 @@ class CompiledPlan(Plan):
                 return None
             self.recorded[key] = step = RecordedStep(model, loss, optimizer, x, team.threads)
         return step.run(x, labels, self.augment(augment), team)
+
+    def map(self, model, x, batch_size, work):
+        team, recordings = self.team(), self.memory.of_thread().setdefault("predictions", {})
+        recording = recordings.get((x.dtype, team.threads))
+        if recording is None or not recording.fits(model):
+            if not recordable_prediction(model, x):
+                return super().map(model, x, batch_size, work)
+            recordings[x.dtype, team.threads] = recording = RecordedPrediction(model, x.dtype, team.threads)
+        recording.pack()
+        results = []
+        for whole in cut(len(x), batch_size * max(1, SOME // batch_size)):
+            logits = recording.run(x[whole], team)
+            for part in cut(len(logits), batch_size):
+                results.append(work(slice(whole.start + part.start, whole.start + part.stop), logits[part]))
+        return results
 
     def loss(self, loss):
         return compiled_loss(loss) or super().loss(loss)

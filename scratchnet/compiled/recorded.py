@@ -16,14 +16,16 @@ gradients that are clipped, layers, losses and optimizers without a twin.
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from scratchnet.compiled.batchnorm import BatchNormTwin
-from scratchnet.compiled.context import CompiledBatch, CompiledContext
+from scratchnet.compiled.context import CompiledBatch, RecordingContext
 from scratchnet.compiled.conv import ConvNormTwin, ConvTwin
+from scratchnet.compiled.cropping import CroppingTwin
 from scratchnet.compiled.dense import DenseTwin
 from scratchnet.compiled.dropout import DropoutTwin
 from scratchnet.compiled.first_norm import FirstNormTwin
@@ -33,12 +35,13 @@ from scratchnet.compiled.losses import softmax_cross_entropy
 from scratchnet.compiled.memory import aligned_empty
 from scratchnet.compiled.optimizers import RULES, has_twin, numbers_of, update_jobs
 from scratchnet.compiled.rescale import RescaleTwin
-from scratchnet.compiled.tape import listening
-from scratchnet.layers import Cropping2D, Flatten
+from scratchnet.layers import Flatten
 from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.randomness import ExampleRandom, stream_key
 
-KNOWN = (RescaleTwin, ConvTwin, ConvNormTwin, FirstNormTwin, BatchNormTwin, DenseTwin, DropoutTwin, Flatten)
+KNOWN = (
+    RescaleTwin, CroppingTwin, ConvTwin, ConvNormTwin, FirstNormTwin, BatchNormTwin, DenseTwin, DropoutTwin, Flatten,
+)  # fmt: skip
 UNRECORDED = 2  # so many steps of a kind are done without a tape: to record one takes longer than to do it
 KEPT = 16  # kinds of steps that are remembered; all are forgotten when there are more
 
@@ -48,25 +51,15 @@ def recordable(model, loss, optimizer, x, labels) -> bool:
     return (
         isinstance(do_jobs, Kernel)  # not if Numba was told not to compile
         and len(x) == len(labels) > 0
-        and kernels_only(model.plan.steps)
+        and all(type(step.run) in KNOWN for step in model.plan.steps)
         and optimizer.steps > 0  # Adam's corrections begin with step 1
         and type(loss) is SoftmaxCrossEntropy
         and has_twin(optimizer, model.parameters())
         and optimizer.clip_norm is None
-        and (x.dtype == np.float32 or (isinstance(model.plan.steps[0].run, RescaleTwin) and x.dtype == np.uint8))
+        and x.dtype in (np.uint8, np.float32)
         and labels.ndim == 1
         and labels.dtype.kind in "iu"
     )
-
-
-def kernels_only(steps) -> bool:
-    """Whether nothing but kernels touches the numbers; the gradient of a cropping would be padded by NumPy."""
-    learned = False
-    for step in steps:
-        if type(step.run) not in KNOWN and (type(step.run) is not Cropping2D or learned):
-            return False
-        learned = learned or bool(step.names)
-    return True
 
 
 class RecordedStep:
@@ -82,7 +75,7 @@ class RecordedStep:
         self.told, self.numbers = told_of(optimizer, model.parameters())
         self.jobs = Jobs(threads)
         self.record(plan)
-        self.arrays, self.settings = self.all_arrays(), settings_of(model)
+        self.arrays, self.settings = self.all_arrays(), model.settings()
 
     def record(self, plan) -> None:
         """Pack; the chunks, until they meet, and on; the optimizer, and what is done once."""
@@ -101,12 +94,12 @@ class RecordedStep:
         """For each phase of a chunk its stretch of the tape, for every thread or for all."""
         meeting = any(isinstance(twin, BatchNormTwin) for twin in plan.twins)
         memories = [i] if meeting or len(self.parts) <= self.jobs.threads else range(self.jobs.threads)
-        contexts = [RecordedContext(self, batch, i, plan.memory.lanes[memory]) for memory in memories]
+        contexts = [ChunkContext(self, batch, i, plan.memory.lanes[memory]) for memory in memories]
         noted = [self.jobs.noted(partial(self.chunk, i, ctx, grads)) for ctx in contexts]
         once += contexts[0].afterwards
         return zip(*noted, strict=True)
 
-    def chunk(self, i: int, ctx: RecordedContext, grads) -> None:
+    def chunk(self, i: int, ctx: ChunkContext, grads) -> None:
         """A chunk, forward and backward."""
         part = self.parts[i]
         logits, caches = self.model.forward_cached(self.x[part], ctx)
@@ -121,16 +114,15 @@ class RecordedStep:
 
     def all_arrays(self) -> list[np.ndarray]:
         """Everything that must still be the same object for the tape to be about this model and this optimizer."""
-        params = self.model.parameters()
-        remembered = [m for name, p in params.items() for m in self.optimizer.remembered(name, p)]
-        return [*params.values(), *remembered, *self.model.state().values()]
+        remembered = (self.optimizer.remembered(name, p) for name, p in self.model.parameters().items())
+        return [*self.model.live_arrays(), *chain.from_iterable(remembered)]
 
     def fits(self, model, loss, optimizer) -> bool:
         """Whether this is the step that was recorded."""
         same = model is self.model and loss is self.loss and optimizer is self.optimizer
         if not (same and loss.label_smoothing == self.smoothing and optimizer.clip_norm is None):
             return False
-        if settings_of(model) != self.settings:
+        if model.settings() != self.settings:
             return False
         now = self.all_arrays()
         return len(now) == len(self.arrays) and all(a is b for a, b in zip(now, self.arrays, strict=True))
@@ -168,14 +160,13 @@ class RecordedStep:
         return None
 
 
-class RecordedContext(CompiledContext):
-    """What the twins ask for while they are recorded: nothing is done, and what would be is put on record."""
+class ChunkContext(RecordingContext):
+    """What twins ask for while a chunk of a training step is recorded."""
 
     def __init__(self, step: RecordedStep, batch: CompiledBatch, index: int, arrays: dict[Any, Any]):
-        first = step.parts[index].start
-        rng = ExampleRandom(step.model.seed, step.optimizer.steps, first=first)
-        super().__init__(True, rng, SimpleNamespace(index=index, meet=step.jobs.cut), batch)
-        self._arrays, self._keys = arrays, step.keys
+        rng = ExampleRandom(step.model.seed, step.optimizer.steps, first=step.parts[index].start)
+        super().__init__(True, rng, SimpleNamespace(index=index, meet=step.jobs.cut), batch, arrays)
+        self._keys = step.keys
         self.afterwards: list[Any] = []
 
     def once(self, kernel, *arguments) -> None:
@@ -187,16 +178,6 @@ class RecordedContext(CompiledContext):
         """An array where `run` puts the key of its step."""
         key = np.array([self.rng.next_key()])
         return self._keys.setdefault(self.rng.draws, key)
-
-    def kept(self, memory, key, allocate, *size):
-        """To allocate memory takes kernels too, but only now."""
-        with listening(None):
-            return super().kept(memory, key, allocate, *size)
-
-
-def settings_of(model) -> list[Any]:
-    """The numbers that layers were told, dropout's rate for one: on the tape they are what they were."""
-    return [value for layer in model.layers for value in vars(layer).values() if isinstance(value, (int, float))]
 
 
 def told_of(optimizer, names) -> tuple[list[tuple[str, np.ndarray]], dict[str, np.ndarray]]:

@@ -17,6 +17,9 @@ LAYERS = {
                          sn.Conv2D(8, 3), sn.BatchNorm(), sn.ReLU(), sn.Flatten(), sn.Dense(10), sn.BatchNorm()],
     "cropping": lambda: [sn.Cropping2D(2), sn.Conv2D(16, 3, use_bias=False), sn.MaxPool2D(2),
                          sn.Flatten(), sn.Dense(10)],
+    "cropping twice": lambda: [sn.Cropping2D(1), sn.Conv2D(4, 3), sn.ReLU(), sn.Cropping2D((2, 1)), sn.Flatten(),
+                               sn.Dense(10)],
+    "cropping alone": lambda: [sn.Cropping2D(2), sn.Flatten(), sn.Dense(10)],
 }  # fmt: skip
 
 

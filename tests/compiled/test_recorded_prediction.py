@@ -1,0 +1,108 @@
+"""Prediction from a tape gives what the same layers give step by step, bit for bit, of the model as it is now."""
+
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+from scratchnet.compiled.recorded_prediction import RecordedPrediction
+
+LAYERS = {
+    "norms": lambda: [sn.Conv2D(8, 3, padding="same"), sn.ReLU(), sn.BatchNorm(), sn.MaxPool2D(2), sn.Conv2D(17, 3),
+                      sn.ReLU(), sn.Flatten(), sn.Dropout(0.5), sn.Dense(12), sn.BatchNorm(), sn.ReLU(), sn.Dense(7)],
+    "cropping": lambda: [sn.Cropping2D(1), sn.Conv2D(16, 3), sn.MaxPool2D(3), sn.Cropping2D(1), sn.Flatten(),
+                         sn.Dense(3)],
+}  # fmt: skip
+
+
+class Doubled(sn.layers.Layer):
+    """A layer that no kernel knows."""
+
+    def forward(self, x, ctx):
+        return 2 * x, None
+
+
+def model_of(layers, rescale=True):
+    return sn.Sequential([*([sn.Rescale()] if rescale else []), *layers], (14, 14, 1), seed=5)
+
+
+def images(n, dtype=np.uint8):
+    return np.random.default_rng(n).integers(0, 256, (n, 14, 14)).astype(dtype)
+
+
+def recordings(model):
+    return list(model.plan.memory.of_thread().get("predictions", {}).values())
+
+
+def logits(model, x, batch_size=256):
+    return np.concatenate(model.map(x, batch_size, lambda part, found: found.copy()))
+
+
+def step_by_step(model, x):
+    """As for so few images that no tape is used."""
+    return np.concatenate([model.forward(x[i : i + 3]) for i in range(0, len(x), 3)])
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_tape_gives_the_same_bits(layers, dtype):
+    model = model_of(LAYERS[layers](), rescale=dtype == np.uint8)
+    for n in (16, 17, 90):
+        x = images(n, dtype)
+        for threads in (1, 2, 5):
+            sn.set_threads(threads)
+            assert np.array_equal(logits(model, x, batch_size=7), step_by_step(model, x))
+    assert all(isinstance(recording, RecordedPrediction) for recording in recordings(model))
+    assert len(recordings(model)) == 3
+
+
+def test_every_part_is_handed_over_once_with_its_own_logits():
+    model, x = model_of(LAYERS["norms"]()), images(5000)
+    parts = model.map(x, 300, lambda part, found: (part, found.copy()))
+    assert [part for part, _ in parts] == [slice(i, min(i + 300, 5000)) for i in range(0, 5000, 300)]
+    assert all(np.array_equal(found, step_by_step(model, x[part])) for part, found in parts[-2:])
+
+
+def test_images_that_cannot_be_written_to_are_read():
+    model, x = model_of(LAYERS["norms"]()), images(40)
+    expected = logits(model, x)
+    x.setflags(write=False)
+    assert np.array_equal(logits(model, x), expected)
+    assert np.array_equal(logits(model, x[::2]), expected[::2])
+
+
+def test_a_tape_sees_weights_and_settings_change():
+    model, x = model_of(LAYERS["norms"]()), images(40)
+    seen = [logits(model, x)]
+    model.parameters()["1.conv2d.W"][...] *= -1
+    seen.append(logits(model, x))
+    model.layers[3].running_mean = model.layers[3].running_mean + 1  # another array
+    seen.append(logits(model, x))
+    model.layers[10].epsilon = 2.0
+    seen.append(logits(model, x))
+    assert np.array_equal(seen[-1], step_by_step(model, x))
+    assert all(not np.array_equal(a, b) for a, b in pairwise(seen))
+
+
+def test_a_layer_without_a_kernel_is_no_obstacle():
+    model, x = model_of([sn.Flatten(), Doubled(), sn.Dense(4)]), images(40)
+    assert np.allclose(logits(model, x), step_by_step(model, x), rtol=1e-5)
+    assert not recordings(model)
+
+
+def test_callers_in_different_threads_do_not_disturb_each_other():
+    model, answers = model_of(LAYERS["norms"]()), {}
+    batches = {i: images(100 + i) for i in range(8)}
+    expected = {i: step_by_step(model, x) for i, x in batches.items()}
+
+    def ask(i):
+        answers[i] = [logits(model, batches[i]) for _ in range(5)]
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in batches]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(found, expected[i]) for i in batches for found in answers[i])
