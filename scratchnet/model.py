@@ -100,14 +100,6 @@ class Sequential:
             for name in getattr(layer, kind)
         }
 
-    def live_arrays(self) -> list[np.ndarray]:
-        """The parameters and the state."""
-        return [*self.parameters().values(), *self.state().values()]
-
-    def settings(self) -> list[Any]:
-        """The numbers that the layers were told: strides, dropout's rate, ..."""
-        return [value for layer in self.layers for value in vars(layer).values() if isinstance(value, (int, float))]
-
     # running
 
     def forward_cached(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:

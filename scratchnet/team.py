@@ -55,6 +55,21 @@ class Team:
             self.begin()
         return Run(self.crews, work, count).result()
 
+    def send(self, place: int, work: Callable[[], None]) -> None:
+        """Let a thread do some work in one of the places, and do not wait for it."""
+        if self.process != os.getpid():
+            self.begin()
+
+        def job():
+            with self.staying(place):
+                work()
+
+        self.crews[place].start(job)
+
+    def staying(self, place: int):
+        """Keep this thread meanwhile on the processor of one of the places, if there is one for each."""
+        return staying_on(self.crews[place].processor if self.threads > 1 else None)
+
 
 class Crew:
     """The threads that take turns in one place of the team. They live on, waiting for the next job."""

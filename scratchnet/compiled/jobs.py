@@ -9,11 +9,18 @@ sleep and woken again takes 50.
     job              [pack]   [pack] .. [pack]  [chunk]  [chunk]  [optimizer] ...
 
 Threads may have memory of their own, so a job can be another stretch of the tape for each of them.
+
+The next step comes soon. So the threads that helped do not go back to Python, where they would contend for its lock
+just when the caller needs it, but stay awake for some more LOOKS. Each has a word that says where it is:
+
+    WAITING  --the caller-->  CALLED  --the thread-->  WAITING, and it takes jobs
+    WAITING  --the thread, after LOOKS in vain-->  AWAY  --the caller-->  CALLED, by a new thread
 """
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -25,7 +32,10 @@ from scratchnet.compiled.jit import jit
 from scratchnet.compiled.registers import gives, word
 from scratchnet.compiled.tape import Tape, play
 
-TAKEN, FINISHED = 0, 8  # where two counts are kept; 64 bytes apart, for every change of one takes its cache line away
+APART = 8  # numbers in 64 bytes: every change of a number takes its cache line away from the other threads
+TAKEN, FINISHED, HELPERS = 0, APART, 2 * APART  # where two counts are kept, and from where on the threads' words
+AWAY, CALLED, WAITING = 0, 1, 2
+LOOKS = 2000  # half a millisecond or more; a step's part in Python takes 0.1 to 0.3
 
 
 @gives(lambda counts, i: types.intp)
@@ -53,6 +63,35 @@ def counted(counts, i):
     return counts[i]
 
 
+@gives(lambda counts, i, number: types.intp)
+def _exchange(emit, kinds, counts, i, number):
+    """One indivisible exchange."""
+    return emit.build.atomic_rmw("xchg", emit.at(kinds[0], counts, i), number, "seq_cst")
+
+
+@word(_exchange)
+def exchange(counts, i, number):
+    """counts[i] = number   -> the number before"""
+    before = counts[i]
+    counts[i] = number
+    return before
+
+
+@gives(lambda counts, i, old, new: types.intp)
+def _replace(emit, kinds, counts, i, old, new):
+    """One indivisible comparison and exchange."""
+    return emit.build.extract_value(emit.build.cmpxchg(emit.at(kinds[0], counts, i), old, new, "seq_cst", "seq_cst"), 0)
+
+
+@word(_replace)
+def replace(counts, i, old, new):
+    """counts[i] = new, if it was old   -> the number before"""
+    before = counts[i]
+    if before == old:
+        counts[i] = new
+    return before
+
+
 @gives(lambda: types.none)
 def _give_way(emit, kinds):
     """A call of the system, where it has one."""
@@ -74,13 +113,13 @@ def wait_until(counts, i, number):
 
 
 @jit
-def do_jobs(stretches, before, calls, counts, values, guarded):
-    """Take jobs until there is none, and wait until the others have finished theirs.
+def take_jobs(stretches, before, calls, counts, values, guarded):
+    """Take jobs until there is none.
 
     stretches    (n, 2): this thread's calls for each job, from .. to
     before       (n,): how many jobs must be finished before each; it never decreases
     calls        from `Tape.calls`
-    counts       zeros, from `new_counts`
+    counts       from `new_counts`
     values       what the jobs before number `guarded` must have made finite and not negative, or else the jobs from it
                  on are not done
     """
@@ -91,7 +130,36 @@ def do_jobs(stretches, before, calls, counts, values, guarded):
             play(calls, stretches[job, 0], stretches[job, 1])
         count_up(counts, FINISHED)
         job = count_up(counts, TAKEN)
+
+
+@jit
+def do_jobs(stretches, before, calls, counts, values, guarded):
+    """What the caller does when it has called its helpers: take jobs, and wait until all are finished."""
+    take_jobs(stretches, before, calls, counts, values, guarded)
     wait_until(counts, FINISHED, len(before))
+
+
+@jit
+def call_helpers(counts, away):
+    """Begin: all jobs are there to be taken. `away` (bool) says which helpers nobody is there for."""
+    exchange(counts, FINISHED, 0)
+    exchange(counts, TAKEN, 0)
+    for i in range(away.size):
+        away[i] = exchange(counts, HELPERS + APART * i, CALLED) == AWAY
+
+
+@jit
+def help_out(i, stretches, before, calls, counts, values, guarded):
+    """Take jobs whenever called, as helper i; return when nobody has called for a while."""
+    here, state = HELPERS + APART * i, CALLED
+    while state == CALLED:
+        exchange(counts, here, WAITING)
+        take_jobs(stretches, before, calls, counts, values, guarded)
+        looks = 0
+        while counted(counts, here) == WAITING and looks < LOOKS:
+            give_way()
+            looks += 1
+        state = replace(counts, here, WAITING, AWAY)
 
 
 @jit
@@ -103,9 +171,9 @@ def acceptable(values):
     return True
 
 
-def new_counts() -> np.ndarray:
-    """Two counts at zero."""
-    return np.zeros(16, np.int64)
+def new_counts(helpers: int = 0) -> np.ndarray:
+    """Two counts at zero, and so many helpers who are away."""
+    return np.zeros(HELPERS + APART * helpers, np.int64)
 
 
 class Jobs:
@@ -141,16 +209,23 @@ class Jobs:
         self.before += [len(self.before)] * len(phase)
         self.stretches += [job if len(job) == self.threads else job * self.threads for job in phase]
 
-    def finish(self) -> None:
-        """Nothing more will be added."""
-        self.calls, self.order = self.tape.calls(), np.array(self.before)
-        self.of_thread = np.ascontiguousarray(np.array(self.stretches).transpose(1, 0, 2))
+    def finish(self, values: np.ndarray, guarded: int) -> None:
+        """Nothing more will be added. values, guarded: see `take_jobs`."""
+        of_thread = np.ascontiguousarray(np.array(self.stretches).transpose(1, 0, 2))
+        shared = np.array(self.before), self.tape.calls(), new_counts(self.threads - 1), values, guarded
+        self.work = [(stretches, *shared) for stretches in of_thread]
+        self.counts, self.away, self.process = shared[2], np.zeros(self.threads - 1, np.bool_), os.getpid()
 
-    def run(self, team, values: np.ndarray, guarded: int) -> None:
-        """Do all jobs: see `do_jobs`."""
-        counts = new_counts()
-
-        def work(chunk):
-            do_jobs(self.of_thread[chunk.index], self.order, self.calls, counts, values, guarded)
-
-        team.map(work, self.threads)
+    def run(self, team) -> None:
+        """Do all jobs."""
+        if self.process != os.getpid():               # a forked child has this object, but none of its helpers
+            self.counts[:], self.process = 0, os.getpid()
+        call_helpers(self.counts, self.away)
+        try:
+            for i in np.flatnonzero(self.away):
+                team.send(i + 1, partial(help_out, i, *self.work[i + 1]))
+            with team.staying(0):
+                do_jobs(*self.work[0])
+        except BaseException:  # Ctrl-C: what has been begun is brought to its end
+            do_jobs(*self.work[0])
+            raise

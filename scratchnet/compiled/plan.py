@@ -122,7 +122,7 @@ class CompiledPlan(Plan):
     def map(self, model, x, batch_size, work):
         team, recordings = self.team(), self.memory.of_thread().setdefault("predictions", {})
         recording = recordings.get((x.dtype, team.threads))
-        if recording is None or not recording.fits(model):
+        if recording is None or not recording.watched.unchanged():
             if not recordable_prediction(model, x):
                 return super().map(model, x, batch_size, work)
             recordings[x.dtype, team.threads] = recording = RecordedPrediction(model, x.dtype, team.threads)

@@ -16,7 +16,6 @@ gradients that are clipped, layers, losses and optimizers without a twin.
 from __future__ import annotations
 
 from functools import partial
-from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +34,7 @@ from scratchnet.compiled.losses import softmax_cross_entropy
 from scratchnet.compiled.memory import aligned_empty
 from scratchnet.compiled.optimizers import RULES, has_twin, numbers_of, update_jobs
 from scratchnet.compiled.rescale import RescaleTwin
+from scratchnet.compiled.watched import Watched
 from scratchnet.layers import Flatten
 from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.randomness import ExampleRandom, stream_key
@@ -75,7 +75,7 @@ class RecordedStep:
         self.told, self.numbers = told_of(optimizer, model.parameters())
         self.jobs = Jobs(threads)
         self.record(plan)
-        self.arrays, self.settings = self.all_arrays(), model.settings()
+        self.watched, self.remembered = Watched(model.layers), dict(optimizer.memory)
 
     def record(self, plan) -> None:
         """Pack; the chunks, until they meet, and on; the optimizer, and what is done once."""
@@ -85,10 +85,10 @@ class RecordedStep:
         once: list[Any] = []
         for phase in zip(*(self.noted_chunk(plan, batch, i, grads, once) for i in range(len(grads))), strict=True):
             jobs.add([list(stretches) for stretches in phase])
-        self.guarded = len(jobs)
+        guarded = len(jobs)
         updates = update_jobs(self.optimizer, self.model.parameters(), grads)
         jobs.add([jobs.noted(work) for work in [*once, *(partial(self.update, pieces) for pieces in updates)]])
-        jobs.finish()
+        jobs.finish(self.values, guarded)
 
     def noted_chunk(self, plan, batch, i: int, grads, once):
         """For each phase of a chunk its stretch of the tape, for every thread or for all."""
@@ -112,20 +112,13 @@ class RecordedStep:
         for piece in pieces:
             step(piece.p, piece.gradient(), *piece.memory, self.numbers[piece.name])
 
-    def all_arrays(self) -> list[np.ndarray]:
-        """Everything that must still be the same object for the tape to be about this model and this optimizer."""
-        remembered = (self.optimizer.remembered(name, p) for name, p in self.model.parameters().items())
-        return [*self.model.live_arrays(), *chain.from_iterable(remembered)]
-
     def fits(self, model, loss, optimizer) -> bool:
         """Whether this is the step that was recorded."""
         same = model is self.model and loss is self.loss and optimizer is self.optimizer
         if not (same and loss.label_smoothing == self.smoothing and optimizer.clip_norm is None):
             return False
-        if model.settings() != self.settings:
-            return False
-        now = self.all_arrays()
-        return len(now) == len(self.arrays) and all(a is b for a, b in zip(now, self.arrays, strict=True))
+        now = optimizer.memory
+        return self.watched.unchanged() and all(now.get(name) is arrays for name, arrays in self.remembered.items())
 
     def take(self, x, augment, team) -> int:
         """Bring the images to where the kernels find them; how often the augmentation drew random numbers."""
@@ -152,7 +145,7 @@ class RecordedStep:
         optimizer.steps += 1
         for name, numbers in self.told:
             numbers[...] = numbers_of(optimizer, name, lr)
-        self.jobs.run(team, self.values, self.guarded)
+        self.jobs.run(team)
         values = self.values.tolist()
         if all(0 <= value < np.inf for value in values):
             return sum(values)

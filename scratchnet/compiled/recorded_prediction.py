@@ -27,6 +27,7 @@ from scratchnet.compiled.prediction import ConvPredictor
 from scratchnet.compiled.rescale import RescaleTwin
 from scratchnet.compiled.tape import Tape, play
 from scratchnet.compiled.twin import contiguous
+from scratchnet.compiled.watched import Watched
 from scratchnet.layers import Flatten
 
 KNOWN = (RescaleTwin, CroppingTwin, ConvPredictor, BatchNormTwin, DenseTwin, DropoutTwin, Flatten)
@@ -49,7 +50,7 @@ class RecordedPrediction:
         self.tape = Tape()
         self.of_thread = [self.recorded(dtype) for _ in range(threads)]
         self.calls = self.tape.calls()
-        self.arrays, self.settings = model.live_arrays(), model.settings()
+        self.watched = Watched(model.layers)
 
     def pack(self) -> None:
         """Bring the weights to where the kernels read them. They may have changed since the last time."""
@@ -62,12 +63,6 @@ class RecordedPrediction:
         with self.tape.recording():
             logits = contiguous(self.model.logits(here, RecordingContext(False, None, None, self.batch, {})))
         return here.reshape(-1), start, len(self.tape), logits.reshape(-1)
-
-    def fits(self, model) -> bool:
-        """Whether model and layers still have the arrays and the settings that were recorded."""
-        now = model.live_arrays()
-        same = len(now) == len(self.arrays) and all(a is b for a, b in zip(now, self.arrays, strict=True))
-        return same and model.settings() == self.settings
 
     def run(self, x: np.ndarray, team) -> np.ndarray:
         """The logits of all images."""

@@ -1,5 +1,9 @@
 """A step from a tape is the step as it is written: the same bits, the same errors, and no step of another model."""
 
+import os
+import signal
+import time
+
 import numpy as np
 import pytest
 
@@ -138,3 +142,42 @@ def test_a_tape_plays_the_calls_with_what_the_arrays_hold_by_then():
     x[:] = 0, 1, 2
     play(tape.calls(), 0, 2)
     assert y.tolist() == [10, 30, 50]
+
+
+def some_steps(digits, pauses):
+    """The loss after as many steps as there are pauses, each followed by one of so many seconds."""
+    x, y = (array[:32] for array in digits)
+    model, optimizer = sn.Sequential([sn.Flatten(), sn.Dense(10)], (14, 14, 1)), sn.SGD(1e-4)
+    loss = sn.SoftmaxCrossEntropy()
+    for pause in pauses:
+        value = train_step(model, loss, optimizer, x.astype(np.float32), y)
+        time.sleep(pause)
+    assert recordings(model)
+    return value
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_helpers_come_whether_they_have_left_or_not(digits, threads):
+    sn.set_threads(1)
+    alone = some_steps(digits, [0] * 200)
+    sn.set_threads(threads)
+    assert some_steps(digits, [0] * 200) == alone
+    assert some_steps(digits, np.random.default_rng(0).choice([0, 1e-4, 5e-4, 2e-3], 200)) == alone
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded")
+def test_a_forked_child_finds_helpers_of_its_own(digits):
+    sn.set_threads(3)
+    x, y = (array[:50] for array in digits)
+    model, optimizer = sn.Sequential([sn.Flatten(), sn.Dense(10)], (14, 14, 1)), sn.SGD(1e-4)
+    loss = sn.SoftmaxCrossEntropy()
+    for _ in range(6):
+        train_step(model, loss, optimizer, x.astype(np.float32), y)
+    child = os.fork()  # right now: its helpers are still waiting for the next step
+    if child == 0:
+        signal.alarm(60)  # should nobody come
+    value = train_step(model, loss, optimizer, x.astype(np.float32), y)
+    if child == 0:
+        os._exit(42 if value == train_step(model, loss, optimizer, x.astype(np.float32), y) else 0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
