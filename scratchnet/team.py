@@ -60,15 +60,13 @@ class Team:
         if self.process != os.getpid():
             self.begin()
 
+        crew = self.crews[place]
+
         def job():
-            with self.staying(place):
+            with staying_on(crew.processor if self.threads > 1 else None):
                 work()
 
-        self.crews[place].start(job)
-
-    def staying(self, place: int):
-        """Keep this thread meanwhile on the processor of one of the places, if there is one for each."""
-        return staying_on(self.crews[place].processor if self.threads > 1 else None)
+        crew.start(job)
 
 
 class Crew:

@@ -141,11 +141,14 @@ def do_jobs(stretches, before, calls, counts, values, guarded):
 
 @jit
 def call_helpers(counts, away):
-    """Begin: all jobs are there to be taken. `away` (bool) says which helpers nobody is there for."""
+    """Begin: all jobs are there to be taken. How many helpers nobody is there for; `away` (bool) says which."""
     exchange(counts, FINISHED, 0)
     exchange(counts, TAKEN, 0)
+    missing = 0
     for i in range(away.size):
         away[i] = exchange(counts, HELPERS + APART * i, CALLED) == AWAY
+        missing += away[i]
+    return missing
 
 
 @jit
@@ -220,12 +223,11 @@ class Jobs:
         """Do all jobs."""
         if self.process != os.getpid():               # a forked child has this object, but none of its helpers
             self.counts[:], self.process = 0, os.getpid()
-        call_helpers(self.counts, self.away)
         try:
-            for i in np.flatnonzero(self.away):
-                team.send(i + 1, partial(help_out, i, *self.work[i + 1]))
-            with team.staying(0):
-                do_jobs(*self.work[0])
+            if call_helpers(self.counts, self.away):
+                for i in np.flatnonzero(self.away):
+                    team.send(i + 1, partial(help_out, i, *self.work[i + 1]))
+            do_jobs(*self.work[0])
         except BaseException:  # Ctrl-C: what has been begun is brought to its end
             do_jobs(*self.work[0])
             raise
