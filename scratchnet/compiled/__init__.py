@@ -18,11 +18,14 @@ Read it in this order.
     taps, first     the first layer: one channel in, weights in registers
     sets, pooled    backward behind a max-pool: three quarters of the work is multiplying by zero; don't
     gate            the way back through ReLU and max-pool where a dense gradient is wanted after all
-    batchnorm, dense, dropout, losses, rescale, optimizers      the other twins
+    batchnorm, batchnorm_sums, normalise        two passes each way, and what chunks tell each other between them;
+                    first_norm  a convolution so cheap that it is computed three times and never written
+    dense, dropout, cropping, losses, rescale, optimizers      the other twins
     randomness, augment     a number for every pixel, whoever draws it; and the pictures that come of it
     conv            a convolution and what follows it as one step;  conv_ways, conv_winograd  which kernels do it
     prediction      for those who will not ask for gradients: BatchNorm is folded away, larger tiles behind a pool
     factors         the gradient of a dense layer's weights, multiplied where it is used up
-    plan            which twin stands for which layers; the memory they work in
-    tape, jobs, recorded    a whole training step noted once, and played by all threads without Python
+    plan, context   which twin stands for which layers; the memory they work in
+    tape, jobs      calls of kernels noted once, and played by all threads without Python;  recorded  a whole training
+                    step,  recorded_prediction  thousands of images,  watched  what both take for granted
 """
