@@ -41,23 +41,39 @@ from scratchnet.randomness import ExampleRandom
 ROOT3 = math.sqrt(3)  # uniform numbers between -√3 and √3 have standard deviation 1
 
 
-def compiled_augment(augment):
-    """The twin of an augmentation, as `Plan.augment` gives it; None if it has none (a function of the user's own)."""
-    if type(augment) is not Augment:
-        return None
-    most, elastic, erase, noise = augment.most_moved(), *map(float, (augment.elastic, augment.erase, augment.noise))
+def compiled_augment(augment) -> AugmentTwin | None:
+    """The twin of an augmentation; None if it has none (a function of the user's own)."""
+    return AugmentTwin(augment) if type(augment) is Augment else None
 
-    def twin(images, rng):
-        if images.dtype != np.uint8 or images.ndim not in (3, 4) or not isinstance(rng, ExampleRandom):
-            return augment(images, rng)
-        keys = np.array([rng.next_key() if used else 0 for used in (True, elastic, erase, noise)], np.uint64)
+
+class AugmentTwin:
+    """Twin of Augment, for bytes and the training loop's random numbers; all else it leaves to the textbook."""
+
+    def __init__(self, augment: Augment):
+        self.augment, self.most = augment, augment.most_moved()
+        self.amounts = float(augment.elastic), float(augment.erase), float(augment.noise)
+        self.draws = (True, *self.amounts)            # which of the four kinds of random numbers are drawn
+
+    def __call__(self, images: np.ndarray, rng) -> np.ndarray:
+        if not self.suits(images) or not isinstance(rng, ExampleRandom):
+            return self.augment(images, rng)
+        return self.changed(images, self.keys(rng), rng.first)
+
+    def suits(self, images: np.ndarray) -> bool:
+        """Whether the kernel knows such images."""
+        return images.dtype == np.uint8 and images.ndim in (3, 4)
+
+    def keys(self, rng: ExampleRandom) -> np.ndarray:
+        """The keys of the four kinds of random numbers; 0 for what is not drawn."""
+        return np.array([rng.next_key() if used else 0 for used in self.draws], np.uint64)
+
+    def changed(self, images: np.ndarray, keys: np.ndarray, first: int) -> np.ndarray:
+        """The images, which are the batch's examples first, first + 1, ..."""
         pixels = np.ascontiguousarray(images).reshape(*images.shape[:3], -1)  # (n, h, w, channels)
         changed = np.empty_like(pixels)
         (bumps_y, bumps_x), memory = map(bumps, images.shape[1:3]), scratch(*images.shape[1:3])
-        change(pixels, keys, rng.first, most, elastic, erase, noise, bumps_y, bumps_x, memory, changed)
+        change(pixels, keys, first, self.most, *self.amounts, bumps_y, bumps_x, memory, changed)
         return changed.reshape(images.shape)
-
-    return twin
 
 
 @cache

@@ -110,14 +110,14 @@ class CompiledPlan(Plan):
         x, labels, team = model.check_input(x), np.asarray(labels), self.team()
         key = (x.shape, x.dtype, labels.shape, labels.dtype, team.threads)
         step = self.recorded.get(key)
-        if not isinstance(step, RecordedStep) or not step.fits(model, loss, optimizer):
+        if not isinstance(step, RecordedStep) or not step.fits(model, loss, optimizer, augment):
             if len(self.recorded) >= KEPT:
                 self.recorded.clear()
             self.recorded[key] = seen = step + 1 if isinstance(step, int) else 1
             if seen <= UNRECORDED or not recordable(model, loss, optimizer, x, labels):
                 return None
-            self.recorded[key] = step = RecordedStep(model, loss, optimizer, x, team.threads)
-        return step.run(x, labels, self.augment(augment), team)
+            self.recorded[key] = step = RecordedStep(model, loss, optimizer, x, augment, team.threads)
+        return step.run(x, labels, team)
 
     def map(self, model, x, batch_size, work):
         team, recordings = self.team(), self.memory.of_thread().setdefault("predictions", {})

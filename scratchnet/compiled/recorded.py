@@ -9,7 +9,8 @@ has memory of its own, where the next chunk finds what is still in the cache; so
 thread. Where chunks meet, in a BatchNorm, all of them are under way at once and each must have memory of its own.
 
 Whatever makes a step differ from the one before it is in an array by then: the images, the labels, the keys of the
-random numbers, what the optimizer is told (`numbers_of`). Steps where something else is done are not recorded:
+random numbers, what the optimizer is told (`numbers_of`). An `Augment` is on the tape too: the default preset's step
+takes 0.92 of the time on two threads that it took when the images were changed before it. Steps where something else is done are not recorded:
 gradients that are clipped, layers, losses and optimizers without a twin.
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.compiled.augment import compiled_augment
 from scratchnet.compiled.batchnorm import BatchNormTwin
 from scratchnet.compiled.context import CompiledBatch, RecordingContext
 from scratchnet.compiled.conv import ConvNormTwin, ConvTwin
@@ -65,13 +67,15 @@ def recordable(model, loss, optimizer, x, labels) -> bool:
 class RecordedStep:
     """The step of batches of one size, for as long as model, loss and optimizer keep their arrays."""
 
-    def __init__(self, model, loss, optimizer, x, threads: int):
+    def __init__(self, model, loss, optimizer, x, augment, threads: int):
         plan, n = model.plan, len(x)
         self.model, self.loss, self.smoothing, self.optimizer = model, loss, loss.label_smoothing, optimizer
         self.x, self.labels = aligned_empty(x.shape, x.dtype), np.zeros(n, np.int64)
         self.parts = plan.parts(n)
         self.values = np.zeros(len(self.parts))
-        self.keys: dict[int, np.ndarray] = {}
+        self.keys: dict[int, np.ndarray] = {}  # that of the first draw of random numbers, the second, ...
+        self.augment, twin = augment, compiled_augment(augment)
+        self.change = twin if twin is not None and twin.suits(self.x) else None
         self.told, self.numbers = told_of(optimizer, model.parameters())
         self.jobs = Jobs(threads)
         self.record(plan)
@@ -80,6 +84,10 @@ class RecordedStep:
     def record(self, plan) -> None:
         """Pack; the chunks, until they meet, and on; the optimizer, and what is done once."""
         jobs, batch = self.jobs, plan.begin(self.parts, reuse=True)
+        if self.change is not None:
+            self.change_keys = self.change.keys(ExampleRandom(self.model.seed, self.optimizer.steps))
+            drawn = np.flatnonzero(self.change.draws)
+            self.keys = {draw: self.change_keys[kind : kind + 1] for draw, kind in enumerate(drawn, 1)}
         jobs.add([jobs.noted(partial(batch.pack, twin, backward)) for twin in plan.twins for backward in (False, True)])
         grads: list[Any] = [None] * len(self.parts)
         once: list[Any] = []
@@ -101,8 +109,11 @@ class RecordedStep:
 
     def chunk(self, i: int, ctx: ChunkContext, grads) -> None:
         """A chunk, forward and backward."""
-        part = self.parts[i]
-        logits, caches = self.model.forward_cached(self.x[part], ctx)
+        part, images = self.parts[i], self.x[self.parts[i]]
+        if self.change is not None:
+            images = self.change.changed(images, self.change_keys, part.start)
+            ctx.rng.draws = int(np.count_nonzero(self.change.draws))
+        logits, caches = self.model.forward_cached(images, ctx)
         dlogits, share = np.empty_like(logits), (part.stop - part.start) / len(self.x)
         softmax_cross_entropy(logits, self.labels[part], self.smoothing, share, dlogits, self.values[i : i + 1])
         grads[i] = self.model.backward(dlogits, caches)[1]
@@ -112,32 +123,32 @@ class RecordedStep:
         for piece in pieces:
             step(piece.p, piece.gradient(), *piece.memory, self.numbers[piece.name])
 
-    def fits(self, model, loss, optimizer) -> bool:
+    def fits(self, model, loss, optimizer, augment) -> bool:
         """Whether this is the step that was recorded."""
-        same = model is self.model and loss is self.loss and optimizer is self.optimizer
+        same = model is self.model and loss is self.loss and optimizer is self.optimizer and augment == self.augment
         if not (same and loss.label_smoothing == self.smoothing and optimizer.clip_norm is None):
             return False
         now = optimizer.memory
         return self.watched.unchanged() and all(now.get(name) is arrays for name, arrays in self.remembered.items())
 
-    def take(self, x, augment, team) -> int:
-        """Bring the images to where the kernels find them; how often the augmentation drew random numbers."""
-        if augment is None:
+    def take(self, x, team) -> int:
+        """Bring the images to where the kernels find them; how often a user's augmentation drew random numbers."""
+        if self.augment is None or self.change is not None:
             self.x[...] = x
             return 0
 
         def change(chunk):
             part = self.parts[chunk.index]
             rng = ExampleRandom(self.model.seed, self.optimizer.steps, first=part.start)
-            self.x[part] = augment(x[part], rng)
+            self.x[part] = self.augment(x[part], rng)
             return rng.draws
 
         return team.map(change, len(self.parts))[0]
 
-    def run(self, x, labels, augment, team) -> float | None:
+    def run(self, x, labels, team) -> float | None:
         """Do the step; its loss. None, and nothing is changed, if that is not finite or a label is out of range."""
         seed, optimizer = self.model.seed, self.optimizer
-        drawn = self.take(x, augment, team)
+        drawn = self.take(x, team)
         self.labels[...] = labels
         for draw, key in self.keys.items():
             key[0] = stream_key(seed, optimizer.steps, drawn + draw)

@@ -77,10 +77,22 @@ def test_a_recorded_step_gives_the_same_bits(digits, layers, optimizer):
         }
 
 
-def test_an_augmented_step_gives_the_same_bits(digits):
-    augment = sn.Augment(shift=2, rotate=10)
+@pytest.mark.parametrize("augment", [sn.Augment(shift=2, rotate=10, noise=5), lambda images, rng: images // 2])
+def test_an_augmented_step_gives_the_same_bits(digits, augment):
     expected, got = (trained(digits, LAYERS["dropout"], sn.Adam(), flag, augment=augment) for flag in (False, True))
     assert all(np.array_equal(got[name], expected[name]) for name in expected)
+
+
+def test_a_recording_sees_another_augmentation(digits):
+    x, y = (array[:50] for array in digits)
+    losses = []
+    for last in (sn.Augment(shift=3), sn.Augment(erase=0.9), None):
+        model, optimizer = sn.Sequential([sn.Rescale(), sn.Flatten(), sn.Dense(10)], (14, 14, 1)), sn.SGD(1e-5)
+        loss = sn.SoftmaxCrossEntropy()
+        for augment in [sn.Augment(shift=3)] * 6 + [last]:
+            value = train_step(model, loss, optimizer, x, y, augment)
+        losses.append(value)
+    assert len(set(losses)) == 3
 
 
 def test_a_recording_sees_a_change_of_the_live_parameters_and_of_the_learning_rate(digits):
