@@ -10,8 +10,8 @@ thread. Where chunks meet, in a BatchNorm, all of them are under way at once and
 
 Whatever makes a step differ from the one before it is in an array by then: the images, the labels, the keys of the
 random numbers, what the optimizer is told (`numbers_of`). An `Augment` is on the tape too: the default preset's step
-takes 0.92 of the time on two threads that it took when the images were changed before it. Steps where something else is done are not recorded:
-gradients that are clipped, layers, losses and optimizers without a twin.
+takes 0.92 of the time on two threads that it took when the images were changed before it. Steps where something else
+is done are not recorded: gradients that are clipped, layers, losses and optimizers without a twin.
 """
 
 from __future__ import annotations
