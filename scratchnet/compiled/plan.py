@@ -120,12 +120,13 @@ class CompiledPlan(Plan):
         return step.run(x, labels, team)
 
     def map(self, model, x, batch_size, work):
+        if not recordable_prediction(model, x):
+            return super().map(model, x, batch_size, work)
         team, recordings = self.team(), self.memory.of_thread().setdefault("predictions", {})
-        recording = recordings.get((x.dtype, team.threads))
-        if recording is None or not recording.watched.unchanged():
-            if not recordable_prediction(model, x):
-                return super().map(model, x, batch_size, work)
-            recordings[x.dtype, team.threads] = recording = RecordedPrediction(model, x.dtype, team.threads)
+        key = x.dtype, team.threads
+        if key not in recordings or not recordings[key].watched.unchanged():
+            recordings[key] = RecordedPrediction(model, *key)
+        recording = recordings[key]
         recording.pack()
         results = []
         for whole in cut(len(x), batch_size * max(1, SOME // batch_size)):

@@ -35,7 +35,7 @@ CHUNK = 16  # images; for fewer the tape is not worth while
 
 
 def recordable(model, x) -> bool:
-    """Whether nothing but kernels touches the images."""
+    """Whether nothing but kernels touches the images, and there are enough of them."""
     kernels_only = all(type(step.run) in KNOWN for step in model.plan.prediction) and x.dtype in (np.uint8, np.float32)
     return len(x) >= CHUNK and kernels_only and isinstance(predict_images, Kernel)
 

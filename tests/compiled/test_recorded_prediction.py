@@ -92,6 +92,13 @@ def test_a_layer_without_a_kernel_is_no_obstacle():
     assert not recordings(model)
 
 
+def test_a_tape_is_not_played_for_a_single_image(monkeypatch):
+    model, x = model_of(LAYERS["norms"]()), images(40)
+    expected = logits(model, x)
+    monkeypatch.setattr(RecordedPrediction, "run", lambda *_: pytest.fail("sixteen images' work for one"))
+    assert np.array_equal(logits(model, x[:1]), expected[:1])
+
+
 def test_callers_in_different_threads_do_not_disturb_each_other():
     model, answers = model_of(LAYERS["norms"]()), {}
     batches = {i: images(100 + i) for i in range(8)}
