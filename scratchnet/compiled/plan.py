@@ -68,7 +68,7 @@ TWINS = (
 
 
 class CompiledPlan(Plan):
-    """Twins where there are any, four chunks or more, the shared team."""
+    """Twins where there are any, chunks, the shared team."""
 
     def __init__(self, model):
         super().__init__(model.layers, model.names)
@@ -82,7 +82,9 @@ class CompiledPlan(Plan):
         return shared_team()
 
     def chunk_size(self, n: int) -> int:
-        return min(max(n // 4, SMALLEST), LARGEST)
+        """So that eight may work on a batch of 128. Two take as long for its 8 chunks of 16 as for 4 of 32: two-conv
+        and chollet 0.98 of the time, vgg-bn 1.02 (AMD Zen 4)."""
+        return min(max(n // 8, SMALLEST), LARGEST)
 
     def rehearse(self, step, verbose: bool) -> float:
         before = compiling.seconds
