@@ -3,7 +3,8 @@
 A model is trained for some steps, so that its gradients have as many zeros as gradients have; then every step of the
 compiled engine's plan (a layer, or several in one) gets a stopwatch, and training goes on: so its data are where they
 are in training, in a cache or not. The stopwatch counts the processor time of its own thread: where a BatchNorm
-waits for the other chunks, nothing runs. With several threads their seconds are divided by their number.
+waits for the other chunks, nothing runs. With several threads their seconds are divided by their number. In the end
+the stopwatches are taken off, and whole steps are timed, as the engine plays them from its tape.
 
 FLOPs are those of the definition, two for each of the direct method's multiply-adds; forward once, backward twice (dW
 and dx), once where nobody wants dx. Bytes are the least that must move: x, W, y; backward x, W, dy, dx, dW. From both
@@ -88,20 +89,22 @@ def profile(preset: str, engine: str, data, args) -> tuple[list[list[int]], list
     model = sn.Sequential(recipe.layers, (28, 28, 1), engine=engine)
     timed = [Timed(step.run) for step in model.plan.steps]
     layers = runs_of_layers(model)
-    model.plan.steps = [step._replace(run=run) for step, run in zip(model.plan.steps, timed, strict=True)]
+    plain, last = model.plan.steps, args.warm + args.steps
+    model.plan.steps = [step._replace(run=run) for step, run in zip(plain, timed, strict=True)]
     laps: list[dict[str, list[float]]] = [{direction: [] for direction in DIRECTIONS} for _ in timed]
     whole = []
-    for i in range(args.warm + args.steps):
+    for i in range(last + args.steps):
+        if i == last:
+            model.plan.steps = plain
         rows = np.arange(i * args.batch, (i + 1) * args.batch) % len(data["x"])
         start = time.perf_counter()
         train_step(model, sn.SoftmaxCrossEntropy(), recipe.optimizer, data["x"][rows], data["y"][rows])
-        seconds = time.perf_counter() - start
+        whole.append(time.perf_counter() - start)
         for run, lap in zip(timed, laps, strict=True):
             for direction in DIRECTIONS:
                 lap[direction].append(run.lap(direction))
-        whole.append(seconds)
-    medians = [{name: statistics.median(seconds[args.warm:]) for name, seconds in lap.items()} for lap in laps]
-    return layers, medians, statistics.median(whole[args.warm:])
+    medians = [{name: statistics.median(seconds[args.warm:last]) for name, seconds in lap.items()} for lap in laps]
+    return layers, medians, statistics.median(whole[last + args.steps // 4:])
 
 
 def table(preset: str, data, args) -> list[dict]:

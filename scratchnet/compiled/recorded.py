@@ -69,7 +69,7 @@ class RecordedStep:
 
     def __init__(self, model, loss, optimizer, x, augment, threads: int):
         plan, n = model.plan, len(x)
-        self.model, self.loss, self.smoothing, self.optimizer = model, loss, loss.label_smoothing, optimizer
+        self.model, self.smoothing, self.optimizer = model, loss.label_smoothing, optimizer
         self.x, self.labels = aligned_empty(x.shape, x.dtype), np.zeros(n, np.int64)
         self.parts = plan.parts(n)
         self.values = np.zeros(len(self.parts))
@@ -125,8 +125,9 @@ class RecordedStep:
 
     def fits(self, model, loss, optimizer, augment) -> bool:
         """Whether this is the step that was recorded."""
-        same = model is self.model and loss is self.loss and optimizer is self.optimizer and augment == self.augment
-        if not (same and loss.label_smoothing == self.smoothing and optimizer.clip_norm is None):
+        same = model is self.model and optimizer is self.optimizer and augment == self.augment
+        same_loss = type(loss) is SoftmaxCrossEntropy and loss.label_smoothing == self.smoothing
+        if not (same and same_loss and optimizer.clip_norm is None):
             return False
         now = optimizer.memory
         return self.watched.unchanged() and all(now.get(name) is arrays for name, arrays in self.remembered.items())

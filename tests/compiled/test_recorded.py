@@ -42,8 +42,8 @@ def trained(digits, layers, optimizer, recorded=True, threads=2, augment=None, s
     sn.set_threads(threads)
     x, y = digits
     model = sn.Sequential([sn.Rescale(), *layers()], (14, 14, 1), seed=3)
-    loss = sn.SoftmaxCrossEntropy(label_smoothing=0.1)
     for i in range(steps):
+        loss = sn.SoftmaxCrossEntropy(label_smoothing=0.1)  # another object, and the same loss
         if not recorded:
             model.plan.recorded.clear()  # it never saw such a step before
         rows = slice(i * 50, i * 50 + 50)
