@@ -130,11 +130,11 @@ class CompiledPlan(Plan):
             recordings[key] = RecordedPrediction(model, *key)
         recording = recordings[key]
         recording.pack()
-        results = []
-        for whole in cut(len(x), batch_size * max(1, SOME // batch_size)):
-            logits = recording.run(x[whole], team)
-            for part in cut(len(logits), batch_size):
-                results.append(work(slice(whole.start + part.start, whole.start + part.stop), logits[part]))
+        results, parts = [], cut(len(x), batch_size)
+        for some in cut(len(parts), max(1, SOME // batch_size)):
+            first = parts[some][0].start
+            logits = recording.run(x[first : parts[some][-1].stop], team)
+            results += [work(part, logits[part.start - first : part.stop - first]) for part in parts[some]]
         return results
 
     def loss(self, loss):

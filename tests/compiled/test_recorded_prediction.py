@@ -65,6 +65,12 @@ def test_every_part_is_handed_over_once_with_its_own_logits():
     assert all(np.array_equal(found, step_by_step(model, x[part])) for part, found in parts[-2:])
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_batches_of_nothing_are_refused(size):
+    with pytest.raises(ValueError, match=f"at least 1 example, got a size of {size}"):
+        model_of(LAYERS["norms"]()).predict(images(40), batch_size=size)
+
+
 def test_images_that_cannot_be_written_to_are_read():
     model, x = model_of(LAYERS["norms"]()), images(40)
     expected = logits(model, x)
