@@ -59,7 +59,6 @@ class Team:
         """Let a thread do some work in one of the places, and do not wait for it."""
         if self.process != os.getpid():
             self.begin()
-
         crew = self.crews[place]
 
         def job():

@@ -90,10 +90,7 @@ class BatchNormTwin(Twin):
         if ctx.training:
             (sums, _), here = ctx.shared(self)
             sums_about_first(x.reshape(-1, self.c), sums[here], block)
-            ctx.meet()
-            m = ctx.examples(len(x)) * self.positions
-            statistics(sums, m, norm.gamma, norm.epsilon, moments, mean, scale, a)
-            ctx.once(remember, norm.running_mean, norm.running_var, moments, norm.momentum)
+            m = self.meet_forward(sums, len(x), numbers, moments, ctx)
         else:
             m = 0
             recall(norm.running_mean, norm.running_var, moments)
@@ -109,11 +106,24 @@ class BatchNormTwin(Twin):
 
     def backward_into(self, dy, cache, dx, gated: bool):
         """Write dx, which may be x itself; if gated, only where x > 0, as ReLU would pass it on."""
-        x, (starts, cells, rest), winner, won, (mean, scale, a, constant, slope), m, ctx = cache
+        x, (starts, cells, rest), winner, won, numbers, m, ctx = cache
         dy, grads, block = contiguous(dy), ctx.gradients(self), ctx.arrays(self, len(x))[5]
-        (_, sums), here = ctx.shared(self)
+        self.meet_backward(dy, winner, won, numbers, m, grads, block, ctx)
+        mean, _, a, constant, slope = numbers
+        input_gradient(dy, winner, x, starts, cells, rest, mean, a, constant, slope, gated, dx)
+        return grads
+
+    def meet_forward(self, sums, n, numbers, moments, ctx) -> int:
+        """When the sums of this chunk, n examples, are in its row: what follows from all; of how many numbers."""
+        norm, (mean, scale, a, *_), m = self.norm, numbers, ctx.examples(n) * self.positions
+        ctx.meet()
+        statistics(sums, m, norm.gamma, norm.epsilon, moments, mean, scale, a)
+        ctx.once(remember, norm.running_mean, norm.running_var, moments, norm.momentum)
+        return m
+
+    def meet_backward(self, dy, winner, won, numbers, m, grads, block, ctx) -> None:
+        """dβ and dγ, and from those of all chunks the constant and the slope of dx."""
+        ((_, sums), here), (_, scale, a, constant, slope) = ctx.shared(self), numbers
         winners_sums(dy, winner, won, scale, sums[here], grads["beta"], grads["gamma"], block)
         ctx.meet()
         means_of_gradient(sums, m, a, scale, constant, slope)
-        input_gradient(dy, winner, x, starts, cells, rest, mean, a, constant, slope, gated, dx)
-        return grads

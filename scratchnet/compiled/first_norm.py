@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnet.compiled.batchnorm_sums import means_of_gradient, remember, statistics, winners_sums
 from scratchnet.compiled.conv import ConvNormTwin
 from scratchnet.compiled.convolution import DEAD
 from scratchnet.compiled.first import (
@@ -98,25 +97,20 @@ class FirstNormTwin(ConvNormTwin):
         statistics = aligned_empty((5, g.filters)), np.empty((2, g.filters))
         return padded, y, np.empty((n, *y_shape), np.uint8), won, sums, found, block, *statistics
 
-    def allocate_shared(self, chunks):
-        return self.norm.allocate_shared(chunks)
-
     def forward(self, x, ctx):
         if ctx.wants_dx or not ctx.training:
             return super().forward(x, ctx)
         g, norm, x = self.conv.geometry, self.norm.norm, contiguous(x)
-        (sums, _), here = ctx.shared(self)
-        padded, y, winner, won, _, found, block, (mean, scale, a, *_), moments = ctx.arrays(self, len(x))
+        (sums, _), here = ctx.shared(self.norm)
+        padded, y, winner, won, _, found, block, numbers_of_batch, moments = ctx.arrays(self, len(x))
         if padded.shape != x.shape:
             copy_into_middle(x, g.top, g.left, padded)
             x = padded
         packed, floor, kernel = ctx.packed(self), floor_of(g.relu), numbers(g.k_h, g.k_w, g.c)
         for group, where in enumerate(groups(g.filters)):
             sums_of_group(x, packed[group], floor, sums[here], found, block, *where, *kernel)
-        ctx.meet()
-        m = ctx.examples(len(x)) * self.norm.positions
-        statistics(sums, m, norm.gamma, norm.epsilon, moments, mean, scale, a)
-        ctx.once(remember, norm.running_mean, norm.running_var, moments, norm.momentum)
+        m = self.norm.meet_forward(sums, len(x), numbers_of_batch, moments, ctx)
+        mean, _, a, *_ = numbers_of_batch
         to = y, winner, won, floor_of(self.norm.relu)
         for group, where in enumerate(groups(g.filters)):
             normalise_group(x, packed[group], floor, mean, a, norm.beta, *to, *where, *kernel)
@@ -127,11 +121,9 @@ class FirstNormTwin(ConvNormTwin):
             return super().backward(dy, cache)
         x, m, ctx = cache[1]
         g, dy, grads = self.conv.geometry, contiguous(dy), ctx.gradients(self)
-        (_, sums), here = ctx.shared(self)
-        _, _, winner, won, dW, _, block, (mean, scale, a, constant, slope), _ = ctx.arrays(self, len(x))
-        winners_sums(dy, winner, won, scale, sums[here], grads["beta"], grads["gamma"], block)
-        ctx.meet()
-        means_of_gradient(sums, m, a, scale, constant, slope)
+        _, _, winner, won, dW, _, block, numbers_of_batch, _ = ctx.arrays(self, len(x))
+        self.norm.meet_backward(dy, winner, won, numbers_of_batch, m, grads, block, ctx)
+        mean, _, a, constant, slope = numbers_of_batch
         packed, floor, kernel = ctx.packed(self), floor_of(g.relu), numbers(g.k_h, g.k_w, g.c)
         for group, where in enumerate(groups(g.filters)):
             line = mean, a, constant, slope, dW[group]

@@ -37,6 +37,8 @@ class Tile(types.Type):
 
 @register_model(Vector)
 class VectorModel(models.PrimitiveModel):
+    """A Vector is one value of LLVM's vector type."""
+
     def __init__(self, manager, vector):
         number = BITS.element if vector.scalar == types.boolean else manager[vector.scalar].get_value_type()
         super().__init__(manager, vector, ir.VectorType(number, LANES))
@@ -44,6 +46,8 @@ class VectorModel(models.PrimitiveModel):
 
 @register_model(Tile)
 class TileModel(models.PrimitiveModel):
+    """A Tile is an array of vectors, row by row."""
+
     def __init__(self, manager, tile):
         super().__init__(manager, tile, ir.ArrayType(FLOATS, tile.rows * tile.vectors))
 
