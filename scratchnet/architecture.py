@@ -175,10 +175,10 @@ def nothing_drawn(layers: list[Layer]):
         yield
     finally:
         for layer, own in initializers.items():
-            layer.initialize = own
+            vars(layer)["initialize"] = own  # by then the layer is part of a model
 
 
-def prefixes(layers: list[Layer]) -> list[str]:
+def prefixes(layers: Sequence[Layer]) -> list[str]:
     """What the names of each layer's arrays begin with: 0.conv2d, 1.relu, ..."""
     return [f"{i}.{type(layer).__name__.lower()}" for i, layer in enumerate(layers)]
 

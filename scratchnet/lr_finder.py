@@ -125,7 +125,9 @@ def lr_find(
     if steps < 10:
         raise ValueError(f"lr_find: a curve needs at least 10 steps, got {steps}")
     x, y = check_examples(model, x, y)
-    stand_in, optimizer, loss = trained_copy(model), copy.deepcopy(optimizer or Adam()), loss or SoftmaxCrossEntropy()
+    optimizer, loss = optimizer or Adam(), loss or SoftmaxCrossEntropy()
+    optimizer.check_owner(model.parameters())
+    stand_in, optimizer = trained_copy(model), copy.deepcopy(optimizer)
     rates, losses = np.geomspace(start, end, steps), []
     running, lowest = 0.0, math.inf
     with np.errstate(all="ignore"):  # the sweep ends where numbers overflow

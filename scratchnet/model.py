@@ -17,14 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet import architecture, saving, training
-from scratchnet.layers import Context, Dense, Layer
-from scratchnet.layers.base import Shape, integer, show_shape
+from scratchnet import architecture, inputs, saving, training
+from scratchnet.layers import Context, Dense, Layer, Rescale
+from scratchnet.layers.base import Shape, integer
 from scratchnet.losses import softmax
 from scratchnet.plan import Plan
 from scratchnet.randomness import ExampleRandom
 
 ENGINES = ("numba", "numpy")
+FIXED = ("layers", "input_shape", "dtype", "engine", "shapes", "names")  # what the plan was made from
 
 
 class Sequential:
@@ -45,7 +46,7 @@ class Sequential:
     ):
         if engine not in ENGINES:
             raise ValueError(f'engine must be "numba" or "numpy", got {engine!r}')
-        self.layers: list[Layer] = list(layers)
+        self.layers: tuple[Layer, ...] = tuple(layers)
         self.input_shape: Shape = tuple(integer(size, "each size in input_shape", 1) for size in input_shape)
         self.seed, self.dtype = integer(seed, "seed", 0), np.dtype(dtype)
         if self.dtype.kind != "f":
@@ -55,6 +56,14 @@ class Sequential:
         self.class_names = architecture.check_class_names(class_names, self.shapes[-1][-1])
         self.engine = engine if self.dtype == np.float32 else "numpy"
         self.plan = make_plan(self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in FIXED and "plan" in vars(self):
+            raise AttributeError(
+                f"a model's {name} cannot be set once it is made. Make a new model: Sequential(..., {name}=...)"
+                + (", or load_model(path, engine=...)" if name == "engine" else "")
+            )
+        object.__setattr__(self, name, value)
 
     # building
 
@@ -106,7 +115,7 @@ class Sequential:
         """x -> logits, and every step's cache for `backward`."""
         x, caches = self.check_input(x), []
         for step in self.plan.steps:
-            x, cache = step.run.forward(x, ctx)
+            x, cache = step.forward(x, ctx)
             caches.append(cache)
         return x, caches
 
@@ -114,20 +123,15 @@ class Sequential:
         """x -> logits by the plan's steps for prediction: no way leads back from there."""
         x = self.check_input(x)
         for step in self.plan.prediction:
-            x, _ = step.run.forward(x, ctx)
+            x, _ = step.forward(x, ctx)
         return x
 
     def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """dL/dlogits -> dL/dx, and dL/dp for every parameter p by name."""
-        grads = {}
+        dy, grads = inputs.as_numbers(dy, self.dtype, "dL/dlogits"), {}
         for step, cache in zip(reversed(self.plan.steps), reversed(caches), strict=True):
-            dy, step_grads = step.run.backward(dy, cache)
-            if step_grads.keys() != step.names.keys():
-                raise ValueError(
-                    f"layer {step.layers}: backward must return gradients of {list(step.names)}, "
-                    f"got {list(step_grads)}"
-                )
-            grads.update({step.names[name]: g for name, g in step_grads.items()})
+            dy, step_grads = step.backward(dy, cache)
+            grads.update(step_grads)
             if dy is None:  # a compiled training step does not compute what no parameter needs
                 break
         return dy, grads
@@ -151,23 +155,14 @@ class Sequential:
 
     def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """Class probabilities, (n, classes), computed `batch_size` examples at a time."""
+        x, batch_size = self.check_input(x), inputs.count(batch_size, "batch_size")
+        inputs.check_pixels(x, self.layers)
         parts = self.map(x, batch_size, lambda part, logits: logits.copy())
         return softmax(np.concatenate([np.zeros((0, *self.shapes[-1]), self.dtype), *parts]))
 
     def check_input(self, x: np.ndarray) -> np.ndarray:
         """x as (n, *input_shape) in the model's dtype (integers are left to Rescale), or an error."""
-        x = np.asarray(x)
-        given = x.shape
-        if len(self.input_shape) == 3 and self.input_shape[2] == 1 and x.ndim == 3:
-            x = x[..., None]  # grey images without a channel axis
-        if x.shape[1:] != self.input_shape:
-            raise ValueError(
-                f"the model expects input of shape {show_shape(self.input_shape)}, got {given}. "
-                "The first axis counts the examples: for a single image pass image[None]."
-            )
-        if x.dtype.kind == "f":
-            return x.astype(self.dtype, copy=False)
-        return x if type(self.layers[0]).__name__ == "Rescale" else x.astype(self.dtype)
+        return inputs.as_examples(x, self.input_shape, self.dtype, isinstance(self.layers[0], Rescale))
 
     # training and evaluating: see scratchnet.training
 
@@ -182,6 +177,8 @@ class Sequential:
 
     def evaluate(self, x, y, batch_size: int = 256) -> dict[str, float]:
         """{"loss": mean cross-entropy, "accuracy": share of right answers}."""
+        x = self.check_input(x)
+        inputs.check_pixels(x, self.layers)
         return training.evaluate(self, x, y, batch_size=batch_size)
 
     def summary(self) -> None:
@@ -227,7 +224,7 @@ def make_plan(model: Sequential) -> Plan:
         except ImportError as error:
             warnings.warn(f'engine="numba" is not available ({error}); using engine="numpy"', stacklevel=3)
             model.engine = "numpy"
-    return Plan(model.layers, model.names)
+    return Plan(model)
 
 
 def from_config(config: dict[str, Any], engine: str = "numba", layers=(), arrays=None) -> Sequential:

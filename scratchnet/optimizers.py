@@ -2,7 +2,8 @@
 
 Each one is its formula, one line of code per line of mathematics, for one parameter array p with
 gradient g. Parameters are changed in place. What an optimizer remembers between steps (a velocity, the
-Adam moments) it keeps per parameter *name*, so that it can be saved and restored.
+Adam moments) it keeps per parameter *name*, so that it can be saved and restored. That memory belongs to the arrays
+it was made for: an optimizer goes on with the same model, and refuses another one.
 
     SGD        v = μ v - lr g                     p += v            Polyak 1964; Nesterov 1983
     RMSprop    s = ρ s + (1-ρ) g²                 p -= lr g / (√s + ε)       Hinton 2012, lecture 6e
@@ -20,10 +21,12 @@ keeps its direction and has at most the length c, taken over all parameters toge
 
 from __future__ import annotations
 
+import copy
 import inspect
+import weakref
 from collections.abc import Callable
 from math import sqrt
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +45,7 @@ class Optimizer:
     slots: ClassVar[tuple[str, ...]] = ()  # names of the arrays remembered per parameter
 
     def __init__(self, lr: float | Schedule, clip_norm: float | None = None):
+        self.owners: dict[str, weakref.ref] = {}  # of the memory: the parameters that it belongs to
         if not callable(lr) and not lr > 0:
             raise ValueError(f"lr must be a positive number or a schedule, got {lr!r}")
         if clip_norm is not None and not clip_norm > 0:
@@ -57,6 +61,7 @@ class Optimizer:
 
     def step(self, params: dict[str, np.ndarray], grads: dict[str, np.ndarray]) -> None:
         """Change every parameter in place."""
+        self.attach(params)
         lr = self.learning_rate()
         if self.clip_norm is not None:
             factor = clip_factor(sum(squares(grads[name]) for name in params), self.clip_norm)
@@ -65,11 +70,46 @@ class Optimizer:
         for name, p in params.items():
             self.update(name, p, grads[name], lr, *self.remembered(name, p))
 
+    def check_owner(self, params: dict[str, np.ndarray]) -> None:
+        """Raise ValueError if the memory belongs to other arrays: the moments of one model mean nothing to another.
+
+        An optimizer that was copied or unpickled belongs to the first arrays of the right names and shapes.
+        """
+        known = [name for name in params if name in self.memory]
+        for name in known:
+            p, owner = params[name], self.owners.get(name)
+            like = all((slot.shape, slot.dtype) == (p.shape, p.dtype) for slot in self.memory[name])
+            if not like or (owner is not None and owner() is not p):
+                raise ValueError(self.foreign(f"{name} {p.shape}"))
+        if self.memory and params and not known:
+            raise ValueError(self.foreign(", ".join(params)))
+
+    def foreign(self, given: str) -> str:
+        """The message for parameters that the memory does not belong to."""
+        return (
+            f"this {type(self).__name__} holds what it remembers of another model's parameters, after {self.steps} "
+            f"steps on {', '.join(self.memory)}; it cannot step on this model's {given}. "
+            f"Make a new one for each model: {self!r}"
+        )
+
+    def attach(self, params: dict[str, np.ndarray]) -> None:
+        """From now on the memory belongs to these very arrays. To be called before every step on them."""
+        self.check_owner(params)
+        for name, p in params.items():
+            self.owners[name] = weakref.ref(p)
+
     def remembered(self, name: str, p: np.ndarray) -> tuple[np.ndarray, ...]:
         """The slots of this parameter; zeros at the first step."""
         if name not in self.memory:
             self.memory[name] = tuple(np.zeros_like(p) for _ in self.slots)
         return self.memory[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "owners": {}}
+
+    def __copy__(self) -> Optimizer:
+        """A copy with a memory of its own: two optimizers cannot share one."""
+        return copy.deepcopy(self)
 
     def update(self, name, p, g, lr, *slots) -> None:
         """Change p and the slots in place: the formula."""

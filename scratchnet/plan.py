@@ -8,12 +8,13 @@ neither: it asks the plan.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchnet.layers.base import Context, Layer
+from scratchnet.layers.base import Context, Layer, Shape
 from scratchnet.team import Team, cut, ordered_sum
 
 Arrays = dict[str, np.ndarray]
@@ -25,17 +26,50 @@ class Step(NamedTuple):
     run: Any
     names: dict[str, str]  # "W" -> "1.conv2d.W"
     layers: str  # which layers it stands for, for people
+    output_shape: Shape  # of one example, as `build` worked it out
+
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Any]:
+        """x -> y, and what `backward` needs. What a kernel reads next has the shape that it was compiled for."""
+        y, cache = self.run.forward(x, ctx)
+        self.expect("forward's result, as build promised it,", y, (len(x), *self.output_shape))
+        return y, (cache, x.shape, y.shape)
+
+    def backward(self, dy: np.ndarray, memory: Any) -> tuple[Any, dict[str, np.ndarray]]:
+        """dL/dy -> dL/dx, and the gradient of each parameter by its full name."""
+        cache, x_shape, y_shape = memory
+        self.expect("dy", dy, y_shape)
+        dx, grads = self.run.backward(dy, cache)
+        if grads.keys() != self.names.keys():
+            raise ValueError(
+                f"layer {self.layers}: backward must return gradients of {list(self.names)}, got {list(grads)}"
+            )
+        if isinstance(self.run, Layer):
+            grads = {name: self.gradient(name, g) for name, g in grads.items()}
+            self.expect("backward's dx", dx, x_shape)
+        return dx, {self.names[name]: g for name, g in grads.items()}
+
+    def gradient(self, name: str, g: Any) -> np.ndarray:
+        """A layer's gradient as the optimizer takes it: an array of its own, like the parameter."""
+        p = getattr(self.run, name)
+        self.expect(f"backward's d{name}", g, p.shape)
+        return np.array(g, p.dtype, order="C")
+
+    def expect(self, what: str, array: Any, shape: Shape) -> None:
+        """Raise ValueError if this is not an array of this shape."""
+        if np.shape(array) != shape:
+            raise ValueError(f"layer {self.layers}: {what} must have shape {shape}, got {np.shape(array)}")
 
 
 class Plan:
     """The textbook: the layers as they are, the batch in one piece."""
 
-    def __init__(self, layers: list[Layer], prefixes: list[str]):
+    def __init__(self, model):
         self.steps = [
-            Step(layer, {name: f"{prefix}.{name}" for name in layer.params}, prefix)
-            for layer, prefix in zip(layers, prefixes, strict=True)
+            Step(layer, {name: f"{prefix}.{name}" for name in layer.params}, prefix, shape)
+            for layer, prefix, shape in zip(model.layers, model.names, model.shapes[1:], strict=True)
         ]
         self.prediction = self.steps  # the same for those who will not ask for gradients: may take short cuts
+        self.training = threading.Lock()  # held for the length of a training step: one trains at a time
 
     def team(self) -> Team:
         """Who works on the chunks: the caller alone (NumPy's matrix product has threads of its own)."""

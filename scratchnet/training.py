@@ -23,6 +23,7 @@ from scratchnet import checkpoint
 from scratchnet.callbacks import Callbacks, Progress
 from scratchnet.data.batches import batches, epoch_order
 from scratchnet.divergence import TrainingDivergedError, check_finite, explain
+from scratchnet.inputs import check_pixels, count
 from scratchnet.interrupts import HeldSignals, Interrupted
 from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.optimizers import Adam, Optimizer
@@ -38,6 +39,16 @@ def train_step(model, loss, optimizer: Optimizer, x, labels, augment=None) -> fl
 
     Raises TrainingDivergedError if that loss is not finite; the model is then as it was before the step.
     """
+    if not model.plan.training.acquire(blocking=False):
+        raise RuntimeError("this model is in the middle of a training step already. Only one thread can train it.")
+    try:
+        return step_of(model, loss, optimizer, x, labels, augment)
+    finally:
+        model.plan.training.release()
+
+
+def step_of(model, loss, optimizer: Optimizer, x, labels, augment) -> float:
+    """The step itself."""
     n, plan = len(x), model.plan
     value = plan.replay(model, loss, optimizer, x, labels, augment)
     if value is not None:
@@ -82,6 +93,7 @@ def evaluate(model, x, y, batch_size: int = 256, loss=None, check=None) -> dict[
         raise ValueError(f"{len(x)} examples but {len(y)} labels")
     if not len(x):
         raise ValueError("nothing to evaluate: the data set is empty")
+    batch_size = count(batch_size, "batch_size")
     y, loss = np.asarray(y), loss or SoftmaxCrossEntropy()
 
     def work(part, logits):
@@ -108,14 +120,13 @@ def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, val
     Ctrl-C ends the training after the batch, with a checkpoint if there is a Checkpoint, as KeyboardInterrupt.
     Raises TrainingDivergedError when the loss or a parameter is no longer a finite number.
     """
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    loss = loss or SoftmaxCrossEntropy()
+    epochs, batch_size = count(epochs, "epochs"), count(batch_size, "batch_size")
+    loss, optimizer = loss or SoftmaxCrossEntropy(), optimizer or Adam(1e-3)
+    optimizer.check_owner(model.parameters())
     x, y = check_examples(model, x, y, loss=loss)
     if validation_data is not None:
         validation_data = check_examples(model, *validation_data, loss=loss, what="validation_data: ")
-    run = Run(model, optimizer or Adam(1e-3), loss, epochs, batch_size, x, y, validation_data, augment)
+    run = Run(model, optimizer, loss, epochs, batch_size, x, y, validation_data, augment)
     listeners = Callbacks(run, [*callbacks, *([Progress()] if verbose else [])])
     run.callbacks = listeners.callbacks
     saved = None if resume is None else checkpoint.load(resume, run)
@@ -212,6 +223,7 @@ def check_examples(model, x, y, *, loss=None, what=""):
     """The data as arrays, or an error before the first step instead of after the first epoch."""
     try:
         x, y = model.check_input(x), np.asarray(y)
+        check_pixels(x, model.layers, finite=False)  # what is not finite is found by the step, which knows where
         if y.shape[:1] != x.shape[:1] or not len(x):
             raise ValueError(f"{len(x)} examples and labels of shape {y.shape}: expected one label per example")
         undecided = np.zeros((len(y), *model.shapes[-1]), model.dtype)

@@ -14,7 +14,7 @@ class InChunks(Plan):
     """The textbook's layers on chunks of three, by a team."""
 
     def __init__(self, model, threads):
-        super().__init__(model.layers, model.names)
+        super().__init__(model)
         self.threads = threads
 
     def team(self):

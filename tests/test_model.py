@@ -174,7 +174,7 @@ def test_input_of_another_shape_is_explained(engine, shape):
 
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_size_of_nothing_is_refused(batch_size):
-    with pytest.raises(ValueError, match="must hold at least 1 example"):
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
         network().predict(np.zeros((2, 10, 10)), batch_size=batch_size)
 
 

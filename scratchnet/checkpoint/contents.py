@@ -15,7 +15,7 @@ import numpy as np
 
 from scratchnet.checkpoint.setup import steering
 from scratchnet.container import ModelFileError, parse_json
-from scratchnet.saving import explaining, fill
+from scratchnet.saving import compare, explaining, fill
 
 Arrays = dict[str, np.ndarray]
 
@@ -66,18 +66,22 @@ class Saved:
 
     def remind(self, run) -> None:
         """Give the callbacks their memory back."""
+        live = {**run.model.parameters(), **run.model.state()}
         with explaining(self.path):
             for number, callback in enumerate(steering(run.callbacks)):
                 values = self.data["callbacks"][number]
                 for name in callback.memory:
                     begin = f"callback{number}.{name}."
                     arrays = {n.removeprefix(begin): a.copy() for n, a in self.arrays.items() if n.startswith(begin)}
+                    if arrays.keys() & live.keys():  # copies of the model's arrays, which will be written back
+                        compare({n: (a.dtype, a.shape) for n, a in live.items()}, arrays)
                     setattr(callback, name, arrays or values[name])
 
 
 def arrays_of(run) -> Arrays:
     """The live arrays that a step changes: parameters, statistics, the optimizer's memory."""
     params, optimizer = run.model.parameters(), run.optimizer
+    optimizer.attach(params)
     memory = {
         f"optimizer.{slot}.{name}": array
         for name, p in params.items()

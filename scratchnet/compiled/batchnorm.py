@@ -69,7 +69,7 @@ class BatchNormTwin(Twin):
         (h, w), (p_h, p_w) = self.size, self.window
         at = np.arange(n * h * w, dtype=np.int32).reshape(n, h, w) * np.int32(self.c)
         inside = at[:, : h // p_h * p_h, : w // p_w * p_w]
-        cells = at[0, :p_h, :p_w].reshape(-1).copy()
+        cells = ((np.arange(p_h)[:, None] * w + np.arange(p_w)) * self.c).reshape(-1).astype(np.int32)
         rest = np.setdiff1d(at, inside) if inside.size < at.size else at[:0].reshape(-1)
         return Windows(np.ascontiguousarray(inside[:, ::p_h, ::p_w]).reshape(-1), cells, rest)
 

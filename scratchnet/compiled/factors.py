@@ -41,7 +41,7 @@ class Factors:
     def between(self, start: int, stop: int) -> np.ndarray:
         """The numbers start .. stop of dW read as flat, of one block of features: made now."""
         rows = slice(start // self.units, stop // self.units)
-        x = self.x[rows.start * self.n : rows.stop * self.n].reshape(self.n, -1)
+        x = self.x[rows.start * self.n : rows.stop * self.n].reshape(self.n, rows.stop - rows.start)
         matmul(x, self.panels, self.dW[rows], False, False, True)
         return self.dW.reshape(-1)[start:stop]
 

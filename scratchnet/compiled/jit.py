@@ -41,6 +41,8 @@ from numba.core import config as numba_config
 from numba.core.registry import CPUDispatcher
 from numba.core.types import unliteral
 
+from scratchnet.compiled.target import BOUNDS_CHECKED
+
 DAY = 86400.0
 KEPT_DAYS, KEPT_EDITIONS = 30, 8                      # former versions of the kernels: how long, and how many
 
@@ -49,8 +51,8 @@ config: Any = numba_config                             # its names are made at r
 # The compiler may fuse a*b + c into one instruction; it may not reorder sums, nor assume that no NaN comes.
 # No code for what kernels do not do, which is a quarter of what there is to compile: they are not handed to C as
 # callbacks, and allocate no memory, so that nobody need count who refers to an array.
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False, "fastmath": {"contract"},
-                           "no_cfunc_wrapper": True, "_nrt": False}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": BOUNDS_CHECKED,
+                           "fastmath": {"contract"}, "no_cfunc_wrapper": True, "_nrt": False}
 
 
 def jit(function):
@@ -231,7 +233,7 @@ def cache_folder():
     """Where this version of the kernels is kept, or None if there is no place for it."""
     try:
         sources = sorted(Path(__file__).parent.glob("*.py"))
-        versions = (sys.version, np.__version__, numba.__version__, llvmlite.__version__)
+        versions = (sys.version, np.__version__, numba.__version__, llvmlite.__version__, BOUNDS_CHECKED)
         edition = digest(repr((versions, [(p.name, digest(p.read_bytes())) for p in sources])).encode())
         folder = user_cache() / "kernels" / edition
         if folder.exists():

@@ -19,12 +19,13 @@ def compiled_loss(loss):
 
     def share_of_loss(logits, labels, share):
         labels = np.asarray(labels)
-        if labels.ndim == 1 and labels.dtype.kind in "iu" and logits.dtype == np.float32:
+        known = labels.ndim == 1 and labels.dtype.kind in "iu" and logits.ndim == 2 and logits.dtype == np.float32
+        if known and len(labels) == len(logits):
             dlogits, result = np.empty_like(logits), np.empty(1)
             softmax_cross_entropy(logits, labels.astype(np.int64), loss.label_smoothing, share, dlogits, result)
             if result[0] >= 0 or result[0] != result[0]:
                 return float(result[0]), dlogits
-        value, dlogits = loss(logits, labels)  # one-hot labels; or labels out of range, which it reports
+        value, dlogits = loss(logits, labels)  # one-hot labels; or labels that are wrong, which it reports
         return value * share, dlogits * np.float32(share)
 
     return share_of_loss

@@ -175,7 +175,7 @@ def offsets(emit, kinds, numbers, first, last, step):
 def table_offsets(emit, kinds, numbers, first, last, table):
     """An addition, a comparison and a load for each row."""
     rows = (emit.smaller(emit.build.add(first, n), last) for n in emit.parts(kinds[0], numbers))
-    entries = (emit.build.load(emit.at(kinds[3], table, row)) for row in rows)
+    entries = (emit.number(kinds[3], table, row) for row in rows)
     return emit.whole(emit.index(kinds[3].dtype, entry)[1] for entry in entries)
 
 
@@ -236,7 +236,7 @@ def outer_fma(emit, kinds, tile, a, rows, k, row):
     # several steps in advance, and run out of registers: a weight gradient made 42 GFLOP/s without it, 112 with it.
     emit.build.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
     for offset in emit.parts(kinds[2], rows):
-        number = emit.splat(emit.build.load(emit.at(kinds[1], a, k, offset)))
+        number = emit.splat(emit.number(kinds[1], a, k, offset))
         sums += [emit.fma(number, vector, next(accumulators)) for vector in row]
     return emit.whole(sums)
 
@@ -244,7 +244,7 @@ def outer_fma(emit, kinds, tile, a, rows, k, row):
 @gives(lambda a, i: (types.intp if isinstance(a.dtype, types.Integer) else a.dtype) if is_flat(a) else None)
 def element(emit, kinds, a, i):
     """One load, without the test for negative indices that Numba puts in front of it."""
-    return emit.index(kinds[0].dtype, emit.build.load(emit.at(kinds[0], a, i)))[1]
+    return emit.index(kinds[0].dtype, emit.number(kinds[0], a, i))[1]
 
 
 @gives(lambda numbers, last: types.UniTuple(types.intp, numbers.count))

@@ -29,9 +29,8 @@ def compiled_update(optimizer, params, grads, team) -> bool:
     """Let the twin of the optimizer step; False if it has none (a user's own: then the textbook's does it)."""
     if not has_twin(optimizer, params):
         return False
-    lr = optimizer.learning_rate()
+    lr, step, jobs = optimizer.learning_rate(), RULES[type(optimizer)].step, update_jobs(optimizer, params, grads)
     optimizer.steps += 1
-    step, jobs = RULES[type(optimizer)].step, update_jobs(optimizer, params, grads)
     numbers = {name: np.array(numbers_of(optimizer, name, lr), np.float32) for name in params}
 
     def measure(chunk):
@@ -57,6 +56,7 @@ def has_twin(optimizer, params) -> bool:
 
 def update_jobs(optimizer, params, grads) -> list[list[Piece]]:
     """The pieces of all parameters, in jobs of about the same size."""
+    optimizer.attach(params)
     jobs: list[list[Piece]] = [[]]
     room = PIECE
     for name, p in params.items():

@@ -11,6 +11,7 @@ What a twin needs beside its input, weights and memory, it gets from the context
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -27,16 +28,18 @@ from scratchnet.compiled.jit import compiling
 from scratchnet.compiled.losses import compiled_loss
 from scratchnet.compiled.optimizers import compiled_update, total
 from scratchnet.compiled.prediction import predictor
-from scratchnet.compiled.recorded import KEPT, UNRECORDED, RecordedStep, recordable
+from scratchnet.compiled.recorded import KEPT, UNRECORDED, RecordedStep, UnrecordableError, recordable
 from scratchnet.compiled.recorded_prediction import RecordedPrediction
 from scratchnet.compiled.recorded_prediction import recordable as recordable_prediction
 from scratchnet.compiled.rescale import RescaleTwin
 from scratchnet.compiled.twin import Twin
+from scratchnet.compiled.watched import ArrayGuard
 from scratchnet.layers import BatchNorm, Conv2D, Cropping2D, Dense, Dropout, MaxPool2D, ReLU, Rescale
 from scratchnet.plan import Batch, Plan, Step
 from scratchnet.team import Team, cut, shared_team
 
 COMPILING = "compiling the kernels for this machine (once: they are kept for the next run) ..."
+NEVER = -sys.maxsize  # times that a step was seen: it will not be recorded
 SOME = 2048  # images that are predicted between two looks at what else there is to do, Ctrl-C for instance
 SMALLEST, LARGEST = 16, 64  # examples in a chunk: worth the calls it costs; a core's cache holds its activations
 
@@ -71,11 +74,11 @@ class CompiledPlan(Plan):
     """Twins where there are any, chunks, the shared team."""
 
     def __init__(self, model):
-        super().__init__(model.layers, model.names)
+        super().__init__(model)
         self.steps = fuse(self.steps, model.layers, model.shapes)
         self.prediction = [step._replace(run=predictor(step.run)) for step in self.steps]
         self.twins, self.predictors = parts_of(self.steps), parts_of(self.prediction)
-        self.memory = Memory()
+        self.memory, self.guard = Memory(), ArrayGuard(model.layers, model.names)
         self.recorded: dict[Any, RecordedStep | int] = {}  # or how often such a step was seen
 
     def team(self) -> Team:
@@ -98,6 +101,7 @@ class CompiledPlan(Plan):
 
     def begin(self, parts: list[slice] | None = None, reuse: bool = False, prediction: bool = False) -> Batch:
         """Pack every twin's weights. Those for backward wait until they are asked for, unless it is a training step."""
+        self.guard.check(written=parts is not None)
         training, twins = parts is not None, self.predictors if prediction else self.twins
         batch = CompiledBatch(twins, self.memory if reuse else None, parts)
         jobs = [(twin, backward) for twin in twins for backward in ((False, True) if training else (False,))]
@@ -112,6 +116,7 @@ class CompiledPlan(Plan):
         x, labels, team = model.check_input(x), np.asarray(labels), self.team()
         key = (x.shape, x.dtype, labels.shape, labels.dtype, team.threads)
         step = self.recorded.get(key)
+        self.guard.check(written=True)
         if not isinstance(step, RecordedStep) or not step.fits(model, loss, optimizer, augment):
             if len(self.recorded) >= KEPT:
                 self.recorded.clear()
@@ -119,9 +124,14 @@ class CompiledPlan(Plan):
             if seen <= UNRECORDED or not recordable(model, loss, optimizer, x, labels):
                 return None
             self.recorded[key] = step = RecordedStep(model, loss, optimizer, x, augment, team.threads)
-        return step.run(x, labels, team)
+        try:
+            return step.run(x, labels, team)
+        except UnrecordableError:
+            self.recorded[key] = NEVER
+            return None
 
     def map(self, model, x, batch_size, work):
+        self.guard.check()
         if not recordable_prediction(model, x):
             return super().map(model, x, batch_size, work)
         team, recordings = self.team(), self.memory.of_thread().setdefault("predictions", {})
@@ -159,8 +169,8 @@ def fuse(steps: list[Step], layers, shapes) -> list[Step]:
             if tuple(type(layer) for layer in run) == kinds and twin_of.accepts(run, shapes[i], learned):
                 names = {local: full for step in steps[i : i + len(kinds)] for local, full in step.names.items()}
                 title = " ".join(step.layers for step in steps[i : i + len(kinds)])
-                fused.append(Step(twin_of(run, shapes[i], learned), names, title))
                 i += len(kinds)
+                fused.append(Step(twin_of(run, shapes[i - len(kinds)], learned), names, title, shapes[i]))
                 break
         else:
             fused.append(steps[i])

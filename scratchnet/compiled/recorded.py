@@ -64,6 +64,10 @@ def recordable(model, loss, optimizer, x, labels) -> bool:
     )
 
 
+class UnrecordableError(Exception):
+    """Such a step cannot be recorded after all."""
+
+
 class RecordedStep:
     """The step of batches of one size, for as long as model, loss and optimizer keep their arrays."""
 
@@ -80,6 +84,7 @@ class RecordedStep:
         self.jobs = Jobs(threads)
         self.record(plan)
         self.watched, self.remembered = Watched(model.layers), dict(optimizer.memory)
+        self.settings = Watched([optimizer], besides=("lr", "lr_scale", "steps"))  # `told_of` grouped by their values
 
     def record(self, plan) -> None:
         """Pack; the chunks, until they meet, and on; the optimizer, and what is done once."""
@@ -129,11 +134,16 @@ class RecordedStep:
         same_loss = type(loss) is SoftmaxCrossEntropy and loss.label_smoothing == self.smoothing
         if not (same and same_loss and optimizer.clip_norm is None):
             return False
+        if not (self.watched.unchanged() and self.settings.unchanged()):
+            return False
         now = optimizer.memory
-        return self.watched.unchanged() and all(now.get(name) is arrays for name, arrays in self.remembered.items())
+        return all(now.get(name) is arrays for name, arrays in self.remembered.items())
 
     def take(self, x, team) -> int:
-        """Bring the images to where the kernels find them; how often a user's augmentation drew random numbers."""
+        """Bring the images to where the kernels find them; how often a user's augmentation drew random numbers.
+
+        Raises UnrecordableError if that made images of another type or size than those it was given.
+        """
         if self.augment is None or self.change is not None:
             self.x[...] = x
             return 0
@@ -141,7 +151,10 @@ class RecordedStep:
         def change(chunk):
             part = self.parts[chunk.index]
             rng = ExampleRandom(self.model.seed, self.optimizer.steps, first=part.start)
-            self.x[part] = self.augment(x[part], rng)
+            images, here = self.augment(x[part], rng), self.x[part]
+            if getattr(images, "dtype", None) != here.dtype or images.shape != here.shape:
+                raise UnrecordableError
+            here[...] = images
             return rng.draws
 
         return team.map(change, len(self.parts))[0]

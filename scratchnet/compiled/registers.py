@@ -13,9 +13,9 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import lower_builtin, models, register_model, type_callable
 
-from scratchnet.compiled.target import FUSED, LANES, MASKS
+from scratchnet.compiled.target import BOUNDS_CHECKED, FUSED, LANES, MASKS
 
-I32 = ir.IntType(32)
+I32, I64 = ir.IntType(32), ir.IntType(64)
 FLOATS, INTS, BITS = (ir.VectorType(t, LANES) for t in (ir.FloatType(), I32, ir.IntType(1)))
 
 
@@ -93,20 +93,44 @@ class Emit:
 
     def at(self, array_type, array, *offsets):
         """The address of an element of an array read as flat."""
-        pointer = cgutils.create_struct_proxy(array_type)(self.context, self.build, value=array).data
+        self.array = cgutils.create_struct_proxy(array_type)(self.context, self.build, value=array)
+        pointer = self.array.data
         for offset in offsets:
             pointer = self.build.gep(pointer, [offset])
         return pointer
 
+    def check(self, pointer, count):
+        """If bounds are checked: end the process where `count` elements from here are not all in the array of `at`."""
+        if not BOUNDS_CHECKED:
+            return
+        begin, nitems, first = self.array.data, self.array.nitems, self.build.ptrtoint(pointer, I64)
+        end = self.build.gep(begin, [nitems])
+        last = self.build.ptrtoint(self.build.gep(pointer, [self.build.sext(count, I64)]), I64)
+        outside = self.build.or_(self.build.icmp_unsigned("<", first, self.build.ptrtoint(begin, I64)),
+                                 self.build.icmp_unsigned(">", last, self.build.ptrtoint(end, I64)))
+        some = self.build.icmp_signed(">", count, count.type(0))
+        with self.build.if_then(self.build.and_(some, outside)):
+            self.call("llvm.trap", ir.VoidType())
+
+    def number(self, array_type, array, *offsets):
+        """One element of an array read as flat."""
+        pointer = self.at(array_type, array, *offsets)
+        self.check(pointer, I64(1))
+        return self.build.load(pointer)
+
     def load(self, pointer, llvm=FLOATS):
+        self.check(pointer, I64(LANES))
         return self.build.load(self.build.bitcast(pointer, llvm.as_pointer()), align=size(llvm))
 
     def store(self, pointer, vector):
+        self.check(pointer, I64(LANES))
         self.build.store(vector, self.build.bitcast(pointer, vector.type.as_pointer()), align=size(vector.type))
 
     def load_first(self, pointer, count, llvm=FLOATS):
         """Load `count` lanes, zeros after them. A full vector is a plain load where masks are not free."""
         intrinsic = f"llvm.masked.load.v{LANES}{abbreviation(llvm)}.p0"
+
+        self.check(pointer, self.lesser_count(count))
 
         def masked():
             return self.call(intrinsic, llvm, pointer, I32(size(llvm)), self.first(count), ir.Constant(llvm, None))
@@ -127,6 +151,8 @@ class Emit:
         """Store `count` lanes."""
         intrinsic = f"llvm.masked.store.v{LANES}{abbreviation(vector.type)}.p0"
 
+        self.check(pointer, self.lesser_count(count))
+
         def masked():
             self.call(intrinsic, ir.VoidType(), vector, pointer, I32(size(vector.type)), self.first(count))
 
@@ -138,6 +164,10 @@ class Emit:
                 self.store(pointer, vector)
             with partial:
                 masked()
+
+    def lesser_count(self, count):
+        """`count`, but no more than there are lanes."""
+        return self.build.select(self.build.icmp_signed("<", count, count.type(LANES)), count, count.type(LANES))
 
     def splat(self, number):
         llvm = ir.VectorType(number.type, LANES)

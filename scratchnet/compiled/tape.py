@@ -23,10 +23,13 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba.core import types
+from numba.core.callconv import RETCODE_NONE, RETCODE_OK
+from numba.core.cgutils import get_or_insert_function
 from numba.core.compiler_lock import global_compiler_lock
 
 from scratchnet.compiled.jit import jit, listener
 from scratchnet.compiled.registers import gives, word
+from scratchnet.compiled.target import BOUNDS_CHECKED
 
 CELL = ir.IntType(64)
 CALL = ir.FunctionType(ir.VoidType(), [CELL.as_pointer()])
@@ -163,5 +166,9 @@ def define_caller(function: ir.Function, kind: ir.FunctionType) -> None:
 
     result, error = cell(2, kind.args[0].pointee), build.alloca(kind.args[1].pointee)
     arguments = [build.load(cell(3 + i, llvm)) for i, llvm in enumerate(kind.args[2:])]
-    build.call(build.load(cell(1, kind.as_pointer())), [result, error, *arguments])
+    status = build.call(build.load(cell(1, kind.as_pointer())), [result, error, *arguments])
+    if BOUNDS_CHECKED:  # nobody could catch an IndexError here
+        done = [build.icmp_signed("==", status, code) for code in (RETCODE_OK, RETCODE_NONE)]
+        with build.if_then(build.not_(build.or_(*done))):
+            build.call(get_or_insert_function(build.module, ir.FunctionType(ir.VoidType(), []), "llvm.trap"), [])
     build.ret_void()

@@ -32,7 +32,7 @@ def in_shares(emit, vectors):
 
 def shared(emit, kind, a, places, i):
     """a[place + i] in all lanes of the share of each place."""
-    return in_shares(emit, [emit.splat(emit.build.load(emit.at(kind, a, place, i))) for place in places])
+    return in_shares(emit, [emit.splat(emit.number(kind, a, place, i)) for place in places])
 
 
 @gives(lambda a, places, i, count: Vector(a.dtype))

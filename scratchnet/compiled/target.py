@@ -19,6 +19,7 @@ these (6 x 4, 12 x 2) gained nothing on AMD Zen 4, where the multiply-adds are t
 """
 
 import llvmlite.binding as llvm
+from numba.core import config
 from numba.core.registry import cpu_target
 
 PROBE = """
@@ -45,6 +46,9 @@ def registers_of(triple, assembly):
 TRIPLE, CPU, FEATURES = cpu_target.target_context.codegen().magic_tuple()
 LANES, REGISTERS, FUSED = registers_of(TRIPLE, probe_assembly(TRIPLE, CPU, FEATURES))
 MASKS = LANES == 16                                   # an instruction that acts on some lanes only costs nothing more
+
+# NUMBA_BOUNDSCHECK=1: every access to an array compares its address with the array's bounds. Slow, for tests.
+BOUNDS_CHECKED = bool(config.BOUNDSCHECK)  # type: ignore[attr-defined]  # made from the environment
 
 # A tile is spanned by the numbers of its rows and the offsets of its vectors. The lengths of these tuples are part of
 # their Numba types, so that a kernel is compiled for each size of tile it uses.

@@ -60,15 +60,15 @@ def bias_or_zeros(layer, size: int) -> np.ndarray:
 
 
 def contiguous(x: np.ndarray, dtype=np.float32) -> np.ndarray:
-    """x as the kernels read it: C order, of this type, writable (Numba has another type for what is not)."""
-    if x.dtype == dtype and x.flags.c_contiguous and x.flags.writeable:  # nearly always, and `require` takes 3 µs
+    """x as the kernels read it: C order, of this type, aligned, writable (Numba has other types for what is not)."""
+    if x.dtype == dtype and x.flags.carray:  # all of that; nearly always, and `require` takes 3 µs
         return x
     if x.dtype == dtype and x.ndim == 4 and not x.flags.c_contiguous:  # the middle of padded images
         y = aligned_empty(x.shape, dtype)
         copy_images(x, y)
         return y
     assert getattr(listener, "note", None) is None, "a tape would not see this copy"
-    return np.require(x, dtype, ["C", "W"])
+    return np.require(x, dtype, ["C", "A", "W"])
 
 
 @jit

@@ -161,7 +161,7 @@ def places_of(emit, kinds, a, table, at, side, i, count):
     """(address, how many elements are there) for each place of a tile."""
     build, none = emit.build, count.type(0)
     for n in range(kinds[3].count ** 2):
-        entry = build.load(emit.at(kinds[1], table, build.add(at, at.type(n))))
+        entry = emit.number(kinds[1], table, build.add(at, at.type(n)))
         place = emit.index(kinds[1].dtype, entry)[1]
         yield emit.at(kinds[0], a, place, i), build.select(build.icmp_signed("<", place, none), none, count)
 

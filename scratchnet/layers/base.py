@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.layers.assignment import assigned
+
 Shape = tuple[int, ...]
 
 
@@ -68,6 +70,10 @@ class Layer:
     dtype: np.dtype = np.dtype("float32")  # the model sets its own before it calls build
     taken: bool = False  # whether it is part of a model
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """An ordinary attribute, until the layer is part of a model: see `scratchnet.layers.assignment`."""
+        object.__setattr__(self, name, assigned(self, name, value) if self.taken else value)
+
     def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
         """Make the parameters for inputs of this shape (without n); return the output's shape."""
         return input_shape
@@ -82,6 +88,7 @@ class Layer:
         ((10,), {'W': (128, 10), 'b': (10,)})
         """
         layer = copy.copy(self)
+        layer.taken = False
         output_shape = layer.build(input_shape, np.random.default_rng(0))
         return output_shape, {name: getattr(layer, name).shape for name in (*layer.params, *layer.state)}
 

@@ -1,0 +1,93 @@
+"""What is given to a model: images as arrays that every kernel knows, and a word about pixels that cannot be right.
+
+Two questions are asked where data enters, and nowhere else. Is it an array of numbers of the right shape? If it is
+not, that is an error. And are these the numbers that the network learned from? A model that begins with Rescale(1/255)
+wants the bytes of the image files; from images that were divided by 255 already it computes an answer all the same,
+and is right in one case of ten.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from scratchnet.layers import Rescale
+from scratchnet.layers.base import Shape, show_shape
+
+INVISIBLE = 0.05  # where 1 becomes less than this, images from 0 to 1 are all black
+
+
+def as_examples(x: Any, input_shape: Shape, dtype: np.dtype, keeps_integers: bool) -> np.ndarray:
+    """x as an array (n, *input_shape) of `dtype`; of integers as they are, if the model's first layer takes those.
+
+    >>> as_examples([[1, 0]], (2,), np.dtype("float32"), keeps_integers=False)
+    array([[1., 0.]], dtype=float32)
+    """
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise ValueError(f"{np.ma.count_masked(x):,} numbers of the images are masked. Fill them first: x.filled(0)")
+    x = np.asarray(x)
+    given = x.shape
+    if len(input_shape) == 3 and input_shape[2] == 1 and x.ndim == 3:
+        x = x[..., None]  # grey images without a channel axis
+    if x.shape[1:] != input_shape or x.ndim == 0:
+        expected = f"the model expects input of shape {show_shape(input_shape)}, got {given}"
+        raise ValueError(f"{expected}. {shape_advice(given, input_shape)}")
+    if keeps_integers and x.dtype.kind in "bui":
+        return x.view(np.uint8) if x.dtype.kind == "b" else x.astype(x.dtype.newbyteorder("="), copy=False)
+    return as_numbers(x, dtype, "the images")
+
+
+def as_numbers(values: Any, dtype: np.dtype, what: str) -> np.ndarray:
+    """The values as an array of `dtype`, or an error if they are not real numbers."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"{what} must be numbers, got {array.dtype}. Convert them first: .astype(np.float32)")
+    return array.astype(dtype, copy=False)
+
+
+def shape_advice(given: Shape, expected: Shape) -> str:
+    """What may be wrong with images of this shape."""
+    if len(expected) == 3 and len(given) == 4 and (*given[2:], given[1]) == expected:
+        return "The channels come last here: x.transpose(0, 2, 3, 1)."
+    return "The first axis counts the examples: for a single image pass image[None]."
+
+
+def check_pixels(x: np.ndarray, layers, finite: bool = True) -> None:
+    """Look at the smallest and the largest number of the images, and say what cannot be right.
+
+    finite: raise ValueError if some are not finite numbers, and say how many.
+    """
+    if not x.size or (x.dtype == np.uint8 and not isinstance(layers[0], Rescale)):
+        return
+    low, high = x.min(), x.max()
+    if finite and x.dtype.kind == "f" and not np.isfinite([low, high]).all():
+        bad = ~np.isfinite(x.reshape(len(x), -1))
+        raise ValueError(
+            f"{np.count_nonzero(bad):,} of {x.size:,} numbers of the images are not finite, first in example "
+            f"{np.flatnonzero(bad.any(axis=1))[0]}. Clean them first: np.nan_to_num(x)"
+        )
+    if not isinstance(layers[0], Rescale):
+        return
+    if x.dtype == np.int8 and low < 0:
+        raise ValueError(f"pixels are negative, down to {low}: bytes that were read as int8? Use x.view(np.uint8)")
+    if 0 <= low and 0 < high <= 1 and abs(layers[0].scale) < INVISIBLE:
+        warnings.warn(
+            f"the images' numbers go from {low:g} to {high:g}, but the model scales bytes from 0 to 255 itself "
+            f"({layers[0]!r}) and sees nothing but black. Give it 255 * x, or the bytes of the image files.",
+            stacklevel=4,
+        )
+
+
+def count(value: Any, name: str) -> int:
+    """`value` as an int of at least 1, or an error that names the argument.
+
+    >>> count(np.int64(5), "epochs")
+    5
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return int(value)

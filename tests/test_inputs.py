@@ -1,0 +1,155 @@
+"""What is given to a model is an array of numbers of the right shape, and pixels that cannot be right are spoken of."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+
+
+def network(engine="numpy", rescale=True):
+    layers = [sn.Rescale()] * rescale + [sn.Flatten(), sn.Dense(4)]
+    return sn.Sequential(layers, (10, 10, 1), engine=engine)
+
+
+def calls(model, y):
+    """Everything that takes images from a user."""
+    return (
+        model.predict, lambda x: model.evaluate(x, y), lambda x: model.fit(x, y, verbose=False),
+        lambda x: sn.lr_find(model, x, y, steps=10),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("divide", [lambda x: x / 255, lambda x: (x > 99).astype(np.uint8), lambda x: x > 99])
+def test_images_that_were_scaled_already_are_spoken_of_with_the_cure(divide, stripes):
+    x, y = stripes
+    for call in calls(network(), y):
+        with pytest.warns(UserWarning, match=r"go from 0 to 1, but the model scales bytes .* Give it 255 \* x"):
+            call(divide(x))
+
+
+@pytest.mark.parametrize("x", [np.zeros((80, 10, 10)), np.full((80, 10, 10), 2.0), np.full((80, 10, 10), -0.5)])
+def test_images_that_may_be_meant_are_not_spoken_of(x, stripes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        network().predict(x)
+        network(rescale=False).predict(np.abs(x) / 10)
+        network().fit(*stripes, validation_data=stripes, verbose=False)
+
+
+def test_bytes_that_were_read_as_int8_are_refused(stripes):
+    x, y = stripes
+    for call in calls(network(), y):
+        with pytest.raises(ValueError, match=r"pixels are negative, down to -\d+: .* Use x.view\(np.uint8\)"):
+            call(x.view(np.int8))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_counted(value, engine, stripes):
+    x, y = stripes
+    x = x.astype(np.float32)
+    x[3, 0, :2] = x[7, 1, 1] = value
+    model = network(engine)
+    for call in (model.predict, lambda x: model.evaluate(x, y)):
+        with pytest.raises(ValueError, match="3 of 8,000 numbers of the images are not finite, first in example 3"):
+            call(x)
+
+
+@pytest.mark.parametrize("dtype", [">i4", ">u2", "<i8", ">f4", "f8", "f2", "u4"])
+def test_every_type_of_number_is_understood(dtype, engine, stripes):
+    x, y = stripes
+    model = network(engine)
+    np.testing.assert_allclose(model.predict(x.astype(dtype)), model.predict(x), rtol=1e-5)
+    model.fit(x.astype(dtype), y, epochs=4, batch_size=20, verbose=False)
+
+
+def test_the_layout_in_memory_does_not_matter(engine, stripes):
+    x, _ = stripes
+    odd = np.empty(x.astype(np.float32).nbytes + 1, np.uint8)[1:].view(np.float32).reshape(x.shape)
+    odd[...] = x
+    model = network(engine)
+    for same in (np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2], odd, x.tolist(), np.ma.masked_array(x)):
+        np.testing.assert_allclose(model.predict(same), model.predict(x), rtol=1e-6)
+
+
+def test_masked_numbers_are_not_taken_for_numbers(engine, stripes):
+    x, _ = stripes
+    with pytest.raises(ValueError, match=r"\d+ numbers of the images are masked. Fill them first: x.filled\(0\)"):
+        network(engine).predict(np.ma.masked_less(x, 50))
+
+
+@pytest.mark.parametrize("kind", [complex, str, object])
+def test_what_is_no_number_is_refused(kind, engine):
+    with pytest.raises(TypeError, match="the images must be numbers, got"):
+        network(engine).predict(np.zeros((2, 10, 10)).astype(kind))
+
+
+def test_channels_in_front_are_recognised():
+    with pytest.raises(ValueError, match=r"The channels come last here: x.transpose\(0, 2, 3, 1\)"):
+        network().predict(np.zeros((2, 1, 10, 10), np.uint8))
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size"])
+@pytest.mark.parametrize("value", [1.5, 2.0, "1", None, True])
+def test_a_number_of_epochs_or_examples_is_an_integer(name, value, stripes):
+    with pytest.raises(TypeError, match=f"{name} must be an integer, got {value!r}"):
+        network().fit(*stripes, **{name: value})
+
+
+def test_numpys_integers_are_integers(stripes):
+    history = network().fit(*stripes, epochs=np.int64(2), batch_size=np.uint8(20), verbose=False)
+    assert len(history.epochs) == 2
+
+
+class Wrong(sn.Layer):
+    """A layer of a user's own that returns what it is told to."""
+
+    params = ("g",)
+
+    def __init__(self, y=None, dx=None, dg=None):
+        self.y, self.dx, self.dg = y, dx, dg
+
+    def build(self, input_shape, rng):
+        self.g = np.ones(input_shape, self.dtype)
+        return input_shape
+
+    def forward(self, x, ctx):
+        return (x * self.g)[self.y or ...], x
+
+    def backward(self, dy, x):
+        return (dy * self.g)[self.dx or ...], {"g": (dy * x).sum(axis=0)[self.dg or ...]}
+
+
+@pytest.mark.parametrize(("wrong", "message"), [
+    ({"y": (slice(None), slice(3))}, r"forward's result, as build promised it, must have shape \(\d+, 100\), got .*3\)"),
+    ({"dx": slice(2)}, r"backward's dx must have shape \(\d+, 100\), got \(2, 100\)"),
+    ({"dg": slice(3)}, r"backward's dg must have shape \(100,\), got \(3,\)"),
+])  # fmt: skip
+def test_what_a_users_layer_returns_is_looked_at_before_a_kernel_takes_it(wrong, message, engine, stripes):
+    model = sn.Sequential([sn.Rescale(), sn.Flatten(), Wrong(**wrong), sn.Dense(4)], (10, 10, 1), engine=engine)
+    with pytest.raises(ValueError, match=f"layer 2.wrong: {message}"):
+        model.fit(*stripes, verbose=False)
+
+
+def test_a_gradient_that_is_the_parameter_itself_does_not_change_it(engine, stripes):
+    """An L2 penalty returns the weights as their gradient; sums over chunks are made in place."""
+
+    class Penalised(Wrong):
+        def backward(self, dy, x):
+            return dy * self.g, {"g": self.g}
+
+    model = sn.Sequential([sn.Rescale(), sn.Flatten(), Penalised(), sn.Dense(4)], (10, 10, 1), engine=engine)
+    model.fit(*stripes, batch_size=80, optimizer=sn.SGD(1e-3), verbose=False)
+    chunks = len(model.plan.parts(80))
+    np.testing.assert_allclose(model.layers[2].g, 1 - 1e-3 * chunks, rtol=1e-6)
+
+
+def test_a_loop_of_ones_own_is_told_of_a_wrong_gradient(engine, stripes):
+    model = network(engine)
+    logits, caches = model.forward_cached(stripes[0], model.context())
+    for dy in (logits[:3], logits[:, :2], np.zeros(4, np.float32)):
+        with pytest.raises(ValueError, match=r"layer 2.dense: dy must have shape \(80, 4\), got"):
+            model.backward(dy, caches)
+    with pytest.raises(TypeError, match="dL/dlogits must be numbers"):
+        model.backward(logits.astype(str), caches)
