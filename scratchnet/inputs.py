@@ -1,9 +1,11 @@
-"""What is given to a model: images as arrays that every kernel knows, and a word about pixels that cannot be right.
+"""Validation of the arrays passed to a model.
 
-Two questions are asked where data enters, and nowhere else. Is it an array of numbers of the right shape? If it is
-not, that is an error. And are these the numbers that the network learned from? A model that begins with Rescale(1/255)
-wants the bytes of the image files; from images that were divided by 255 already it computes an answer all the same,
-and is right in one case of ten.
+    as_examples     shape and dtype: an array that every kernel was compiled for, or an error
+    check_pixels    plausibility: bytes read as int8, NaN, images divided by 255 twice
+
+A model whose first layer is Rescale(1/255) expects the bytes of the image files. On images in [0, 1] it computes an
+answer all the same, with an accuracy of 10 %. Both checks run where data enters `fit`, `evaluate` and `predict`; no
+layer or kernel repeats them.
 """
 
 from __future__ import annotations
@@ -16,17 +18,19 @@ import numpy as np
 from scratchnet.layers import Rescale
 from scratchnet.layers.base import Shape, show_shape
 
-INVISIBLE = 0.05  # where 1 becomes less than this, images from 0 to 1 are all black
+BLACK = 0.05  # a Rescale that maps 1 to less than this maps all images in [0, 1] to nearly zero
 
 
 def as_examples(x: Any, input_shape: Shape, dtype: np.dtype, keeps_integers: bool) -> np.ndarray:
-    """x as an array (n, *input_shape) of `dtype`; of integers as they are, if the model's first layer takes those.
+    """x as an array (n, *input_shape) of `dtype`. keeps_integers: integers stay what they are, for Rescale to convert.
+
+    Raises ValueError for a wrong shape or masked elements, TypeError for a dtype that is not a real number.
 
     >>> as_examples([[1, 0]], (2,), np.dtype("float32"), keeps_integers=False)
     array([[1., 0.]], dtype=float32)
     """
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-        raise ValueError(f"{np.ma.count_masked(x):,} numbers of the images are masked. Fill them first: x.filled(0)")
+        raise ValueError(f"{np.ma.count_masked(x):,} pixels are masked. Fill them first: x.filled(0)")
     x = np.asarray(x)
     given = x.shape
     if len(input_shape) == 3 and input_shape[2] == 1 and x.ndim == 3:
@@ -48,16 +52,16 @@ def as_numbers(values: Any, dtype: np.dtype, what: str) -> np.ndarray:
 
 
 def shape_advice(given: Shape, expected: Shape) -> str:
-    """What may be wrong with images of this shape."""
+    """The likely cause of a wrong shape."""
     if len(expected) == 3 and len(given) == 4 and (*given[2:], given[1]) == expected:
         return "The channels come last here: x.transpose(0, 2, 3, 1)."
     return "The first axis counts the examples: for a single image pass image[None]."
 
 
 def check_pixels(x: np.ndarray, layers, finite: bool = True) -> None:
-    """Look at the smallest and the largest number of the images, and say what cannot be right.
+    """Warn of images in [0, 1] that Rescale would scale again; raise ValueError for negative int8, NaN and infinity.
 
-    finite: raise ValueError if some are not finite numbers, and say how many.
+    finite: whether to check for NaN and infinity.
     """
     if not x.size or (x.dtype == np.uint8 and not isinstance(layers[0], Rescale)):
         return
@@ -65,17 +69,17 @@ def check_pixels(x: np.ndarray, layers, finite: bool = True) -> None:
     if finite and x.dtype.kind == "f" and not np.isfinite([low, high]).all():
         bad = ~np.isfinite(x.reshape(len(x), -1))
         raise ValueError(
-            f"{np.count_nonzero(bad):,} of {x.size:,} numbers of the images are not finite, first in example "
-            f"{np.flatnonzero(bad.any(axis=1))[0]}. Clean them first: np.nan_to_num(x)"
+            f"{np.count_nonzero(bad):,} of {x.size:,} pixels are NaN or infinite, the first in example "
+            f"{np.flatnonzero(bad.any(axis=1))[0]}. Replace them first: np.nan_to_num(x)"
         )
     if not isinstance(layers[0], Rescale):
         return
     if x.dtype == np.int8 and low < 0:
         raise ValueError(f"pixels are negative, down to {low}: bytes that were read as int8? Use x.view(np.uint8)")
-    if 0 <= low and 0 < high <= 1 and abs(layers[0].scale) < INVISIBLE:
+    if 0 <= low and 0 < high <= 1 and abs(layers[0].scale) < BLACK:
         warnings.warn(
-            f"the images' numbers go from {low:g} to {high:g}, but the model scales bytes from 0 to 255 itself "
-            f"({layers[0]!r}) and sees nothing but black. Give it 255 * x, or the bytes of the image files.",
+            f"the images range from {low:g} to {high:g}, but the model's first layer, {layers[0]!r}, scales bytes from "
+            "0 to 255: it would see black images. Pass 255 * x, or the bytes of the image files.",
             stacklevel=4,
         )
 

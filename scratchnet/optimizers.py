@@ -2,8 +2,8 @@
 
 Each one is its formula, one line of code per line of mathematics, for one parameter array p with
 gradient g. Parameters are changed in place. What an optimizer remembers between steps (a velocity, the
-Adam moments) it keeps per parameter *name*, so that it can be saved and restored. That memory belongs to the arrays
-it was made for: an optimizer goes on with the same model, and refuses another one.
+Adam moments) it keeps per parameter *name*, so that it can be saved and restored. This memory belongs to one model's
+arrays: the same optimizer resumes with the same model and raises an error for another one.
 
     SGD        v = μ v - lr g                     p += v            Polyak 1964; Nesterov 1983
     RMSprop    s = ρ s + (1-ρ) g²                 p -= lr g / (√s + ε)       Hinton 2012, lecture 6e
@@ -71,9 +71,9 @@ class Optimizer:
             self.update(name, p, grads[name], lr, *self.remembered(name, p))
 
     def check_owner(self, params: dict[str, np.ndarray]) -> None:
-        """Raise ValueError if the memory belongs to other arrays: the moments of one model mean nothing to another.
+        """Raise ValueError if the memory belongs to another model's arrays.
 
-        An optimizer that was copied or unpickled belongs to the first arrays of the right names and shapes.
+        A copied or unpickled optimizer accepts the first arrays whose names and shapes match its memory.
         """
         known = [name for name in params if name in self.memory]
         for name in known:
@@ -85,15 +85,15 @@ class Optimizer:
             raise ValueError(self.foreign(", ".join(params)))
 
     def foreign(self, given: str) -> str:
-        """The message for parameters that the memory does not belong to."""
+        """The error message for parameters that the memory does not belong to."""
         return (
-            f"this {type(self).__name__} holds what it remembers of another model's parameters, after {self.steps} "
-            f"steps on {', '.join(self.memory)}; it cannot step on this model's {given}. "
-            f"Make a new one for each model: {self!r}"
+            f"this {type(self).__name__} holds the moments of another model ({self.steps} steps on "
+            f"{', '.join(self.memory)}); it cannot update this model's {given}. "
+            f"Make a new optimizer for each model: {self!r}"
         )
 
     def attach(self, params: dict[str, np.ndarray]) -> None:
-        """From now on the memory belongs to these very arrays. To be called before every step on them."""
+        """Bind the memory to these arrays; called before every step."""
         self.check_owner(params)
         for name, p in params.items():
             self.owners[name] = weakref.ref(p)
@@ -108,7 +108,7 @@ class Optimizer:
         return {**vars(self), "owners": {}}
 
     def __copy__(self) -> Optimizer:
-        """A copy with a memory of its own: two optimizers cannot share one."""
+        """A deep copy: two optimizers must not share moments."""
         return copy.deepcopy(self)
 
     def update(self, name, p, g, lr, *slots) -> None:

@@ -29,7 +29,7 @@ class Step(NamedTuple):
     output_shape: Shape  # of one example, as `build` worked it out
 
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Any]:
-        """x -> y, and what `backward` needs. What a kernel reads next has the shape that it was compiled for."""
+        """x -> y, and the cache for `backward`. The next kernel relies on y's shape, so it is checked."""
         y, cache = self.run.forward(x, ctx)
         self.expect("forward's result, as build promised it,", y, (len(x), *self.output_shape))
         return y, (cache, x.shape, y.shape)
@@ -49,7 +49,7 @@ class Step(NamedTuple):
         return dx, {self.names[name]: g for name, g in grads.items()}
 
     def gradient(self, name: str, g: Any) -> np.ndarray:
-        """A layer's gradient as the optimizer takes it: an array of its own, like the parameter."""
+        """A copy of a layer's gradient, in the parameter's dtype: the optimizer sums chunks in place."""
         p = getattr(self.run, name)
         self.expect(f"backward's d{name}", g, p.shape)
         return np.array(g, p.dtype, order="C")
@@ -69,7 +69,7 @@ class Plan:
             for layer, prefix, shape in zip(model.layers, model.names, model.shapes[1:], strict=True)
         ]
         self.prediction = self.steps  # the same for those who will not ask for gradients: may take short cuts
-        self.training = threading.Lock()  # held for the length of a training step: one trains at a time
+        self.training = threading.Lock()  # held during a training step
 
     def team(self) -> Team:
         """Who works on the chunks: the caller alone (NumPy's matrix product has threads of its own)."""

@@ -40,7 +40,7 @@ def train_step(model, loss, optimizer: Optimizer, x, labels, augment=None) -> fl
     Raises TrainingDivergedError if that loss is not finite; the model is then as it was before the step.
     """
     if not model.plan.training.acquire(blocking=False):
-        raise RuntimeError("this model is in the middle of a training step already. Only one thread can train it.")
+        raise RuntimeError("another thread is in the middle of a training step of this model. Train it in one thread.")
     try:
         return step_of(model, loss, optimizer, x, labels, augment)
     finally:
@@ -223,7 +223,7 @@ def check_examples(model, x, y, *, loss=None, what=""):
     """The data as arrays, or an error before the first step instead of after the first epoch."""
     try:
         x, y = model.check_input(x), np.asarray(y)
-        check_pixels(x, model.layers, finite=False)  # what is not finite is found by the step, which knows where
+        check_pixels(x, model.layers, finite=False)  # the training step reports NaN, with the layer
         if y.shape[:1] != x.shape[:1] or not len(x):
             raise ValueError(f"{len(x)} examples and labels of shape {y.shape}: expected one label per example")
         undecided = np.zeros((len(y), *model.shapes[-1]), model.dtype)

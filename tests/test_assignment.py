@@ -24,7 +24,7 @@ ARRAYS = [(1, "W"), (1, "b"), (2, "gamma"), (2, "beta"), (2, "running_mean"), (2
 
 
 @pytest.mark.parametrize(("place", "name"), ARRAYS)
-def test_an_assigned_array_is_answered_by_trained_with_and_saved(place, name, engine, stripes, tmp_path, rng):
+def test_an_assigned_array_changes_predictions_training_and_the_saved_file(place, name, engine, stripes, tmp_path, rng):
     x, y = stripes
     model = network(engine)
     model.fit(x, y, epochs=2, batch_size=20, verbose=False)  # a captured step, and a captured prediction
@@ -42,7 +42,7 @@ def test_an_assigned_array_is_answered_by_trained_with_and_saved(place, name, en
     np.testing.assert_allclose(getattr(layer, name), getattr(textbook.layers[place], name), rtol=1e-2, atol=1e-4)
 
 
-def test_an_array_stays_where_it_is_and_takes_the_numbers_over(engine):
+def test_assignment_copies_into_the_layers_own_array(engine):
     layer = network(engine).layers[6]
     array, value = layer.W, np.arange(layer.W.size, dtype=np.float64).reshape(layer.W.shape)
     layer.W = value
@@ -55,7 +55,7 @@ def test_an_array_stays_where_it_is_and_takes_the_numbers_over(engine):
     lambda W: W[:-1], lambda W: W.T, lambda W: W[None], lambda W: W.astype(complex), lambda W: None, lambda W: 1.0,
     lambda W: W.astype(str), lambda W: W.astype(object),
 ])  # fmt: skip
-def test_what_does_not_fit_is_refused_with_both_shapes_and_dtypes(change, engine):
+def test_a_wrong_shape_or_dtype_is_refused_with_both_in_the_message(change, engine):
     layer = network(engine).layers[6]
     before, value = layer.W.copy(), change(layer.W)
     given = np.asarray(value)
@@ -69,39 +69,39 @@ def test_what_does_not_fit_is_refused_with_both_shapes_and_dtypes(change, engine
     (1, "stride", (2, 2)), (1, "filters", 8), (1, "use_bias", False), (1, "trainable", False), (4, "pool_size", (3, 3)),
     (6, "units", 9), (6, "params", ("W",)), (6, "dtype", np.dtype("float64")), (6, "forward", lambda x, ctx: (x, None)),
 ])  # fmt: skip
-def test_what_would_be_ignored_is_refused(place, name, value, engine):
+def test_attributes_that_the_model_was_built_from_cannot_be_set(place, name, value, engine):
     with pytest.raises(AttributeError, match=f"{name} cannot be set once the layer is part of a model"):
         setattr(network(engine).layers[place], name, value)
 
 
-def test_a_number_stays_a_number(engine):
+def test_a_float_attribute_must_stay_a_float(engine):
     with pytest.raises(TypeError, match="Dropout: rate must be a number, got 'half'"):
         network(engine).layers[8].rate = "half"
 
 
 @pytest.mark.parametrize("name", ["layers", "input_shape", "dtype", "engine"])
-def test_a_model_says_what_cannot_be_set_any_more(name, engine):
+def test_attributes_that_the_plan_was_built_from_cannot_be_set(name, engine):
     model = network(engine)
     with pytest.raises(AttributeError, match=f"a model's {name} cannot be set once it is made"):
         setattr(model, name, getattr(model, name))
 
 
-def test_a_models_layers_cannot_be_taken_away(engine):
+def test_a_models_layers_are_a_tuple(engine):
     assert isinstance(network(engine).layers, tuple)
 
 
-def test_before_it_is_part_of_a_model_a_layer_is_an_ordinary_object():
+def test_a_layer_outside_a_model_accepts_any_assignment():
     layer = sn.Conv2D(4, 3)
     layer.stride = (2, 2)
     assert sn.Sequential([layer], (9, 9, 1)).shapes[-1] == (4, 4, 4)
 
 
-def test_what_gets_past_assignment_is_found_before_a_kernel_runs():
+def test_an_array_replaced_behind_assignment_is_an_error_before_any_kernel_runs():
     pytest.importorskip("numba")
     model, x = network("numba"), np.zeros((20, 10, 10), np.uint8)
     vars(model.layers[6])["W"] = np.zeros((3, 3), np.float32)
     for call in (model.predict, model.forward, lambda x: model.fit(x, np.zeros(20, int), verbose=False)):
-        with pytest.raises(ValueError, match="6.dense: W was float32 of shape .* replaced or reshaped"):
+        with pytest.raises(ValueError, match=r"6.dense: W was float32 of shape .* replaced or reshaped"):
             call(x)
 
 
@@ -128,14 +128,14 @@ def test_an_optimizer_refuses_another_model_of_any_size(name, other_units, engin
     network(engine).fit(x, y, optimizer=optimizer, verbose=False)
     before = {name: array.copy() for name, array in other.parameters().items()}
     for train in (other.fit, lambda *examples, **options: sn.lr_find(other, *examples, optimizer=optimizer, steps=10)):
-        with pytest.raises(ValueError, match="holds what it remembers of another model.*Make a new one for each model"):
+        with pytest.raises(ValueError, match=r"holds the moments of another model .*Make a new optimizer for each model"):
             train(x, y, optimizer=optimizer, verbose=False)
     with pytest.raises(ValueError, match="another model"):
         train_step(other, sn.SoftmaxCrossEntropy(), optimizer, x, y)
     assert all(np.array_equal(before[name], array) for name, array in other.parameters().items())
 
 
-def test_the_same_model_goes_on(engine, stripes):
+def test_the_same_model_resumes_with_its_moments(engine, stripes):
     model, optimizer = network(engine), sn.Adam()
     model.fit(*stripes, batch_size=20, optimizer=optimizer, verbose=False)
     moments = dict(optimizer.memory.items())
@@ -145,7 +145,7 @@ def test_the_same_model_goes_on(engine, stripes):
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy, lambda o: pickle.loads(pickle.dumps(o))])
-def test_a_copied_optimizer_goes_on_with_the_model_and_shares_nothing(copied, engine, stripes):
+def test_a_copied_optimizer_resumes_with_the_model_and_shares_no_moments(copied, engine, stripes):
     x, y = stripes
     model, optimizer = network(engine), sn.Adam()
     model.fit(x, y, optimizer=optimizer, verbose=False)
@@ -156,7 +156,7 @@ def test_a_copied_optimizer_goes_on_with_the_model_and_shares_nothing(copied, en
     assert all(np.array_equal(moments[name], m) for name, (m, _) in optimizer.memory.items())
 
 
-def test_a_copied_optimizer_refuses_shapes_that_are_not_its_own(engine, stripes):
+def test_a_copied_optimizer_refuses_other_shapes(engine, stripes):
     x, y = stripes
     optimizer = sn.Adam()
     network(engine).fit(x, y, optimizer=optimizer, verbose=False)
@@ -164,8 +164,8 @@ def test_a_copied_optimizer_refuses_shapes_that_are_not_its_own(engine, stripes)
         network(engine, 512).fit(x, y, optimizer=copy.deepcopy(optimizer), verbose=False)
 
 
-def test_a_setting_that_is_changed_between_steps_counts_from_the_next_step(stripes):
-    """With a decay of 0 all parameters are told the same numbers; later biases must not decay with the weights."""
+def test_a_hyperparameter_changed_between_steps_applies_from_the_next_step(stripes):
+    """With weight_decay=0 weights and biases share their hyperparameters in a captured step; later only weights decay."""
     x, y = stripes
     models = [network(engine) for engine in ("numpy", "numba")]
     for model in models:
@@ -193,7 +193,7 @@ def test_two_threads_cannot_train_one_model_at_once(engine, stripes):
     thread.start()
     inside.wait(60)
     try:
-        with pytest.raises(RuntimeError, match="in the middle of a training step"):
+        with pytest.raises(RuntimeError, match="another thread is in the middle of a training step"):
             train_step(model, sn.SoftmaxCrossEntropy(), sn.Adam(), x, y)
     finally:
         go_on.set()
@@ -201,8 +201,8 @@ def test_two_threads_cannot_train_one_model_at_once(engine, stripes):
     train_step(model, sn.SoftmaxCrossEntropy(), sn.Adam(), x, y)
 
 
-def test_an_augmentation_that_makes_floats_of_bytes_trains_with_the_floats(stripes):
-    """A captured step has room for bytes only: half a grey level must not be cut off."""
+def test_an_augmentation_that_returns_floats_is_not_truncated_to_bytes(stripes):
+    """The buffer of a captured step holds bytes; fractions must not be lost in it."""
     x, y = stripes
     found = []
     for engine in ("numpy", "numba"):

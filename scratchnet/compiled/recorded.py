@@ -65,7 +65,7 @@ def recordable(model, loss, optimizer, x, labels) -> bool:
 
 
 class UnrecordableError(Exception):
-    """Such a step cannot be recorded after all."""
+    """The step cannot be recorded: its augmentation changes the dtype or the shape of the images."""
 
 
 class RecordedStep:
@@ -142,7 +142,7 @@ class RecordedStep:
     def take(self, x, team) -> int:
         """Bring the images to where the kernels find them; how often a user's augmentation drew random numbers.
 
-        Raises UnrecordableError if that made images of another type or size than those it was given.
+        Raises UnrecordableError if the augmentation changed their dtype or shape.
         """
         if self.augment is None or self.change is not None:
             self.x[...] = x

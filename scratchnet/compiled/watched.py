@@ -26,10 +26,10 @@ class Watched:
 
 
 class ArrayGuard:
-    """The arrays of a model's layers, as the kernels were compiled for them.
+    """The identity, shape and dtype of every array of a model's layers, as the kernels were compiled for them.
 
-    Assigning to a layer copies into its arrays, so they stay what they are. What gets past that, such as
-    `layer.W.shape = ...` or `vars(layer)["W"] = ...`, is found here, before a kernel reads beyond the end of an array.
+    Assignment to a layer copies into its arrays. This guard catches what bypasses assignment, `layer.W.shape = ...` or
+    `vars(layer)["W"] = ...`, before a kernel reads out of bounds.
     """
 
     def __init__(self, layers, names):
@@ -39,7 +39,7 @@ class ArrayGuard:
         ]  # fmt: skip
 
     def check(self, written: bool = False) -> None:
-        """Raise ValueError if an array was replaced or reshaped, or cannot be written where it will be."""
+        """Raise ValueError if an array was replaced or reshaped. written: also if one is read-only."""
         for attributes, name, where, array, shape, dtype in self.kept:
             if attributes.get(name) is not array or array.shape != shape or array.dtype != dtype:
                 now = attributes.get(name)

@@ -1,13 +1,13 @@
-"""What may be assigned to a layer that is part of a model.
+"""Assignment to a layer that is part of a model.
 
-A compiled model holds on to the arrays of its layers: kernels are compiled for their dtype and layout, a captured
-training step has their addresses. So an array of such a layer stays where it is, and assigning means to copy:
+Compiled kernels keep the addresses of a layer's arrays and were compiled for their dtype and layout. The arrays of a
+layer in a model therefore never move; assignment copies into them:
 
-    layer.W = array          the same as layer.W[...] = array, if the shape is the same
-    layer.rate = 0.3         a number stays a number
-    layer.stride = 2         an error: the shapes of the whole model were worked out from it
+    layer.W = array          the same as layer.W[...] = array; the shapes must be equal
+    layer.rate = 0.3         a float stays a float
+    layer.stride = 2         AttributeError: the shapes of the whole model depend on it
 
-The rules are the same for both engines. A layer of the user's own may keep whatever else it likes.
+The rules are the same for both engines. A user's own layer may set any other attribute.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-PROTOCOL = ("params", "state", "dtype")  # what a model asked every layer for when it was made
+PROTOCOL = ("params", "state", "dtype")  # read once, when the model is built
 
 
 def assigned(layer, name: str, value: Any) -> Any:
-    """What becomes the attribute of a layer that is part of a model, or an error that says what may be."""
+    """The value to store for `layer.name = value`, or an error if the attribute cannot change in a built model."""
     if name == "taken":
         return value
     if name in (*layer.params, *layer.state):
@@ -38,12 +38,12 @@ def assigned(layer, name: str, value: Any) -> Any:
 
 
 def is_builtin(layer) -> bool:
-    """Whether the layer is exactly one of this package, and not of a class of the user's own."""
+    """Whether the layer's class is defined in this package; False for users' classes, subclasses included."""
     return type(layer).__module__.startswith("scratchnet.layers.")
 
 
 def copied_into(array: np.ndarray, value: Any, where: str) -> np.ndarray:
-    """`array`, with the numbers of `value`. The shape must be the same; floats and integers are converted."""
+    """`array`, overwritten with `value`. Shapes must be equal; floats and integers are converted."""
     if value is array:  # layer.W *= 2 ends with layer.W = layer.W
         return array
     given = np.asarray(value)
