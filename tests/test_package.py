@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "compiled": {"data", "layers", "losses", "optimizers", "plan", "randomness", "team"},
     "interrupts": ARRAYS_ONLY,
     "pipes": ARRAYS_ONLY,
+    "inputs": {"layers"},
     "divergence": {"layers"},
     "callbacks": {"data", "layers"},
     "checkpoint": {"callbacks", "container", "divergence", "saving"},
@@ -50,11 +51,12 @@ MAY_IMPORT = {
     "lr_finder": {"data", "divergence", "losses", "optimizers", "training"},
     "run": {"checkpoint", "optimizers"},
     "training": {
-        "callbacks", "checkpoint", "data", "divergence", "interrupts", "layers", "losses", "optimizers",
+        "callbacks", "checkpoint", "data", "divergence", "inputs", "interrupts", "layers", "losses", "optimizers",
         "randomness", "run", "team",
     },
     "model": {
-        "architecture", "compiled", "layers", "losses", "plan", "randomness", "saving", "summary", "team", "training",
+        "architecture", "compiled", "inputs", "layers", "losses", "plan", "randomness", "saving", "summary", "team",
+        "training",
     },
     "robustness": {"data", "randomness"},
     "zoo": {"callbacks", "data", "layers", "optimizers"},
