@@ -170,7 +170,7 @@ def write_csv(path, columns, rows) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows([columns, *rows])
     with replacing(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(text.getvalue().encode(errors="backslashreplace"))
 
 
 def plot_comparison(runs: list[FinishedRun], path) -> None:

@@ -12,7 +12,7 @@ import argparse
 import sys
 
 from scratchnet import comparison
-from scratchnet.pipes import run_script
+from scratchnet.pipes import console, run_script
 
 
 def main(argv=None) -> int:
@@ -37,7 +37,6 @@ def main(argv=None) -> int:
 
 def print_tables(runs) -> None:
     """What came out, and in which settings the runs differ."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("run", box=None, header_style="bold", pad_edge=False)
@@ -50,13 +49,13 @@ def print_tables(runs) -> None:
             f"{run.metrics['train_seconds']:.1f}", f"{run.metrics['parameters']:,}",
         )  # fmt: skip
     print(f"{len(runs[0].labels):,} test images ({runs[0].config['dataset']})")
-    Console().print(table)
+    console().print(table)
     different = Table("setting", *(run.name for run in runs), box=None, header_style="bold", pad_edge=False)
     for name, values in comparison.different_settings(runs).items():
         different.add_row(name, *("-" if value is None else str(value) for value in values))
     if different.row_count:
         print()
-        Console().print(different)
+        console().print(different)
 
 
 def first_of(images, show: int) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 import scratchnet as sn
 from scratchnet import data, report
 from scratchnet.metrics import losses, measure
-from scratchnet.pipes import run_script
+from scratchnet.pipes import console, printable, run_script
 
 
 def main(argv=None) -> int:
@@ -75,7 +75,6 @@ def in_words(found) -> str:
 
 def print_classes(found, names) -> None:
     """The classification report: a row for each class, and the averages."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("class", box=None, header_style="bold", pad_edge=False)
@@ -85,8 +84,8 @@ def print_classes(found, names) -> None:
     rows += [(f"{kind} average", {**found[kind], "support": found["examples"]}) for kind in ("macro", "weighted")]
     for name, row in rows:
         scores = (f"{100 * row[what]:.2f} %" for what in ("precision", "recall", "f1"))
-        table.add_row(name, *scores, f"{row['support']:,}")
-    Console(markup=False).print(table)
+        table.add_row(printable(name), *scores, f"{row['support']:,}")
+    console().print(table)
 
 
 def print_mistakes(found, names) -> None:

@@ -27,7 +27,7 @@ from scratchnet import data, doctor, metrics, report, zoo
 from scratchnet.checkpoint import newest
 from scratchnet.data.augment import AUGMENTATIONS
 from scratchnet.optimizers import OPTIMIZERS
-from scratchnet.pipes import run_script
+from scratchnet.pipes import command_line, run_script
 from scratchnet.schedules import SCHEDULES
 from scratchnet.variants import with_dropout, with_widths
 
@@ -124,7 +124,8 @@ def say_how_to_go_on(out: Path, since: float) -> None:
         print("\nstopped before there was anything to save", file=sys.stderr)
         return
     where = f"epoch {saved['epoch'] + 1}, after {saved['batch']} batches"
-    print(f"\nstopped; saved in {where}. Go on with: python scripts/train.py --resume {out}", file=sys.stderr)
+    command = command_line(["python", "scripts/train.py", "--resume", out])
+    print(f"\nstopped; saved in {where}. Go on with: {command}", file=sys.stderr)
 
 
 def prepare(args):

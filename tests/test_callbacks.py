@@ -144,7 +144,7 @@ def test_on_a_terminal_a_bar_runs_and_the_cursor_comes_back(stripes, monkeypatch
     import rich.console
 
     screen, make = io.StringIO(), rich.console.Console
-    monkeypatch.setattr(rich.console, "Console", lambda: make(file=screen, force_terminal=True, width=100))
+    monkeypatch.setattr(rich.console, "Console", lambda **_: make(file=screen, force_terminal=True, width=100))
 
     class Break(sn.Callback):
         def on_batch_end(self, run, logs):

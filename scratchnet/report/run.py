@@ -98,7 +98,7 @@ def write_report(out: Path, model, history, splits: Splits, probabilities, metri
             warnings.warn(f"the picture {name} could not be drawn: {error!r}", RuntimeWarning, stacklevel=2)
     findings = read_findings(out / "findings.json")
     with replacing(out / "report.html") as file:
-        file.write(page(model, history, drawn, findings, metrics, settings).encode())
+        file.write(page(model, history, drawn, findings, metrics, settings).encode(errors="backslashreplace"))
 
 
 def pictures(
