@@ -54,12 +54,14 @@ def main(argv=None) -> int:
 
 def data_of(paths, args):
     """The data that was asked for, or else what all the runs were trained on: dataset and data_dir."""
+    if args.dataset == "synthetic":
+        return "synthetic", None
     unknown = ("auto", None)
     known = {told for path in paths if (told := report.trained_on(path.parent)) != unknown}
     if len(known) > 1 and not (args.dataset or args.data_dir):
         raise ValueError("the models were trained on different data. Say which to use: --dataset, --data-dir")
     dataset, data_dir = known.pop() if len(known) == 1 else unknown
-    return args.dataset or dataset, args.data_dir or data_dir
+    return args.dataset or dataset, args.data_dir or data.folder_then(data_dir, paths[0].parent)
 
 
 def score(p, y) -> dict[str, Any]:

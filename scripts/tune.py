@@ -71,6 +71,8 @@ def tune(args, argv) -> int:
 
 def prepare(args):
     """The study, a function that trains one trial, and how many images there are to train and to choose by."""
+    if not search.is_begun(args.out):
+        report.check_no_run(args.out, cure="Choose another --out")
     given = {name: value for name, value in args.fixed.items() if name != "data_dir"}
     told = train.parse_args(search.as_arguments(args.fixed))
     datasets, dataset, _, recipe = train.prepare(told)

@@ -63,7 +63,7 @@ MAY_IMPORT = {
     "comparison": {"data", "metrics", "model"},
     "figures": {"data", "layers", "metrics", "randomness"},
     "search": {"callbacks", "data", "divergence", "layers", "metrics", "optimizers", "variants"},
-    "report": {"data", "figures", "metrics", "robustness", "summary", "team", "training"},
+    "report": {"data", "figures", "metrics", "pipes", "robustness", "summary", "team", "training"},
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from scratchnet.data.augment import Augment
 from scratchnet.data.batches import batches, epoch_order, train_val_split
 from scratchnet.data.choose import CHOICES, class_names, load_dataset
 from scratchnet.data.download import DownloadError
-from scratchnet.data.folder import count_classes, load_idx_dataset, read_class_names, write_idx_dataset
+from scratchnet.data.folder import count_classes, folder_then, load_idx_dataset, read_class_names, write_idx_dataset
 from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write_idx
 from scratchnet.data.images import digit_from_image
 from scratchnet.data.labelled import LabelledImages, load_labelled_images
@@ -42,6 +42,7 @@ __all__ = [
     "load_synthetic",
     "load_dataset",
     "class_names",
+    "folder_then",
     "CHOICES",
     "digit_from_image",
     "whole_image",

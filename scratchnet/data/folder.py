@@ -105,6 +105,20 @@ def read_class_names(data_dir: str | os.PathLike[str]) -> list[str] | None:
     return names
 
 
+def folder_then(data_dir: str | None, run: object) -> str | None:
+    """The folder that a run's config.json names, if it is there still; None if it names none.
+
+    Raises MissingDataError, which tells where it was looked for: a relative path is seen from the present folder.
+    """
+    if data_dir is None or Path(data_dir).expanduser().exists():
+        return data_dir
+    seen = "" if Path(data_dir).expanduser().is_absolute() else f" seen from {Path.cwd()}"
+    raise MissingDataError(
+        f"{run}: was trained on the data in {data_dir}, and there is no such folder{seen}. "
+        "Say where they are: --data-dir"
+    )
+
+
 def count_classes(dataset: Dataset, class_names=None, where: object = "labels") -> int:
     """How many classes there are: at least two, each with training examples, none beyond the names.
 

@@ -152,7 +152,7 @@ def read_history(path) -> History:
 
 
 def trained_on(run) -> tuple[str, str | None]:
-    """What load_dataset is to be told for the data of this run's folder: dataset and data_dir.
+    """What load_dataset is to be told for the data of this run's folder: dataset and data_dir (see `folder_then`).
 
     ("auto", None) if the folder does not say.
     """
