@@ -23,7 +23,8 @@ def network_options(presets) -> argparse.ArgumentParser:
         help="the network and how it is trained: see train.py --list-presets")
     add("--data-dir", type=absolute,
         help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
-    add("--dataset", choices=data.CHOICES, default="auto", help="auto: MNIST, or synthetic digits without it")
+    add("--dataset", choices=data.CHOICES, default="auto",
+        help="auto: what is in the folder, or MNIST, or synthetic digits without it")
     add("--widths", type=several, metavar="N,N,...",
         help="filters and units of the hidden layers, in order: 16,32,64 (default: the preset's)")
     add("--dropout", type=below_one, metavar="RATE",

@@ -68,11 +68,15 @@ def train(args) -> int:
         **vars(args), **{name: getattr(recipe, name) for name in OF_THE_RECIPE}, "keep": recipe.keep,
         "augment": asdict(recipe.augment) if recipe.augment else "off",
         "optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr, "dataset": dataset, "arguments": vars(args),
+        "data_dir": args.data_dir or data.only_place(dataset),
     }  # fmt: skip
     if not args.quiet:
         model.summary()
         counts = f"{len(train):,} images to train on, {len(val):,} to choose by, {len(test[0]):,} to test"
         print(f"{dataset}: {counts}")
+        _, why = zoo.fitted(PRESETS[args.preset](model.shapes[-1][0]), dataset, model.class_names)
+        if why and args.augment is None:
+            print(why)
 
     try:
         options = fit_options(args, recipe, optimizer, len(train))
@@ -148,12 +152,13 @@ def say_how_to_go_on(out: str | None, since: float) -> None:
 def prepare(args):
     """The data and what they are called; the network that the preset names, built for them, and how it is trained."""
     datasets, name = data.load_dataset(args.dataset, args.data_dir)
-    return datasets, name, *build(args, datasets, data.class_names(name, args.data_dir))
+    return datasets, name, *build(args, datasets, name, data.class_names(name, args.data_dir))
 
 
-def build(args, datasets, class_names):
+def build(args, datasets, dataset: str, class_names):
     """The network that the preset names, built for the data, and how it is trained."""
-    recipe = overruled(PRESETS[args.preset](data.count_classes(datasets, class_names)), args)
+    recipe, _ = zoo.fitted(PRESETS[args.preset](data.count_classes(datasets, class_names)), dataset, class_names)
+    recipe = overruled(recipe, args)
     x = datasets[0][0]
     input_shape = x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1)
     try:

@@ -83,7 +83,7 @@ def prepare(args):
 
     def trainer(options, callback):
         told = train.parse_args(search.as_arguments(args.fixed | options))
-        model, recipe = train.build(told, datasets, names)
+        model, recipe = train.build(told, datasets, dataset, names)
         how = train.fit_options(told, recipe, train.choose_optimizer(told, recipe), len(x_fit))
         how["callbacks"].append(callback)
         model.fit(x_fit, y_fit, validation_data=held_out, verbose=False, **how)
