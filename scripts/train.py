@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     if args.list_presets:
         return list_presets()
-    begun = time.time()
+    begun, anywhere = time.time(), not (args.out or args.resume)
     former = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return train(args)
@@ -45,6 +46,9 @@ def main(argv=None) -> int:
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
     finally:
         signal.signal(signal.SIGTERM, former)
+        if anywhere and args.out:
+            with suppress(OSError):  # a new folder in which nothing was written is of no use
+                Path(args.out).rmdir()
 
 
 def train(args) -> int:

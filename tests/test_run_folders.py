@@ -127,3 +127,13 @@ def test_an_empty_name_is_no_folder(script, capsys):
     with pytest.raises(SystemExit, match="2"):
         script("train", *SMALL, "--data-dir", "")
     assert "--data-dir: the name of the folder is empty" in capsys.readouterr().err
+
+
+def test_a_new_folder_in_which_nothing_was_written_is_removed(script, train, tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sn.Sequential, "fit", stopped)
+    assert train() == 130 and not list((tmp_path / "runs").iterdir())
+    (tmp_path / "mine").mkdir()
+    assert train("--out", "mine") == 130 and (tmp_path / "mine").is_dir()

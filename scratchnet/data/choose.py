@@ -42,17 +42,19 @@ def load_dataset(choice: str = "auto", data_dir=None) -> tuple[Dataset, str]:
     if choice == "synthetic":
         return load_synthetic(), "synthetic"
     if choice == "fashion-mnist":
-        dataset = load_fashion_mnist(data_dir)
-        _say_where(fashion_folder(data_dir))
+        dataset, folder = load_fashion_mnist(data_dir), fashion_folder(data_dir)
+        _say_where(folder, asked=Path(data_dir or folder).expanduser())
         return dataset, choice
     folder = data_folder(data_dir)
     if choice == "mnist":
+        asked, of_torchvision = folder, folder / "MNIST" / "raw"  # other data may be beside it
+        folder = of_torchvision if locate(of_torchvision).complete else folder
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # other content is an error here
-            dataset = load_mnist(data_dir)
+            dataset = load_mnist(folder)
         if not is_mnist(dataset):
             raise DataFileError(f"{folder}: other data than MNIST's, by its hash. --dataset auto takes any data.")
-        _say_where(folder)
+        _say_where(folder, asked)
         return dataset, "mnist"
     try:
         dataset = load_idx_dataset(folder)
@@ -120,8 +122,9 @@ def _counts_from_1(y: np.ndarray) -> bool:
     return len(seen) > 1 and seen[0] == 1 and seen[-1] == len(seen)
 
 
-def _say_where(folder: Path) -> None:
-    """A line for files that are not where, or not called what, one would expect."""
-    if not (found := locate(folder)).usual_in(folder):
-        paths = ", ".join(os.path.relpath(found.paths[name], folder.parent) for name in FILES)
-        print(f"{folder}: the data are {paths}", file=sys.stderr)
+def _say_where(folder: Path, asked: Path | None = None) -> None:
+    """A line for files that are not where, or not called what, one would expect who asked for a folder."""
+    asked = asked or folder
+    if not (found := locate(folder)).usual_in(asked):
+        paths = ", ".join(os.path.relpath(found.paths[name], asked.parent) for name in FILES)
+        print(f"{asked}: the data are {paths}", file=sys.stderr)

@@ -136,6 +136,17 @@ def test_labels_from_0_or_with_gaps_stay_as_they_are(tmp_path, capsys):
         load_dataset("auto", tmp_path)
 
 
+def test_of_several_data_sets_in_one_root_the_one_that_was_asked_for_is_taken(tmp_path, monkeypatch, capsys):
+    for name in ("MNIST", "FashionMNIST"):
+        (tmp_path / name / "raw").mkdir(parents=True)
+        write_folder(tmp_path / name / "raw", size=28, classes=10)
+    monkeypatch.setattr(choose, "is_mnist", lambda dataset: True)
+    assert load_dataset("mnist", tmp_path)[1] == "mnist"
+    assert f"{tmp_path.name}/MNIST/raw/train-images-idx3-ubyte.gz" in capsys.readouterr().err
+    with pytest.raises(DataFileError, match="found several"):
+        load_dataset("auto", tmp_path)
+
+
 def test_files_in_their_usual_place_are_not_worth_a_line(tmp_path, capsys):
     load_dataset("auto", write_folder(tmp_path))
     assert capsys.readouterr().err == ""
