@@ -176,6 +176,8 @@ def test_monitoring_what_is_not_recorded_lists_what_is(stripes, kind):
         network().fit(*stripes, callbacks=[count, kind("val_acc")], validation_data=stripes, verbose=False)
     with pytest.raises(ValueError, match=rf"{kind.__name__}: monitor: 'val_loss' is measured on validation_d"):
         network().fit(*stripes, callbacks=[count, kind()], verbose=False)
+    with pytest.raises(ValueError, match=r"Did you mean 'val_accuracy'\? It is measured on validation_data"):
+        network().fit(*stripes, callbacks=[count, kind("val_acc")], verbose=False)
     assert not steps
 
 

@@ -30,7 +30,10 @@ def check_recorded(what: str, name: str, run) -> None:
             f"{what}: {name!r} is measured on validation_data, and fit was given none. "
             f"Give it some, or use one of: {', '.join(known)}"
         )
-    raise ValueError(f"{what}: {not_recorded(name, known, 'will not be recorded')}")
+    said = not_recorded(name, known, "will not be recorded")
+    if "Did you mean" not in said and (near := nearest(name, VALIDATED)):
+        said += f". Did you mean {near!r}? It is measured on validation_data, and fit was given none"
+    raise ValueError(f"{what}: {said}")
 
 
 def not_recorded(name: str, known: Iterable[str], how: str = "was not recorded") -> str:
@@ -40,8 +43,17 @@ def not_recorded(name: str, known: Iterable[str], how: str = "was not recorded")
     "'val_acc' was not recorded. Recorded: loss, val_loss, val_accuracy. Did you mean 'val_accuracy'?"
     """
     known = list(known)
-    near = difflib.get_close_matches(str(name), known, n=1)
-    return f"{name!r} {how}. Recorded: {', '.join(known)}" + (f". Did you mean {near[0]!r}?" if near else "")
+    near = nearest(name, known)
+    return f"{name!r} {how}. Recorded: {', '.join(known)}" + (f". Did you mean {near!r}?" if near else "")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The name that was probably meant, if there is one.
+
+    >>> nearest("val_acc", ["loss", "val_accuracy"])
+    'val_accuracy'
+    """
+    return next(iter(difflib.get_close_matches(str(name), list(known), n=1)), None)
 
 
 def may_record_more(callback: Callback) -> bool:
