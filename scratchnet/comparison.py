@@ -16,14 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.data import CHOICES, load_dataset
+from scratchnet.data import CHOICES, folder_then, load_dataset
 from scratchnet.data.atomic import replacing
 from scratchnet.metrics import McNemar, losses, mcnemar, wilson_interval
 from scratchnet.model import load_model
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito 2008
 # They change nothing about the model; "arguments" are what was asked for, and what was used stands beside them.
-NO_SETTINGS = ("arguments", "out", "resume", "quiet", "doctor", "list_presets")
+NO_SETTINGS = ("arguments", "out", "overwrite", "resume", "quiet", "doctor", "list_presets")
+
+
+FILES = ("compare.png", "compare.csv", "curves.csv", "changed.csv")  # that write_comparison writes
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
 def test_set(name: str, config: dict[str, Any], data_dir=None) -> tuple[np.ndarray, np.ndarray]:
     """The test images and labels of the data set a run was trained on."""
     wanted = config["dataset"]
-    (_, test), found = load_dataset(wanted if wanted in CHOICES else "auto", data_dir or config.get("data_dir"))
+    folder = data_dir or folder_then(config.get("data_dir"), name)
+    (_, test), found = load_dataset(wanted if wanted in CHOICES else "auto", folder)
     if found != wanted:
         raise ValueError(f"{name} was trained on {wanted}, but the data found is {found}. Say where it is: --data-dir")
     return test
@@ -170,7 +174,7 @@ def write_csv(path, columns, rows) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows([columns, *rows])
     with replacing(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(text.getvalue().encode(errors="backslashreplace"))
 
 
 def plot_comparison(runs: list[FinishedRun], path) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.layers.base import Context
+from scratchnet.pipes import say
 
 
 class GradientError(AssertionError):
@@ -86,7 +87,7 @@ def gradcheck(
     if corners * 10 > looked_at:
         raise GradientError(f"{report}. That is too many to check the rest: choose an x without zeros and ties.")
     if verbose:
-        print(report)
+        say(report)
     return worst
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from scratchnet.pipes import console, say
+
 
 class Row(NamedTuple):
     """One layer. Costs are for one example's forward pass."""
@@ -43,7 +45,6 @@ def rows(model) -> list[Row]:
 
 def print_summary(model) -> None:
     """Print the table with rich."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("layer", box=None, header_style="bold", pad_edge=False)
@@ -71,9 +72,9 @@ def print_summary(model) -> None:
         kibibytes(sum(r.bytes for r in layers)),
         style="bold",
     )
-    Console().print(table)
+    console().print(table)
     note = f", {trained:,} of them trained" if untrained else ""
-    print(f"{trained + untrained:,} parameters{note}; multiply-adds and memory per example, forward")
+    say(f"{trained + untrained:,} parameters{note}; multiply-adds and memory per example, forward")
 
 
 def kibibytes(n: int) -> str:

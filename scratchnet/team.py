@@ -19,9 +19,11 @@ meetings, 30 % of two processors was lost that way, and 10 % since they stay (33
 from __future__ import annotations
 
 import math
+import operator
 import os
 import queue
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -236,9 +238,27 @@ def cut(n: int, size: int) -> list[slice]:
 
 
 def available_threads() -> int:
-    """Processors this process may use: CPU affinity, and a container's CPU quota rounded down."""
+    """Processors this process may use: CPU affinity, a container's CPU quota rounded down, OMP_NUM_THREADS.
+
+    OMP_NUM_THREADS limits NumPy's BLAS and PyTorch; so it does here. It lowers the default number of threads and
+    never raises it; `set_threads` overrides it.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(min(cores, cpu_quota(), 64)))
+    return max(1, int(min(cores, cpu_quota(), omp_threads(os.environ.get("OMP_NUM_THREADS", "")), 64)))
+
+
+def omp_threads(setting: str) -> float:
+    """The threads that a value of OMP_NUM_THREADS allows, of a list the first; infinity if it is empty.
+
+    >>> omp_threads("4,2")
+    4.0
+    """
+    first = setting.partition(",")[0].strip()
+    if first.isdecimal() and int(first) > 0:
+        return float(first)
+    if setting.strip():
+        warnings.warn(f"OMP_NUM_THREADS={setting!r} is no positive integer: it is ignored", stacklevel=2)
+    return math.inf
 
 
 def cpu_quota(path: str = "/sys/fs/cgroup/cpu.max") -> float:
@@ -265,8 +285,14 @@ def shared_team() -> Team:
 def set_threads(n: int) -> None:
     """Use n threads from now on, in every model. Results do not depend on n.
 
+    n: any integer type, NumPy's too.
+
     >>> set_threads(2)
     """
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 256:
+    try:
+        number = 0 if isinstance(n, bool) else operator.index(n)
+    except TypeError:
+        number = 0
+    if not 1 <= number <= 256:
         raise ValueError(f"set_threads needs an integer from 1 to 256, got {n!r}")
-    _Shared.team = Team(n)
+    _Shared.team = Team(number)

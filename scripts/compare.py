@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
-from scratchnet import comparison
-from scratchnet.pipes import run_script
+from scratchnet import comparison, report
+from scratchnet.pipes import console, run_script
 
 
 def main(argv=None) -> int:
     args = parse_args(argv)
     try:
+        if args.out and not args.overwrite:
+            report.check_absent(Path(args.out) / name for name in comparison.FILES)
         runs = comparison.read_runs(args.runs, args.data_dir, args.engine)
         if args.out:
             comparison.write_comparison(args.out, runs)
@@ -37,7 +40,6 @@ def main(argv=None) -> int:
 
 def print_tables(runs) -> None:
     """What came out, and in which settings the runs differ."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("run", box=None, header_style="bold", pad_edge=False)
@@ -50,13 +52,13 @@ def print_tables(runs) -> None:
             f"{run.metrics['train_seconds']:.1f}", f"{run.metrics['parameters']:,}",
         )  # fmt: skip
     print(f"{len(runs[0].labels):,} test images ({runs[0].config['dataset']})")
-    Console().print(table)
+    console().print(table)
     different = Table("setting", *(run.name for run in runs), box=None, header_style="bold", pad_edge=False)
     for name, values in comparison.different_settings(runs).items():
         different.add_row(name, *("-" if value is None else str(value) for value in values))
     if different.row_count:
         print()
-        Console().print(different)
+        console().print(different)
 
 
 def first_of(images, show: int) -> str:
@@ -70,6 +72,7 @@ def parse_args(argv):
     add = parser.add_argument
     add("runs", metavar="RUN", nargs="+", help="folders of runs, at least two; the others are compared with the first")
     add("--out", metavar="FOLDER", help="write compare.png, compare.csv, curves.csv and changed.csv into this folder")
+    add("--overwrite", action="store_true", help="replace these files if they are there")
     add("--show", type=int, default=12, help="how many changed images to name (default: %(default)s)")
     add("--data-dir", help="folder of the four IDX files (default: where the runs had them)")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")

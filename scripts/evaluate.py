@@ -20,7 +20,7 @@ import numpy as np
 import scratchnet as sn
 from scratchnet import data, report
 from scratchnet.metrics import losses, measure
-from scratchnet.pipes import run_script
+from scratchnet.pipes import console, printable, run_script
 
 
 def main(argv=None) -> int:
@@ -54,12 +54,14 @@ def main(argv=None) -> int:
 
 def data_of(paths, args):
     """The data that was asked for, or else what all the runs were trained on: dataset and data_dir."""
+    if args.dataset == "synthetic":
+        return "synthetic", None
     unknown = ("auto", None)
     known = {told for path in paths if (told := report.trained_on(path.parent)) != unknown}
     if len(known) > 1 and not (args.dataset or args.data_dir):
         raise ValueError("the models were trained on different data. Say which to use: --dataset, --data-dir")
     dataset, data_dir = known.pop() if len(known) == 1 else unknown
-    return args.dataset or dataset, args.data_dir or data_dir
+    return args.dataset or dataset, args.data_dir or data.folder_then(data_dir, paths[0].parent)
 
 
 def score(p, y) -> dict[str, Any]:
@@ -75,7 +77,6 @@ def in_words(found) -> str:
 
 def print_classes(found, names) -> None:
     """The classification report: a row for each class, and the averages."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("class", box=None, header_style="bold", pad_edge=False)
@@ -85,8 +86,8 @@ def print_classes(found, names) -> None:
     rows += [(f"{kind} average", {**found[kind], "support": found["examples"]}) for kind in ("macro", "weighted")]
     for name, row in rows:
         scores = (f"{100 * row[what]:.2f} %" for what in ("precision", "recall", "f1"))
-        table.add_row(name, *scores, f"{row['support']:,}")
-    Console(markup=False).print(table)
+        table.add_row(printable(name), *scores, f"{row['support']:,}")
+    console().print(table)
 
 
 def print_mistakes(found, names) -> None:

@@ -17,6 +17,7 @@ from options import at_least_one, network_options, positive
 from train import PRESETS, choose_optimizer, prepare
 
 import scratchnet as sn
+from scratchnet import report
 from scratchnet.pipes import run_script
 
 
@@ -26,6 +27,8 @@ def main(argv=None) -> int:
         sn.set_threads(args.threads)
     picture = Path(args.out or f"lr_find-{args.preset}.png")
     try:
+        if not args.overwrite:
+            report.check_absent((picture, picture.with_suffix(".csv")))
         (train, _), dataset, model, recipe = prepare(args)
         x, y = (array[: args.limit] for array in train)
         picture.parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +56,7 @@ def parse_args(argv):
     add("--steps", type=at_least_one, default=250, help="how many, at least 10 (default: %(default)s)")
     add("--threads", type=at_least_one, help="default: all processors this process may use")
     add("--out", metavar="PICTURE", help="image file, .png or .svg (default: lr_find-<preset>.png)")
+    add("--overwrite", action="store_true", help="replace the picture, and the CSV file beside it, if they are there")
     args = parser.parse_args(argv)
     args.lr = None  # what choose_optimizer asks for, and what this script is there to find
     return args

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from scratchnet import data
 from scratchnet.data.augment import AUGMENTATIONS
@@ -20,8 +21,10 @@ def network_options(presets) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--preset", choices=list(presets), default="default",
         help="the network and how it is trained: see train.py --list-presets")
-    add("--data-dir", help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
-    add("--dataset", choices=data.CHOICES, default="auto", help="auto: MNIST, or synthetic digits without it")
+    add("--data-dir", type=absolute,
+        help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
+    add("--dataset", choices=data.CHOICES, default="auto",
+        help="auto: what is in the folder, or MNIST, or synthetic digits without it")
     add("--widths", type=several, metavar="N,N,...",
         help="filters and units of the hidden layers, in order: 16,32,64 (default: the preset's)")
     add("--dropout", type=below_one, metavar="RATE",
@@ -57,6 +60,13 @@ def at_least_one(text: str) -> int:
     if (value := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
     return value
+
+
+def absolute(text: str) -> str:
+    """A path that means the same when the program is in another folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name of the folder is empty")
+    return str(Path(text).expanduser().resolve())
 
 
 def several(text: str) -> list[int]:

@@ -26,7 +26,7 @@ def main(argv=None) -> int:
         model = sn.load_model(run / "model.safetensors", args.engine)
         history = report.read_history(run / "history.csv")
         dataset, data_dir = report.trained_on(run)
-        datasets, _ = data.load_dataset(dataset, args.data_dir or data_dir)
+        datasets, _ = data.load_dataset(dataset, args.data_dir or data.folder_then(data_dir, run))
         report.redraw(run, model, history, split_as_then(run, *datasets))
     except KeyError as error:
         print(f"error: {run}: metrics.json lacks {error}; it was written by another version", file=sys.stderr)

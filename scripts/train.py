@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from scratchnet import data, doctor, metrics, report, zoo
 from scratchnet.checkpoint import newest
 from scratchnet.data.augment import AUGMENTATIONS
 from scratchnet.optimizers import OPTIMIZERS
-from scratchnet.pipes import run_script
+from scratchnet.pipes import command_line, run_script
 from scratchnet.schedules import SCHEDULES
 from scratchnet.variants import with_dropout, with_widths
 
@@ -36,23 +37,27 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     if args.list_presets:
         return list_presets()
-    out = Path(args.resume or args.out or f"runs/{time.strftime('%Y-%m-%d_%H%M%S')}-{args.preset}")
-    begun = time.time()
+    begun, anywhere = time.time(), not (args.out or args.resume)
     former = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
-        return train(args, out)
+        return train(args)
     except (KeyboardInterrupt, SystemExit) as stop:
-        say_how_to_go_on(out, since=0.0 if args.resume else begun)
+        say_how_to_go_on(args.resume or args.out, since=0.0 if args.resume else begun)
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
     finally:
         signal.signal(signal.SIGTERM, former)
+        if anywhere and args.out:
+            with suppress(OSError):  # a new folder in which nothing was written is of no use
+                Path(args.out).rmdir()
 
 
-def train(args, out: Path) -> int:
+def train(args) -> int:
     """Data, model, training, report; the exit code."""
     if args.threads:
         sn.set_threads(args.threads)
     try:
+        if args.out and not args.resume:
+            report.check_no_run(args.out, args.overwrite)  # before anyone has waited for a training
         ((x, y), test), dataset, model, recipe = prepare(args)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -63,27 +68,32 @@ def train(args, out: Path) -> int:
 
     if args.doctor and not healthy(model, x[train], y[train]):
         return 1
-    settings = vars(args) | {name: getattr(recipe, name) for name in OF_THE_RECIPE}
-    settings |= {"augment": asdict(recipe.augment) if recipe.augment else "off", "keep": recipe.keep}
-    settings |= {"optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr, "dataset": dataset}
-    settings["arguments"] = vars(args)
+    settings = {
+        **vars(args), **{name: getattr(recipe, name) for name in OF_THE_RECIPE}, "keep": recipe.keep,
+        "augment": asdict(recipe.augment) if recipe.augment else "off",
+        "optimizer": type(optimizer).__name__.lower(), "lr": optimizer.lr, "dataset": dataset, "arguments": vars(args),
+        "data_dir": args.data_dir or data.only_place(dataset),
+    }  # fmt: skip
     if not args.quiet:
         model.summary()
         counts = f"{len(train):,} images to train on, {len(val):,} to choose by, {len(test[0]):,} to test"
         print(f"{dataset}: {counts}")
+        _, why = zoo.fitted(PRESETS[args.preset](model.shapes[-1][0]), dataset, model.class_names)
+        if why and args.augment is None:
+            print(why)
 
-    written = [
-        # Not before: a resume that is refused leaves everything as it was.
-        sn.LambdaCallback(on_train_begin=lambda run: report.write_json(out / "config.json", settings)),
-        sn.ModelCheckpoint(out / "model.safetensors", save_best_only=recipe.keep == "best"),
-        sn.Checkpoint(out / "checkpoint.safetensors"),
-        sn.CSVLogger(out / "history.csv"),
-        health := sn.Health(out / "health.csv"),
-    ]
     try:
         options = fit_options(args, recipe, optimizer, len(train))
-        options["callbacks"] += written
-        out.mkdir(parents=True, exist_ok=True)
+        out = folder_of(args)
+        settings["out"] = str(out)
+        options["callbacks"] += [
+            # Not before: a resume that is refused leaves everything as it was.
+            sn.LambdaCallback(on_train_begin=lambda run: report.write_json(out / "config.json", settings)),
+            sn.ModelCheckpoint(out / "model.safetensors", save_best_only=recipe.keep == "best"),
+            sn.Checkpoint(out / "checkpoint.safetensors"),
+            sn.CSVLogger(out / "history.csv"),
+            health := sn.Health(out / "health.csv"),
+        ]
         history = model.fit(
             x[train], y[train], validation_data=(x[val], y[val]), verbose=not args.quiet,
             resume=out if args.resume else None, **options,
@@ -113,10 +123,25 @@ RESUMED = (*OF_THE_RECIPE, "preset", "widths", "dropout", "data_dir", "dataset",
            "engine", "limit")  # fmt: skip
 
 
-def say_how_to_go_on(out: Path, since: float) -> None:
-    """After a signal: what is saved (not by a former run, `since` a time), and the command that goes on from there."""
+def folder_of(args) -> Path:
+    """The run's folder: the one to go on in, the one that was asked for, or a new one (then args.out says which)."""
+    if args.resume:
+        return Path(args.resume)
+    if args.out:
+        return report.run_folder(args.out, args.overwrite)
+    args.out = str(report.new_folder(f"runs/{time.strftime('%Y-%m-%d_%H%M%S')}-{args.preset}"))
+    return Path(args.out)
+
+
+def say_how_to_go_on(out: str | None, since: float) -> None:
+    """After a signal: what is saved (not by a former run, `since` a time), and the command that goes on from there.
+
+    out: the run's folder; None if there is none yet.
+    """
     try:
-        path = out / "checkpoint.safetensors"
+        if out is None:
+            raise FileNotFoundError
+        path = Path(out) / "checkpoint.safetensors"
         if path.stat().st_mtime < since:
             raise FileNotFoundError
         saved = newest(path).data
@@ -124,18 +149,20 @@ def say_how_to_go_on(out: Path, since: float) -> None:
         print("\nstopped before there was anything to save", file=sys.stderr)
         return
     where = f"epoch {saved['epoch'] + 1}, after {saved['batch']} batches"
-    print(f"\nstopped; saved in {where}. Go on with: python scripts/train.py --resume {out}", file=sys.stderr)
+    command = command_line(["python", "scripts/train.py", "--resume", out])
+    print(f"\nstopped; saved in {where}. Go on with: {command}", file=sys.stderr)
 
 
 def prepare(args):
     """The data and what they are called; the network that the preset names, built for them, and how it is trained."""
     datasets, name = data.load_dataset(args.dataset, args.data_dir)
-    return datasets, name, *build(args, datasets, data.class_names(name, args.data_dir))
+    return datasets, name, *build(args, datasets, name, data.class_names(name, args.data_dir))
 
 
-def build(args, datasets, class_names):
+def build(args, datasets, dataset: str, class_names):
     """The network that the preset names, built for the data, and how it is trained."""
-    recipe = overruled(PRESETS[args.preset](data.count_classes(datasets, class_names)), args)
+    recipe, _ = zoo.fitted(PRESETS[args.preset](data.count_classes(datasets, class_names)), dataset, class_names)
+    recipe = overruled(recipe, args)
     x = datasets[0][0]
     input_shape = x.shape[1:] if x.ndim == 4 else (*x.shape[1:], 1)
     try:
@@ -232,10 +259,13 @@ def parse_args(argv):
     add("--threads", type=at_least_one, help="default: all processors this process may use")
     add("--doctor", action="store_true",
         help="check model and data first; train only if all is well, else exit with code 1")
-    add("--out", help="folder of the run (default: runs/<time>-<preset>)")
+    add("--out", help="folder of the run (default: a new one, runs/<time>-<preset>)")
+    add("--overwrite", action="store_true", help="replace the run that is in the folder --out")
     add("--resume", metavar="RUN", help="go on with the run in this folder")
     add("--quiet", action="store_true", help="print only the result")
     args = parser.parse_args(argv)
+    if args.resume and (args.overwrite or (args.out and Path(args.out).resolve() != Path(args.resume).resolve())):
+        parser.error("argument --resume: the run goes on in its own folder; leave out --out and --overwrite")
     if args.resume:  # what the run was told, unless told otherwise now
         config = Path(args.resume) / "config.json"
         if not Path(args.resume).is_dir():

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -27,7 +26,7 @@ import scratchnet as sn
 from scratchnet import data, report, search
 from scratchnet.figures.picture import percent
 from scratchnet.figures.search import in_words
-from scratchnet.pipes import run_script
+from scratchnet.pipes import command_line, console, run_script
 from scratchnet.report.run import digest
 from scratchnet.team import available_threads
 
@@ -72,6 +71,8 @@ def tune(args, argv) -> int:
 
 def prepare(args):
     """The study, a function that trains one trial, and how many images there are to train and to choose by."""
+    if not search.is_begun(args.out):
+        report.check_no_run(args.out, cure="Choose another --out")
     given = {name: value for name, value in args.fixed.items() if name != "data_dir"}
     told = train.parse_args(search.as_arguments(args.fixed))
     datasets, dataset, _, recipe = train.prepare(told)
@@ -82,7 +83,7 @@ def prepare(args):
 
     def trainer(options, callback):
         told = train.parse_args(search.as_arguments(args.fixed | options))
-        model, recipe = train.build(told, datasets, names)
+        model, recipe = train.build(told, datasets, dataset, names)
         how = train.fit_options(told, recipe, train.choose_optimizer(told, recipe), len(x_fit))
         how["callbacks"].append(callback)
         model.fit(x_fit, y_fit, validation_data=held_out, verbose=False, **how)
@@ -128,7 +129,7 @@ def conclude(args, found, images, stopped: int) -> int:
     best = {
         "trial": ranked[0].number, "val_accuracy": ranked[0].accuracy, "val_loss": ranked[0].kept["val_loss"],
         "kept_epoch": ranked[0].kept_epoch, "parameters": ranked[0].parameters,
-        "command": shlex.join(["python", "scripts/train.py", *arguments]), "options": ranked[0].options,
+        "command": command_line(["python", "scripts/train.py", *arguments]), "options": ranked[0].options,
         "as_good": [trial.number for trial in equals], "images": images, "scratchnet": sn.__version__,
     }  # fmt: skip
     search.write_results(args.out, trials, best)
@@ -144,14 +145,13 @@ def conclude(args, found, images, stopped: int) -> int:
 
 def print_ranking(ranked) -> None:
     """The best trials."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("trial", "accuracy", "loss", "parameters", "settings", box=None, header_style="bold", pad_edge=False)
     for trial in ranked:
         loss, size = f"{trial.kept['val_loss']:.4f}", f"{trial.parameters:,}"
         table.add_row(str(trial.number), f"{trial.accuracy:.2%}", loss, size, in_words(trial.options))
-    Console().print(table)
+    console().print(table)
 
 
 def line(trial) -> str:

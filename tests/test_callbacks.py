@@ -144,7 +144,7 @@ def test_on_a_terminal_a_bar_runs_and_the_cursor_comes_back(stripes, monkeypatch
     import rich.console
 
     screen, make = io.StringIO(), rich.console.Console
-    monkeypatch.setattr(rich.console, "Console", lambda: make(file=screen, force_terminal=True, width=100))
+    monkeypatch.setattr(rich.console, "Console", lambda **_: make(file=screen, force_terminal=True, width=100))
 
     class Break(sn.Callback):
         def on_batch_end(self, run, logs):
@@ -246,5 +246,31 @@ def test_the_saved_model_is_the_one_with_the_best_accuracy(stripes, tmp_path):
 
 
 def test_monitoring_what_is_not_measured_lists_what_is(stripes):
-    with pytest.raises(KeyError, match=r"'val_accuracy' was not recorded. Recorded: epoch, .*loss, accuracy"):
+    with pytest.raises(ValueError, match=r"'val_accuracy' is measured on validation_data.*one of: epoch, .*loss, acc"):
         network().fit(*stripes, callbacks=[sn.ModelCheckpoint("unused")], verbose=False)
+
+
+def test_a_file_name_may_have_numbers_of_the_epoch_in_it(stripes, tmp_path):
+    path = tmp_path / "{a run}" / "w.{epoch:02d}-{val_loss:.2f}-{{}}.safetensors"
+    callback = sn.ModelCheckpoint(path, save_best_only=False)
+    history = network().fit(*stripes, epochs=3, validation_data=stripes, callbacks=[callback], verbose=False)
+    expected = [f"w.{epoch:02d}-{loss:.2f}-{{}}.safetensors" for epoch, loss in enumerate(history["val_loss"], 1)]
+    assert sorted(file.name for file in (tmp_path / "{a run}").iterdir()) == expected
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("w-{val_loss:.2f}", r"file name 'w-\{val_loss:.2f\}.*': 'val_loss' is measured on validation_data"),
+    ("w-{acuracy}", r"'acuracy' will not be recorded. Recorded: epoch, .*, accuracy. Did you mean 'accuracy'\?"),
+])  # fmt: skip
+def test_a_number_that_will_not_be_there_is_missed_before_the_first_step(stripes, tmp_path, name, message):
+    steps, path = [], tmp_path / "new" / f"{name}.safetensors"
+    count = sn.LambdaCallback(on_batch_end=lambda run, logs: steps.append(1))
+    with pytest.raises(ValueError, match=message):
+        network().fit(*stripes, callbacks=[count, sn.ModelCheckpoint(path, save_best_only=False)], verbose=False)
+    assert not steps and not path.parent.exists()
+
+
+@pytest.mark.parametrize("path", ["w{}", "w{0}", "w{epoch", "w{epoch:.2x}", "w{loss:02d}", "{epoch}/w"])
+def test_a_file_name_that_cannot_be_filled_in_is_refused_when_it_is_given(path):
+    with pytest.raises(ValueError, match=r"ModelCheckpoint: .*fill"):
+        sn.ModelCheckpoint(path)

@@ -31,10 +31,10 @@ MAY_IMPORT = {
     "schedules": ARRAYS_ONLY,
     "metrics": ARRAYS_ONLY,
     "randomness": ARRAYS_ONLY,
-    "summary": ARRAYS_ONLY,
+    "summary": {"pipes"},
     "team": ARRAYS_ONLY,
     "layers": {"initializers"},
-    "gradcheck": {"layers", "losses"},
+    "gradcheck": {"layers", "losses", "pipes"},
     "container": ARRAYS_ONLY,
     "saving": {"container", "data"},
     "architecture": {"container", "initializers", "layers"},
@@ -44,10 +44,10 @@ MAY_IMPORT = {
     "pipes": ARRAYS_ONLY,
     "inputs": {"layers"},
     "divergence": {"layers"},
-    "callbacks": {"data", "layers"},
+    "callbacks": {"data", "layers", "pipes"},
     "checkpoint": {"callbacks", "container", "divergence", "saving"},
     "health": {"callbacks", "data", "divergence", "gradcheck", "layers", "optimizers", "training"},
-    "doctor": {"divergence", "gradcheck", "layers", "losses", "optimizers", "training"},
+    "doctor": {"divergence", "gradcheck", "layers", "losses", "optimizers", "pipes", "training"},
     "lr_finder": {"data", "divergence", "losses", "optimizers", "training"},
     "run": {"checkpoint", "optimizers"},
     "training": {
@@ -65,7 +65,7 @@ MAY_IMPORT = {
     "comparison": {"data", "metrics", "model"},
     "figures": {"data", "layers", "metrics", "randomness"},
     "search": {"callbacks", "data", "divergence", "layers", "metrics", "optimizers", "variants"},
-    "report": {"data", "figures", "metrics", "robustness", "summary", "team", "training"},
+    "report": {"data", "figures", "metrics", "pipes", "robustness", "summary", "team", "training"},
 }  # fmt: skip
 
 

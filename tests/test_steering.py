@@ -169,9 +169,32 @@ def test_what_is_no_function_is_refused():
 
 @pytest.mark.parametrize("kind", [sn.EarlyStopping, sn.ReduceLROnPlateau])
 def test_monitoring_what_is_not_recorded_lists_what_is(stripes, kind):
-    message = rf"{kind.__name__}: 'val_f1' was not recorded. Recorded: epoch, .*loss, accuracy"
-    with pytest.raises(KeyError, match=message):
-        network().fit(*stripes, callbacks=[kind("val_f1")], verbose=False)
+    steps = []
+    count = sn.LambdaCallback(on_batch_end=lambda run, logs: steps.append(1))
+    message = rf"{kind.__name__}: monitor: 'val_acc' will not be .* Recorded: epoch, .*loss, .*Did you mean 'val_acc"
+    with pytest.raises(ValueError, match=message):
+        network().fit(*stripes, callbacks=[count, kind("val_acc")], validation_data=stripes, verbose=False)
+    with pytest.raises(ValueError, match=rf"{kind.__name__}: monitor: 'val_loss' is measured on validation_d"):
+        network().fit(*stripes, callbacks=[count, kind()], verbose=False)
+    with pytest.raises(ValueError, match=r"Did you mean 'val_accuracy'\? It is measured on validation_data"):
+        network().fit(*stripes, callbacks=[count, kind("val_acc")], verbose=False)
+    assert not steps
+
+
+def test_a_callback_of_ones_own_may_record_what_another_one_watches(stripes):
+    watch = sn.EarlyStopping("f1", mode="max")
+    _, history = play([0.5, 0.7, 0.6, 0.9], watch, name="f1")
+    assert history["f1"] == [0.5, 0.7, 0.6]
+    with pytest.raises(KeyError, match=r"EarlyStopping: 'f1_macr' was not recorded. Recorded: epoch, .*, f1_macro. D"):
+        play([0.5], sn.EarlyStopping("f1_macr"), name="f1_macro")
+
+
+@pytest.mark.parametrize("two", [2, np.int64(2), np.uint8(2)])
+def test_any_integer_is_a_number_of_epochs(two):
+    assert sn.EarlyStopping(patience=two).patience == sn.ReduceLROnPlateau(cooldown=two).cooldown == 2
+    for not_one in (True, np.True_, np.float64(2), "2", None):
+        with pytest.raises(ValueError, match="must be a whole number of epochs"):
+            sn.EarlyStopping(patience=not_one)
 
 
 def test_callbacks_print_as_they_were_made():

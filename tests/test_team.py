@@ -246,18 +246,39 @@ def test_without_a_control_group_there_is_no_limit(tmp_path):
     (8, float("inf"), 8), (8, 1.5, 1), (8, 0.2, 1), (8, 2.9, 2), (1, 16.0, 1), (300, float("inf"), 64), (300, 99.0, 64),
 ])  # fmt: skip
 def test_threads_are_what_affinity_and_quota_allow(monkeypatch, cores, quota, threads):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)), raising=False)
     monkeypatch.setattr(team_module, "cpu_quota", lambda: quota)
     assert available_threads() == threads
     assert type(available_threads()) is int
 
 
-def test_set_threads_changes_the_team_that_models_share():
-    sn.set_threads(3)
-    assert shared_team().threads == 3 and shared_team() is shared_team()
+@pytest.mark.parametrize(("setting", "threads"), [("3", 3), (" 3 ", 3), ("3,2", 3), ("100", 8), ("", 8)])
+def test_omp_num_threads_lowers_the_default_and_never_raises_it(monkeypatch, setting, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", setting)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    monkeypatch.setattr(team_module, "cpu_quota", lambda: float("inf"))
+    assert available_threads() == threads
+    monkeypatch.setattr(team_module._Shared, "team", None)
+    assert shared_team().threads == threads
+    sn.set_threads(5)
+    assert shared_team().threads == 5
 
 
-@pytest.mark.parametrize("n", [0, -2, 1.0, "2", None, True, 257])
+@pytest.mark.parametrize("setting", ["0", "-1", "many", "2.5", ",2"])
+def test_an_omp_num_threads_that_is_no_number_is_ignored_with_a_warning(monkeypatch, setting):
+    monkeypatch.setenv("OMP_NUM_THREADS", setting)
+    with pytest.warns(UserWarning, match=r"OMP_NUM_THREADS=.* is no positive integer"):
+        assert available_threads() >= 1
+
+
+@pytest.mark.parametrize("three", [3, np.int64(3), np.uint8(3), np.array(3)])
+def test_set_threads_changes_the_team_that_models_share(three):
+    sn.set_threads(three)
+    assert shared_team().threads == 3 and type(shared_team().threads) is int and shared_team() is shared_team()
+
+
+@pytest.mark.parametrize("n", [0, -2, 1.0, "2", None, True, np.True_, np.float64(2), 257])
 def test_a_number_of_threads_that_is_none_is_refused(n):
     with pytest.raises(ValueError, match="set_threads needs an integer from 1 to 256, got"):
         sn.set_threads(n)

@@ -139,3 +139,16 @@ def test_a_recipe_keeps_the_best_weights_or_the_last(script, train, tmp_path):
         for run in ("best", "last", "short")
     )
     assert best == short != last
+
+
+def test_what_is_not_known_to_be_digits_is_augmented_only_if_that_is_said(script, train, tmp_path, capsys):
+    plain = script["PRESETS"]["mlp"]
+    script["PRESETS"]["mlp"] = lambda classes: replace(plain(classes), augment=sn.Augment.digits())
+    main, fixed = script["main"], ["--preset", "mlp", "--engine", "numpy", "--epochs", "1", "--out"]
+    data = ["--data-dir", str(stripes_folder(tmp_path / "stripes"))]
+    for out, options in {"plain": [], "off": ["--augment", "off"], "asked": ["--augment", "digits"]}.items():
+        assert main([*fixed, str(tmp_path / out), *data, *options]) == 0
+        said = "augmentation: off, the recipe has one for digits and stripes may be something else (--augment digits"
+        assert (said in capsys.readouterr().out) == (out == "plain")
+    plain, off, asked = (column(tmp_path / out, "training_loss") for out in ("plain", "off", "asked"))
+    assert plain == off != asked

@@ -1,11 +1,13 @@
 """The named networks: as large as published, new at every call, and ready to learn."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import scratchnet as sn
+from scratchnet import zoo
 from scratchnet.training import train_step
 from scratchnet.zoo import PRESETS, Recipe
 
@@ -94,3 +96,26 @@ def test_a_recipe_says_all_that_is_done_in_its_training():
         "Adam(lr=0.01), cosine, warm-up 100, batch 64, 1 epoch, label smoothing 0.1, weight average 0.99, "
         f"{sn.Augment(1)}, 0 held out, the last weights are kept"
     )
+
+
+# Fitted to the data
+
+
+@pytest.mark.parametrize(("dataset", "names", "kept"), [
+    ("mnist", None, True), ("synthetic", None, True), ("my-digits", [str(k) for k in range(10)], True),
+    ("fashion-mnist", ["T-shirt/top", "Trouser"], False), ("letters", None, False), ("letters", ["1", "2", "3"], False),
+])  # fmt: skip
+def test_augmentation_for_digits_is_for_what_is_known_to_be_digits(dataset, names, kept):
+    recipe, why = zoo.fitted(zoo.PRESETS["default"](10), dataset, names)
+    assert (recipe.augment is not None) == kept and why.startswith("augmentation: ") and "\n" not in why
+    assert kept or dataset in why
+
+
+def test_a_recipe_without_augmentation_is_for_all_data():
+    plain = zoo.PRESETS["two-conv"](10)
+    assert zoo.fitted(plain, "letters") == (plain, "")
+
+
+def test_small_moves_are_for_all_pictures():
+    moved = replace(zoo.PRESETS["two-conv"](10), augment=sn.Augment.light())
+    assert zoo.fitted(moved, "letters") == (moved, "")

@@ -7,7 +7,7 @@ the optimizer, the epoch, the history so far) and at the latest numbers, and may
     early_stopping      stop when it gets no better           model_checkpoint    keep the best model in a file
     learning_rate       a rate that follows the training      weight_average      the mean of the weights on their way
     loggers             a CSV file; functions as callbacks    progress            what is printed
-    whitening           first filters from the images
+    whitening           first filters from the images         recorded            which numbers there will be
     (scratchnet.checkpoint: all that a resume needs)
 """
 

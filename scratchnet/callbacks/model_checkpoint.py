@@ -7,20 +7,27 @@ model that this callback kept.
 from __future__ import annotations
 
 from pathlib import Path
+from string import Formatter
 
 from scratchnet.callbacks.base import surviving
 from scratchnet.callbacks.monitor import Monitor
+from scratchnet.callbacks.recorded import ALWAYS, VALIDATED, check_recorded
 
 
 class ModelCheckpoint(Monitor):
     """Save the model whenever `monitor` is better than ever before, or after every epoch: the best, or the last.
 
-    path: a file that `load_model` reads; its folder is made if it is missing.
+    path: a file that `load_model` reads; its folder is made if it is missing. Its name may have numbers of the epoch
+    in it, as in "w.{epoch:02d}-{val_loss:.2f}.safetensors": `epoch` counts from 1, and everything in the history may
+    be named. A brace that is meant as such is written twice.
     save_best_only: False to save after every epoch, whatever `monitor` says.
     A save that fails (a full disk) is a warning, and the former file stays as it is.
 
     >>> history = model.fit(x, y, callbacks=[ModelCheckpoint("best.safetensors", "loss")], verbose=False)
     >>> best = load_model("best.safetensors")
+    >>> numbered = ModelCheckpoint("{epoch:02d}.safetensors", save_best_only=False)
+    >>> history = model.fit(x, y, epochs=2, callbacks=[numbered], verbose=False)
+    >>> best = load_model("02.safetensors")
     """
 
     arguments = ("monitor", "mode", "save_best_only")
@@ -28,16 +35,48 @@ class ModelCheckpoint(Monitor):
     def __init__(self, path, monitor="val_accuracy", mode="auto", save_best_only=True):
         super().__init__(monitor, mode)
         self.path, self.save_best_only = path, bool(save_best_only)
+        self.folder, self.name = Path(path).parent, Path(path).name
+        check_fields(self.folder, self.name)
 
     def on_train_begin(self, run):
-        super().on_train_begin(run)
-        self.warned = False
-        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        if self.save_best_only:
+            super().on_train_begin(run)
+        self.best, self.warned = None, False
+        for name in fields(self.name):
+            check_recorded(f"ModelCheckpoint: the file name {self.name!r}", name, run)
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_end(self, run, logs):
         former = self.best
         if not self.save_best_only or self.improved(logs):
-            with surviving(self, self.path):
-                run.model.save(self.path)
+            path = self.folder / self.name.format(**logs)
+            with surviving(self, path):
+                run.model.save(path)
                 return
             self.best = former  # the file still holds the former best
+
+
+def fields(name: str) -> list[str]:
+    """What is between the braces of a format string.
+
+    >>> fields("w.{epoch:02d}-{val_loss:.2f}.safetensors")
+    ['epoch', 'val_loss']
+    """
+    return [field for _, field, _, _ in Formatter().parse(name) if field is not None]
+
+
+def check_fields(folder: Path, name: str) -> None:
+    """Raise ValueError if the file's name cannot be formatted, or if the folder's looks as if it should be."""
+    known = ALWAYS + VALIDATED
+    try:
+        sample = dict.fromkeys(fields(name), 0.5) | {"epoch": 1, "images": 1}
+        name.format(**sample)
+    except (ValueError, LookupError, AttributeError) as error:
+        raise ValueError(
+            f"ModelCheckpoint: the file name {name!r} cannot be filled in: {error}. Name numbers of the history, as "
+            f"in {{epoch:02d}}, {{val_loss:.2f}}; a brace that is meant as such is written twice: {{{{"
+        ) from None
+    if said := [field for field in known if f"{{{field}" in str(folder)]:
+        raise ValueError(
+            f"ModelCheckpoint: {{{said[0]}}} is in the folder {str(folder)!r}, and only the file's name is filled in"
+        )

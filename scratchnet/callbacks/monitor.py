@@ -7,8 +7,11 @@ never better than anything: comparisons with NaN are all false, and a best of Na
 from __future__ import annotations
 
 import math
+import operator
+from typing import SupportsIndex
 
 from scratchnet.callbacks.base import Callback
+from scratchnet.callbacks.recorded import check_recorded, not_recorded
 
 MODES = ("auto", "min", "max")
 
@@ -17,7 +20,8 @@ class Monitor(Callback):
     """The part that callbacks share which watch one quantity of the history.
 
     monitor: its name, such as "val_loss". mode: "min" or "max", which is better; "auto" is "max" for an accuracy.
-    min_delta: by how much a value must be better to count.
+    min_delta: by how much a value must be better to count. A name that the training will not record is a ValueError
+    before the first step.
 
     >>> watch = Monitor("val_loss")
     >>> watch.on_train_begin(run=None)
@@ -38,11 +42,12 @@ class Monitor(Callback):
 
     def on_train_begin(self, run):
         self.best = None
+        check_recorded(f"{type(self).__name__}: monitor", self.monitor, run)
 
     def improved(self, logs: dict[str, float]) -> bool:
         """Whether the monitored value is better than ever before; if so it is the best from now on."""
         if self.monitor not in logs:
-            raise KeyError(f"{type(self).__name__}: {self.monitor!r} was not recorded. Recorded: {', '.join(logs)}")
+            raise KeyError(f"{type(self).__name__}: {not_recorded(self.monitor, logs)}")
         value = logs[self.monitor]
         if not math.isfinite(value):
             return False
@@ -53,8 +58,12 @@ class Monitor(Callback):
         return True
 
 
-def patience_of(name: str, epochs: int, least: int = 0) -> int:
-    """A number of epochs, or an error that names the argument."""
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < least:
+def patience_of(name: str, epochs: SupportsIndex, least: int = 0) -> int:
+    """A number of epochs, of any integer type, or an error that names the argument."""
+    try:
+        number = least - 1 if isinstance(epochs, bool) else operator.index(epochs)
+    except TypeError:
+        number = least - 1
+    if number < least:
         raise ValueError(f"{name} must be a whole number of epochs, {least} or more, got {epochs!r}")
-    return epochs
+    return number

@@ -6,15 +6,14 @@ import time
 from typing import Any
 
 from scratchnet.callbacks.base import Callback
+from scratchnet.pipes import console, say
 
 
 class Progress(Callback):
     """A live line on a terminal; elsewhere (a file, a pipe, a notebook log) one flushed line per epoch."""
 
     def on_train_begin(self, run):
-        from rich.console import Console
-
-        self.console = Console()
+        self.console = console()
         self.bar: Any = None
 
     def on_epoch_begin(self, run):
@@ -45,7 +44,7 @@ class Progress(Callback):
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
-        print(epoch_line(run, logs), flush=True)
+        say(epoch_line(run, logs))
 
     def on_train_end(self, run):
         if self.bar is not None:  # interrupted: give the terminal back

@@ -3,8 +3,10 @@
     atomic      a file that appears complete or not at all
     idx         the file format of MNIST, read without believing a word of it
     download    a file that is known by the hash of its content
+    locate      which of the files in a folder they are
     folder      four such files and the names of the classes: a data set
     mnist       where MNIST's four files are, how they get there, what they hold
+    fashion     the same for Fashion-MNIST
     synthetic   digits for those who have neither MNIST nor a network
     pictures    a picture of any kind, as bytes
     images      a photographed digit, made as MNIST was made
@@ -18,9 +20,10 @@ Nothing here knows of layers or models: arrays come out, that is all.
 
 from scratchnet.data.augment import Augment
 from scratchnet.data.batches import batches, epoch_order, train_val_split
-from scratchnet.data.choose import CHOICES, class_names, load_dataset
+from scratchnet.data.choose import CHOICES, class_names, load_dataset, only_place
 from scratchnet.data.download import DownloadError
-from scratchnet.data.folder import count_classes, load_idx_dataset, read_class_names, write_idx_dataset
+from scratchnet.data.fashion import load_fashion_mnist
+from scratchnet.data.folder import count_classes, folder_then, load_idx_dataset, read_class_names, write_idx_dataset
 from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write_idx
 from scratchnet.data.images import digit_from_image
 from scratchnet.data.labelled import LabelledImages, load_labelled_images
@@ -34,6 +37,7 @@ __all__ = [
     "DataFileError",
     "MissingDataError",
     "load_mnist",
+    "load_fashion_mnist",
     "load_idx_dataset",
     "write_idx_dataset",
     "read_class_names",
@@ -42,6 +46,8 @@ __all__ = [
     "load_synthetic",
     "load_dataset",
     "class_names",
+    "folder_then",
+    "only_place",
     "CHOICES",
     "digit_from_image",
     "whole_image",

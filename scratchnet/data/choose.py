@@ -1,31 +1,37 @@
-"""Which data set a script works on: MNIST, the files of a folder, or synthetic digits when there is neither.
+"""Which data set a script works on: MNIST, Fashion-MNIST, the files of a folder, or synthetic digits without any.
 
-What comes back says what it is. Files that have MNIST's names but not its content go by the name of their
-folder, and synthetic digits by "synthetic": no number measured on them can pass for MNIST's.
+What comes back says what it is. MNIST and Fashion-MNIST are known by their hash, wherever they are. Files that have
+MNIST's names but other content go by the name of their folder, and synthetic digits by "synthetic": no number
+measured on them can pass for MNIST's. What a user might not expect is said in a line on stderr: files that were taken
+from another place, labels that were numbered anew.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-from scratchnet.data.folder import Dataset, count_classes, load_idx_dataset, read_class_names
-from scratchnet.data.idx import DataFileError, MissingDataError
+from scratchnet.data.fashion import CLASSES, fashion_folder, is_fashion_mnist, load_fashion_mnist
+from scratchnet.data.folder import FILES, Dataset, count_classes, load_idx_dataset, read_class_names
+from scratchnet.data.idx import DataFileError, MissingDataError, read_idx
+from scratchnet.data.locate import locate
 from scratchnet.data.mnist import data_folder, is_mnist, load_mnist
 from scratchnet.data.synthetic import load_synthetic
 
-CHOICES = ("auto", "mnist", "synthetic")
+CHOICES = ("auto", "mnist", "fashion-mnist", "synthetic")
 
 
 def load_dataset(choice: str = "auto", data_dir=None) -> tuple[Dataset, str]:
     """(train, test), and the data set's name.
 
-    "mnist": MNIST, or an error. "synthetic": digits drawn here. "auto": the four IDX files of the folder
-    (`data_dir`, SCRATCHNET_DATA, the user's cache), whatever they hold; without them a download of MNIST;
-    without a network synthetic digits, and a line on stderr that says so.
+    "mnist", "fashion-mnist": these, or an error. "synthetic": digits drawn here. "auto": the four IDX files of the
+    folder (`data_dir`, SCRATCHNET_DATA, the user's cache), whatever they hold; without them a download of MNIST;
+    without a network synthetic digits, and a line on stderr that says so. Labels that count from 1 are counted
+    from 0.
     Raises MissingDataError if a `data_dir` was named and has no files, DataFileError if files are damaged, do
     not fit together, or hold what a network for bytes and classes cannot learn.
 
@@ -35,13 +41,20 @@ def load_dataset(choice: str = "auto", data_dir=None) -> tuple[Dataset, str]:
         raise ValueError(f"dataset must be one of {', '.join(CHOICES)}, got {choice!r}")
     if choice == "synthetic":
         return load_synthetic(), "synthetic"
+    if choice == "fashion-mnist":
+        dataset, folder = load_fashion_mnist(data_dir), fashion_folder(data_dir)
+        _say_where(folder, asked=Path(data_dir or folder).expanduser())
+        return dataset, choice
     folder = data_folder(data_dir)
     if choice == "mnist":
+        asked, of_torchvision = folder, folder / "MNIST" / "raw"  # other data may be beside it
+        folder = of_torchvision if locate(of_torchvision).complete else folder
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # other content is an error here
-            dataset = load_mnist(data_dir)
+            dataset = load_mnist(folder)
         if not is_mnist(dataset):
             raise DataFileError(f"{folder}: other data than MNIST's, by its hash. --dataset auto takes any data.")
+        _say_where(folder, asked)
         return dataset, "mnist"
     try:
         dataset = load_idx_dataset(folder)
@@ -49,7 +62,10 @@ def load_dataset(choice: str = "auto", data_dir=None) -> tuple[Dataset, str]:
         if data_dir is not None:
             raise
     else:
-        return dataset, "mnist" if is_mnist(dataset) else _other_name(dataset, folder)
+        _say_where(folder)
+        if is_mnist(dataset):
+            return dataset, "mnist"
+        return (dataset, "fashion-mnist") if is_fashion_mnist(dataset) else _other(dataset, folder)
     try:
         return load_mnist(), "mnist"
     except MissingDataError:
@@ -62,18 +78,53 @@ def load_dataset(choice: str = "auto", data_dir=None) -> tuple[Dataset, str]:
 
 
 def class_names(name: str, data_dir=None) -> list[str] | None:
-    """What the classes of the data set that load_dataset called `name` are called; None: by their numbers."""
-    return None if name in CHOICES else read_class_names(data_folder(data_dir))
+    """What the classes of the data set that load_dataset called `name` are called; None: by their numbers.
+
+    Of a folder's data, what its classes.txt says; without one, labels that count from 1 keep their numbers as names.
+    """
+    if name == "fashion-mnist":
+        return read_class_names(fashion_folder(data_dir)) or CLASSES
+    if name in CHOICES:
+        return None
+    folder = data_folder(data_dir)
+    if names := read_class_names(folder):
+        return names
+    labels = read_idx(locate(folder).paths[FILES[1]])
+    return [str(k) for k in range(1, int(labels.max()) + 1)] if _counts_from_1(labels) else None
 
 
-def _other_name(dataset: Dataset, folder: Path) -> str:
-    """What to call the files of a folder that are not MNIST's, if they can be learned from."""
+def only_place(name: str) -> str | None:
+    """Where data were found that no other folder could have; None for what is known by its hash, or drawn."""
+    return None if name in CHOICES else str(data_folder().resolve())
+
+
+def _other(dataset: Dataset, folder: Path) -> tuple[Dataset, str]:
+    """The files of a folder that are of no known data set, if they can be learned from; and what to call them."""
     for x, _ in dataset:
         if x.dtype != np.uint8:
             raise DataFileError(
                 f"{folder}: expected images of bytes, 0 to 255, found {x.dtype}. Scale them and write them again "
                 "with write_idx_dataset(folder, dataset)."
             )
-    count_classes(dataset, read_class_names(folder), folder)
+    (x, y), (x_test, y_test) = dataset
+    names = read_class_names(folder)
+    if _counts_from_1(y) and y_test.min() >= 1 and len(names or ()) in (0, y.max()):
+        print(f"{folder}: the labels count from 1; class 1 is output 0, and so on", file=sys.stderr)
+        dataset = (x, y - 1), (x_test, y_test - 1)
+    count_classes(dataset, names, folder)
     name = folder.resolve().name
-    return f"folder {name}" if name in CHOICES else name
+    return dataset, f"folder {name}" if name in CHOICES else name
+
+
+def _counts_from_1(y: np.ndarray) -> bool:
+    """Whether the labels are 1, 2, ..., each of them there: EMNIST's letters."""
+    seen = np.unique(y)
+    return len(seen) > 1 and seen[0] == 1 and seen[-1] == len(seen)
+
+
+def _say_where(folder: Path, asked: Path | None = None) -> None:
+    """A line for files that are not where, or not called what, one would expect who asked for a folder."""
+    asked = asked or folder
+    if not (found := locate(folder)).usual_in(asked):
+        paths = ", ".join(os.path.relpath(found.paths[name], asked.parent) for name in FILES)
+        print(f"{asked}: the data are {paths}", file=sys.stderr)

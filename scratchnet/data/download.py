@@ -22,7 +22,7 @@ from scratchnet.data.idx import AGAIN, DataFileError, MissingDataError, decode_i
 
 CONNECT, SILENCE = 5.0, 20.0  # seconds to wait for a connection, and for the next byte
 PATIENCE, SLOWEST = 20.0, 4096.0  # after so many seconds, at least so many bytes a second on average
-MAX_PACKED, MAX_UNPACKED = 2**24, 2**26  # bytes; MNIST's largest file has 9.9 and 47 million
+MAX_PACKED, MAX_UNPACKED = 2**25, 2**26  # bytes; Fashion-MNIST's largest file has 26 and 47 million
 REDIRECTS = 5
 PIECE = 2**16
 

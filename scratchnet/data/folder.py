@@ -4,12 +4,13 @@
     train-labels-idx1-ubyte   t10k-labels-idx1-ubyte   labels, (n,): whole numbers from 0
     classes.txt               one name on each line, that of class 0 first
 
-The names are those that MNIST's files have had since 1998; each file may be packed (`.gz`). Any sizes,
-channels and classes will do. MNIST's relatives come as such files too, and differ in small ways:
+The names are those that MNIST's files have had since 1998; each file may be packed (`.gz`), and `locate` knows
+other names and places. Any sizes, channels and classes will do. MNIST's relatives come as such files too, and differ
+in small ways:
 
     Fashion-MNIST, KMNIST   nothing to do; a classes.txt makes the answers readable
-    EMNIST                  rename emnist-<split>-train-… to train-… and -test-… to t10k-…; every image lies
-                            on its side, x.swapaxes(1, 2) sets it up; the letters count from 1, so y - 1
+    EMNIST                  every image lies on its side, x.swapaxes(1, 2) sets it up; the letters count from 1
+                            (`load_dataset` counts them from 0)
     QMNIST                  rename; of the eight numbers in a row of its labels the first is the class, y[:, 0]
 
 `write_idx_dataset` writes what such a repair gives.
@@ -25,15 +26,12 @@ import numpy as np
 
 from scratchnet.data.atomic import remove_stale_parts, replacing
 from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write_idx
+from scratchnet.data.locate import FILES as FILES
+from scratchnet.data.locate import find_file as find_file
+from scratchnet.data.locate import locate
 
 Dataset = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
 NAMES = "classes.txt"
 MAX_NAMES, MAX_NAME = 2**20, 200  # bytes in all, and characters in one name
 BY_HAND = (
@@ -53,13 +51,13 @@ def load_idx_dataset(data_dir: str | os.PathLike[str]) -> Dataset:
     folder = Path(data_dir).expanduser()
     for name in FILES:
         remove_stale_parts(folder / f"{name}.gz")  # of downloads that were killed
-    paths = {name: find_file(folder, name) for name in FILES}
-    missing = [name for name, path in paths.items() if path is None]
+    paths = locate(folder).paths
+    missing = [name for name in FILES if name not in paths]
     if missing:
         advice = BY_HAND.format(names=", ".join(FILES), folder=folder)
         raise MissingDataError(f"{folder}: there is no {', no '.join(missing)}. {advice}")
 
-    x_train, y_train, x_test, y_test = (read_idx(path) for path in paths.values() if path)
+    x_train, y_train, x_test, y_test = (read_idx(paths[name]) for name in FILES)
     _check_pair(x_train, y_train, f"{folder} (train)")
     _check_pair(x_test, y_test, f"{folder} (t10k)")
     if x_train.shape[1:] != x_test.shape[1:]:
@@ -105,6 +103,20 @@ def read_class_names(data_dir: str | os.PathLike[str]) -> list[str] | None:
     return names
 
 
+def folder_then(data_dir: str | None, run: object) -> str | None:
+    """The folder that a run's config.json names, if it is there still; None if it names none.
+
+    Raises MissingDataError, which tells where it was looked for: a relative path is seen from the present folder.
+    """
+    if data_dir is None or Path(data_dir).expanduser().exists() or locate(data_dir).complete:
+        return data_dir
+    seen = "" if Path(data_dir).expanduser().is_absolute() else f" seen from {Path.cwd()}"
+    raise MissingDataError(
+        f"{run}: was trained on the data in {data_dir}, and there is no such folder{seen}. "
+        "Say where they are: --data-dir"
+    )
+
+
 def count_classes(dataset: Dataset, class_names=None, where: object = "labels") -> int:
     """How many classes there are: at least two, each with training examples, none beyond the names.
 
@@ -136,15 +148,6 @@ def count_classes(dataset: Dataset, class_names=None, where: object = "labels") 
     if classes < 2:
         raise DataFileError(f"{where}: expected at least two classes, found one. There is nothing to tell apart.")
     return classes
-
-
-def find_file(folder: Path, name: str) -> Path | None:
-    """The file called `name` in `folder`, packed or not; with idx4 for images that have channels, and also with
-    the dot that some unpackers put in."""
-    ranks = [name, name.replace("idx3", "idx4")] if "idx3" in name else [name]
-    spellings = (spelling for rank in ranks for spelling in (rank, rank.replace("-idx", ".idx")))
-    candidates = (folder / f"{spelling}{suffix}" for spelling in spellings for suffix in (".gz", ""))
-    return next((path for path in candidates if os.path.exists(path)), None)
 
 
 def _check_names(names: Iterable[str], expected: str) -> None:

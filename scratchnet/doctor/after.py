@@ -18,6 +18,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from scratchnet.pipes import printable
+
 Finding = dict[str, str]
 LEVELS = {"warning": "✗", "note": "·", "good": "✓"}
 
@@ -64,12 +66,12 @@ def findings(history, health=(), labels=None, confusion=None, class_names=None) 
 
 
 def line(finding: Finding) -> str:
-    """A finding as it is printed: ✗ for a warning, · for a note, ✓ for what is good.
+    """A finding as it is printed: ✗ for a warning, · for a note, ✓ for what is good, or what the output can write.
 
     >>> print(line(good("All is well.")))
     ✓ All is well.
     """
-    return f"{LEVELS[finding['level']]} {finding['text']}"
+    return printable(f"{LEVELS[finding['level']]} {finding['text']}")
 
 
 def warning(text: str) -> Finding:

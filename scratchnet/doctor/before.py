@@ -20,6 +20,7 @@ from scratchnet.gradcheck import GradientError, gradcheck
 from scratchnet.layers import Dropout, Rescale
 from scratchnet.losses import SoftmaxCrossEntropy, one_hot
 from scratchnet.optimizers import Adam
+from scratchnet.pipes import printable
 from scratchnet.training import train_step
 
 SAMPLE, BATCH, FEW = 256, 32, 4  # images for the loss, for the batch that is learned by heart, for the gradients
@@ -31,13 +32,13 @@ SAME = 1e-4  # relative difference of two sums of a million float32 products in 
 
 
 class Check(NamedTuple):
-    """One thing that was looked at. print(check) shows ✓ or ✗ and the numbers."""
+    """One thing that was looked at. print(check) shows ✓ or ✗ and the numbers, in what the output can write."""
 
     passed: bool
     text: str
 
     def __str__(self) -> str:
-        return f"{'✓' if self.passed else '✗'} {self.text}"
+        return printable(f"{'✓' if self.passed else '✗'} {self.text}")
 
 
 def examine(model, x, y, verbose: bool = True) -> Iterator[Check]:

@@ -98,7 +98,7 @@ def write_report(out: Path, model, history, splits: Splits, probabilities, metri
             warnings.warn(f"the picture {name} could not be drawn: {error!r}", RuntimeWarning, stacklevel=2)
     findings = read_findings(out / "findings.json")
     with replacing(out / "report.html") as file:
-        file.write(page(model, history, drawn, findings, metrics, settings).encode())
+        file.write(page(model, history, drawn, findings, metrics, settings).encode(errors="backslashreplace"))
 
 
 def pictures(
@@ -152,7 +152,7 @@ def read_history(path) -> History:
 
 
 def trained_on(run) -> tuple[str, str | None]:
-    """What load_dataset is to be told for the data of this run's folder: dataset and data_dir.
+    """What load_dataset is to be told for the data of this run's folder: dataset and data_dir (see `folder_then`).
 
     ("auto", None) if the folder does not say.
     """

@@ -35,7 +35,7 @@ def write_search(
         except Exception as error:  # the numbers are written; no picture is worth losing the page
             warnings.warn(f"the picture {name} could not be drawn: {error!r}", RuntimeWarning, stacklevel=2)
     with replacing(out / "report.html") as file:
-        file.write(search_page(trials, as_good, best, drawn, settings).encode())
+        file.write(search_page(trials, as_good, best, drawn, settings).encode(errors="backslashreplace"))
 
 
 def pictures(trials, space, shares) -> dict[str, Callable[[], Picture | None]]:

@@ -18,10 +18,10 @@ the luckiest.
 
 from scratchnet.search.results import Record, as_good, importances, ranking, records, write_results
 from scratchnet.search.space import SEARCHED, Choice, Range, as_arguments, own_values, space, train_options
-from scratchnet.search.study import Search
+from scratchnet.search.study import Search, is_begun
 from scratchnet.search.trials import run_trials
 
 __all__ = [
-    "SEARCHED", "Range", "Choice", "space", "own_values", "train_options", "as_arguments", "Search", "run_trials",
-    "Record", "records", "ranking", "as_good", "importances", "write_results",
+    "SEARCHED", "Range", "Choice", "space", "own_values", "train_options", "as_arguments", "Search", "is_begun",
+    "run_trials", "Record", "records", "ranking", "as_good", "importances", "write_results",
 ]  # fmt: skip

@@ -27,6 +27,7 @@ from scratchnet.search.lock import JournalLock, Lock
 from scratchnet.search.space import SEARCHED, Choice, Range, own_values, space, train_options
 
 KEPT = 3  # of so many trials the best one goes on: after 1, 3, 9, 27 epochs
+LOG = "study.log"
 TRIES = 3  # settings under which so many processes were killed are left alone
 
 
@@ -51,7 +52,7 @@ class Search:
         rungs = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=KEPT)
         with self.lock:
             backend = optuna.storages.journal.JournalFileBackend(
-                str(self.folder / "study.log"), lock_obj=JournalLock(self.folder / "study.log")
+                str(self.folder / LOG), lock_obj=JournalLock(self.folder / LOG)
             )
             self.study = optuna.create_study(
                 study_name="search", direction="maximize", load_if_exists=True,
@@ -114,6 +115,11 @@ class Search:
         if self.worker is not None:
             self.worker.end()
             self.worker = None
+
+
+def is_begun(folder) -> bool:
+    """Whether there is a search in the folder."""
+    return (Path(folder) / LOG).exists()
 
 
 class Worker:

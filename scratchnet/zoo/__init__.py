@@ -3,6 +3,7 @@
     recipe      what a recipe says
     published   the networks of public MNIST projects and two classics, as they were published
     ours        the default, the fastest to 99 %, the most accurate
+    fitting     what of a recipe is for digits only
 
 All start with Rescale: they eat the uint8 images of the IDX files. A preset is a function, called anew for every
 model: layers hold parameters and belong to one model only.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from scratchnet.zoo.fitting import fitted as fitted
 from scratchnet.zoo.ours import best, default, fast, pyramid_one_cycle
 from scratchnet.zoo.published import basic, chollet, lenet5, mlp, pyramid, two_conv, two_conv_adam, vgg_bn
 from scratchnet.zoo.recipe import Recipe as Recipe

@@ -91,5 +91,62 @@ def test_images_and_labels_must_be_fit_to_learn_from(tmp_path):
 
 
 def test_an_unknown_choice_lists_the_known_ones():
-    with pytest.raises(ValueError, match="auto, mnist, synthetic"):
+    with pytest.raises(ValueError, match="auto, mnist, fashion-mnist, synthetic"):
         load_dataset("cifar")
+
+
+# Said in a line
+
+
+def write_letters(folder, first=1, names=None):
+    """Images of three classes, numbered from `first`, under EMNIST's names."""
+    x = np.random.default_rng(0).integers(0, 256, (12, 20, 20), np.uint8)
+    y = (np.arange(12) % 3 + first).astype(np.uint8)
+    for part in ("train", "test"):
+        write_idx(folder / f"emnist-letters-{part}-images-idx3-ubyte.gz", x)
+        write_idx(folder / f"emnist-letters-{part}-labels-idx1-ubyte.gz", y)
+    if names:
+        (folder / "classes.txt").write_text("\n".join(names))
+    return y
+
+
+def test_labels_that_count_from_1_are_counted_from_0_and_keep_their_numbers_as_names(tmp_path, capsys):
+    y = write_letters(tmp_path)
+    ((_, y_train), (_, y_test)), name = load_dataset("auto", tmp_path)
+    assert y_train.tolist() == y_test.tolist() == (y - 1).tolist() and y_train.dtype == np.uint8
+    assert class_names(name, tmp_path) == ["1", "2", "3"]
+    said = capsys.readouterr().err
+    assert "the labels count from 1; class 1 is output 0" in said and "emnist-letters-test-labels-idx1-ubyte.gz" in said
+    write_letters(tmp_path, names=["A", "B", "C"])
+    assert load_dataset("auto", tmp_path)[0][0][1].max() == 2 and class_names(name, tmp_path) == ["A", "B", "C"]
+
+
+def test_labels_that_count_from_1_among_names_that_count_from_0_are_refused(tmp_path):
+    write_letters(tmp_path, names=["none", "A", "B", "C"])
+    with pytest.raises(DataFileError, match="found none of class 0"):
+        load_dataset("auto", tmp_path)
+
+
+def test_labels_from_0_or_with_gaps_stay_as_they_are(tmp_path, capsys):
+    y = write_letters(tmp_path, first=0)
+    assert load_dataset("auto", tmp_path)[0][0][1].tolist() == y.tolist() and class_names("x", tmp_path) is None
+    assert "count from" not in capsys.readouterr().err
+    write_letters(tmp_path, first=2)
+    with pytest.raises(DataFileError, match="found none of class 0"):
+        load_dataset("auto", tmp_path)
+
+
+def test_of_several_data_sets_in_one_root_the_one_that_was_asked_for_is_taken(tmp_path, monkeypatch, capsys):
+    for name in ("MNIST", "FashionMNIST"):
+        (tmp_path / name / "raw").mkdir(parents=True)
+        write_folder(tmp_path / name / "raw", size=28, classes=10)
+    monkeypatch.setattr(choose, "is_mnist", lambda dataset: True)
+    assert load_dataset("mnist", tmp_path)[1] == "mnist"
+    assert f"{tmp_path.name}/MNIST/raw/train-images-idx3-ubyte.gz" in capsys.readouterr().err
+    with pytest.raises(DataFileError, match="found several"):
+        load_dataset("auto", tmp_path)
+
+
+def test_files_in_their_usual_place_are_not_worth_a_line(tmp_path, capsys):
+    load_dataset("auto", write_folder(tmp_path))
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,83 @@
+"""Fashion-MNIST: ten kinds of clothes in the form of MNIST, where they are and how they get there.
+
+The same four files, 28 × 28 bytes and ten classes, made to take MNIST's place where MNIST is too easy (Xiao, Rasul,
+Vollgraf 2017, arXiv 1708.07747). Nothing in their form tells them from MNIST; the SHA-256 of the unpacked files does.
+They are looked for in `data_dir` or else in these folders, in each also under fashion-mnist/ and FashionMNIST/raw/:
+
+    1. the one that the environment variable SCRATCHNET_DATA names
+    2. fashion-mnist in the user's cache directory, where they are downloaded if they are nowhere
+    3. /usr/share/datasets/fashion-mnist, of Debian's package dataset-fashion-mnist
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from scratchnet.data.download import fetch_idx
+from scratchnet.data.folder import BY_HAND, FILES, Dataset, find_file, load_idx_dataset
+from scratchnet.data.idx import DataFileError, idx_sha256, read_idx
+from scratchnet.data.mnist import MIRRORS_AND_PROXIES, cache_folder
+
+SHA256 = {  # of the four files, unpacked
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+MIRRORS = (
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the hash makes up for the missing s
+)
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+CLASSES = [
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+]  # fmt: skip
+
+
+def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
+    """Fashion-MNIST -> (x_train, y_train), (x_test, y_test): images uint8 (n, 28, 28), labels uint8 (n,).
+
+    Files that are missing are downloaded, if `download`. Raises MissingDataError if there are none (DownloadError, a
+    kind of it, if no mirror helped) and DataFileError if a file is damaged or is not Fashion-MNIST's.
+
+    >>> (x_train, y_train), (x_test, y_test) = load_fashion_mnist()  # doctest: +SKIP
+    """
+    folder = fashion_folder(data_dir)
+    if download:
+        advice = f"{BY_HAND.format(names=', '.join(FILES), folder=folder)} {MIRRORS_AND_PROXIES.partition('; ')[2]}"
+        for name, sha256 in SHA256.items():
+            if find_file(folder, name) is None:
+                fetch_idx(name, sha256, folder, MIRRORS, advice)
+    dataset = load_idx_dataset(folder)
+    if not is_fashion_mnist(dataset):
+        raise DataFileError(f"{folder}: other data than Fashion-MNIST's, by its hash. --dataset auto takes any data.")
+    return dataset
+
+
+def is_fashion_mnist(dataset: Dataset) -> bool:
+    """Whether all four arrays are Fashion-MNIST's, to the last bit."""
+    arrays = [array for pair in dataset for array in pair]
+    small_first = sorted(zip(arrays, SHA256.values(), strict=True), key=lambda pair: pair[0].nbytes)
+    return all(idx_sha256(array) == sha256 for array, sha256 in small_first)
+
+
+def fashion_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
+    """The folder that has Fashion-MNIST; without one, where it is to be: `data_dir`, or else the user's cache."""
+    cache = cache_folder() / "fashion-mnist"
+    own = data_dir or os.environ.get("SCRATCHNET_DATA")
+    roots = [Path(own).expanduser()] if own else []
+    roots += [] if data_dir else [cache, DEBIAN]
+    places = [place for root in roots for place in (root, root / "fashion-mnist", root / "FashionMNIST" / "raw")]
+    return next((place for place in places if has_fashion_mnist(place)), roots[0] if data_dir else cache)
+
+
+def has_fashion_mnist(folder: Path) -> bool:
+    """Whether the test labels in a folder, the smallest of the four files, are Fashion-MNIST's."""
+    name = FILES[-1]
+    try:
+        path = find_file(folder, name)
+        return path is not None and idx_sha256(read_idx(path)) == SHA256[name]
+    except DataFileError:
+        return False
