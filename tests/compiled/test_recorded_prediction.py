@@ -67,7 +67,7 @@ def test_every_part_is_handed_over_once_with_its_own_logits():
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_batches_of_nothing_are_refused(size):
-    with pytest.raises(ValueError, match=f"at least 1 example, got a size of {size}"):
+    with pytest.raises(ValueError, match=f"batch_size must be at least 1, got {size}"):
         model_of(LAYERS["norms"]()).predict(images(40), batch_size=size)
 
 
