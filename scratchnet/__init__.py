@@ -44,6 +44,7 @@ from scratchnet.data import (
     Augment,
     DataFileError,
     digit_from_image,
+    digits_from_image,
     load_idx_dataset,
     load_mnist,
     load_synthetic,
@@ -86,7 +87,7 @@ __version__ = "0.1.0"
 __all__ = [
     # data
     "DataFileError", "read_idx", "write_idx", "load_mnist", "load_idx_dataset", "write_idx_dataset",
-    "load_synthetic", "train_val_split", "digit_from_image", "whole_image",
+    "load_synthetic", "train_val_split", "digit_from_image", "digits_from_image", "whole_image",
     "Augment",
     # layers, in the order in which an image meets them
     "Layer", "Context", "Rescale", "Cropping2D", "Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D",

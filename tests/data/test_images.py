@@ -1,5 +1,6 @@
 """A digit on any paper, anywhere, at any size, becomes an image as MNIST's makers would have made it."""
 
+import io
 import os
 from pathlib import Path
 
@@ -150,6 +151,40 @@ def test_files_pictures_and_arrays_of_all_kinds_give_the_same_digit(tmp_path):
         np.testing.assert_array_equal(digit_from_image(source), EXPECTED, err_msg=name)
     bilevel = digit_from_image(grey < 128)
     assert difference(bilevel, EXPECTED) < 2
+
+
+@pytest.mark.parametrize(
+    ("ink", "paper"),
+    [((200, 40, 40), (20, 116, 60)), ((40, 60, 220), (76, 76, 76)), ((255, 255, 90), (255, 255, 255))],
+    ids=["red on green", "blue on grey", "yellow on white"],
+)
+def test_ink_may_differ_in_colour_only(ink, paper):
+    share = 1 - seven()[..., None] / 255
+    coloured = np.rint(paper + (np.array(ink) - paper) * share).astype(np.uint8)
+    assert np.ptp(np.asarray(Image.fromarray(coloured).convert("L"))) < 20
+    assert difference(digit_from_image(coloured), EXPECTED) < 1
+    noisy = np.clip(coloured + np.random.default_rng(0).normal(0, 4, coloured.shape), 0, 255)
+    assert difference(digit_from_image(noisy), EXPECTED) < 3
+
+
+def test_white_ink_on_nothing_is_seen():
+    transparent = np.full((300, 200, 4), 255, np.uint8)
+    transparent[..., 3] = 255 - seven()
+    np.testing.assert_array_equal(digit_from_image(transparent), EXPECTED)
+
+
+def test_bytes_of_a_file_do_as_well_as_its_path():
+    file = io.BytesIO()
+    Image.fromarray(seven()).save(file, "png")
+    for source in (file, file.getvalue()):
+        np.testing.assert_array_equal(digit_from_image(source), EXPECTED)
+
+
+@pytest.mark.parametrize("margin", [0, 1, 2, 5])
+def test_a_digit_may_fill_its_picture(margin):
+    rows, cols = (np.flatnonzero((seven() < 255).any(axis=axis)) for axis in (1, 0))
+    picture = seven()[rows[0] - margin : rows[-1] + 1 + margin, cols[0] - margin : cols[-1] + 1 + margin]
+    assert difference(digit_from_image(picture), EXPECTED) < 1
 
 
 def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
