@@ -21,6 +21,7 @@ from scratchnet.data.pieces import label, spread
 STEP = 25.0  # brightness levels of 255 between paper and what is not
 MOST_INK = 0.35  # of what a frame encloses, and
 MOST_INK_ON_DESK = 0.22  # of a sheet that lies on something: more is no drawing on paper
+LEAST_INK = 4  # pixels; what has none is a thick stroke itself
 COARSE = 160  # pixels on the longer side are enough to see a desk, and blur its texture
 SMALLEST = 0.08  # of the picture: a smaller quadrilateral is a drawing
 MARGIN = 0.03  # of a sheet's width and height; cut off, since corners are found to within a pixel or two
@@ -29,8 +30,9 @@ MARGIN = 0.03  # of a sheet's width and height; cut off, since corners are found
 def sheet_of_paper(grey: np.ndarray) -> np.ndarray:
     """The part of a picture (h, w), brightness from 0 to 255, that is the sheet; all of it if no other is found.
 
-    >>> grey = np.pad(np.full((40, 30), 255.0), 3)
-    >>> sheet_of_paper(grey).shape
+    >>> grey = np.full((40, 30), 255.0)
+    >>> grey[10:30, 15] = 0
+    >>> sheet_of_paper(np.pad(grey, 3)).shape
     (38, 28)
     """
     return _without_desk(_without_frame(grey))
@@ -53,8 +55,10 @@ def _without_frame(grey: np.ndarray) -> np.ndarray:
     inner = np.s_[top : h - bottom, left : w - right]
     frame = np.ones(same.shape, bool)
     frame[top - 1 : h - bottom + 1, left - 1 : w - right + 1] = False  # without the line beside the paper
+    paper = grey[inner]
     is_frame = same[frame].mean() > 0.98 and _ring(same[inner]).mean() < 0.03 and same[inner].mean() < MOST_INK
-    return grey[inner] if is_frame else grey
+    has_ink = (np.abs(paper - np.median(paper)) > STEP).sum() >= LEAST_INK
+    return paper if is_frame and has_ink else grey
 
 
 def _thickness(lines: np.ndarray) -> int:
@@ -113,6 +117,7 @@ def _corners(part: np.ndarray, coarse: np.ndarray) -> np.ndarray | None:
     if (
         (piece & ~spread(inside, 1)).sum() > 0.04 * piece.sum()  # it has other parts
         or piece[margin].mean() < 0.97  # its margin is not empty
+        or (core & ~piece).sum() < LEAST_INK  # it is a stroke itself
         or (inside & ~piece).sum() > MOST_INK_ON_DESK * inside.sum()
         or outer.sum() < 0.12 * margin.sum()  # it fills the picture
         or part[~spread(inside, 2)].mean() > 0.4  # around it is more of its kind: it is cut off by a stroke

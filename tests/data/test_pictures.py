@@ -241,6 +241,24 @@ def test_a_model_of_digits_sees_a_centred_digit_and_others_see_the_whole_picture
         assert f"one.png: {answer} (" in capsys.readouterr().out
 
 
+def test_several_digits_are_answered_from_left_to_right(predict, tmp_path, capsys):
+    """A model of two kinds of digits: a thin bar is dark, a thick one is light."""
+    paper = np.full((60, 160), 255, np.uint8)
+    paper[10:50, 20:24] = paper[10:50, 70:100] = paper[10:50, 140:144] = 0
+    Image.fromarray(paper).save(tmp_path / "number.png")
+    model = sn.Sequential([sn.Rescale(), sn.Flatten(), sn.Dense(2)], (28, 28, 1), engine="numpy")
+    model.layers[-1].W[...], model.layers[-1].b[...] = [-0.05, 0.05], [6, -6]  # a bar of 40 pixels, or of 300
+    model.save(tmp_path / "m")
+    assert predict(tmp_path / "m", tmp_path / "number.png") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'number.png'}: 010 (0 100.0%, 1 100.0%, 0 100.0%)\n"
+    assert predict(tmp_path / "m", tmp_path / "number.png", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["class"] == "010" and [digit["class"] for digit in found["digits"]] == ["0", "1", "0"]
+    assert found["probability"] == pytest.approx(np.prod([digit["probability"] for digit in found["digits"]]))
+    assert predict(tmp_path / "m", tmp_path / "number.png", "--tta", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["class"] == "010"
+
+
 def test_pictures_of_the_wrong_kind_are_told_and_the_others_answered(predict, tmp_path, capsys):
     model = model_of_brightness(tmp_path / "m", (28, 28, 1))
     (tmp_path / "page.png").write_bytes(b"<html>")

@@ -62,6 +62,15 @@ def test_a_turned_sheet_is_turned_back():
     assert np.flatnonzero(found.max(axis=0) > 100).size <= 4  # upright: as narrow as it was drawn
 
 
+@pytest.mark.parametrize("size", [(150, 20), (150, 45), (150, 90), (60, 40)])
+def test_a_thick_stroke_is_no_sheet(size):
+    picture = np.full((200, 130), 240, np.uint8)
+    picture[20 : 20 + size[0], 20 : 20 + size[1]] = 30
+    for stroke in (picture, 255 - picture):
+        assert sheet_of_paper(stroke.astype(float)).shape == picture.shape
+        assert digit_from_image(stroke).max(axis=1).astype(bool).sum() == 20
+
+
 @needs_mnist
 def test_digits_of_mnist_have_no_frame_and_lie_on_no_desk():
     for digit in read_idx(MNIST)[::50]:
