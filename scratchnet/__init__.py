@@ -12,6 +12,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     gradcheck       is backward really the derivative of forward?
     health          what happens inside        doctor        what it means, in words
     ensemble        several models, or several views of an image, answer together
+    out_of_distribution                        is this anything that the model knows?
     lr_finder       which learning rate?       search        and which other settings?
     summary         a model's table of layers
     container, architecture, saving            a model in one file, read without trust

@@ -7,7 +7,8 @@
 Any image file will do. For a model of digits, the digit is found, turned into white on black, scaled and
 centred the way the images of MNIST were; several digits are read row by row, from left to right. For other models
 (colour, or classes with names) the whole picture is scaled to the model's size, as make_idx.py does. Give --digits
-or --invert here if they were given there.
+or --invert here if they were given there. If MODEL is the folder of a run, what is unlike its training images is
+called so: it may be of none of the classes (see scratchnet/out_of_distribution.py for how far to trust that).
 Exit code: 0, 1 if some picture could not be used, 2 if the model could not.
 """
 
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import scratchnet as sn
+from scratchnet.out_of_distribution import energies, kept_threshold
 from scratchnet.pipes import run_script
 
 
@@ -37,14 +39,15 @@ def main(argv=None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     names = model.class_names or [str(k) for k in range(model.shapes[-1][0])]
-    answers = [answer(image, model, names, args) for image in args.images]
+    threshold = kept_threshold(path) if path.is_dir() else None
+    answers = [answer(image, model, names, threshold, args) for image in args.images]
     if args.json:
         print(json.dumps(answers, indent=2))
     return 1 if any("error" in found for found in answers) else 0
 
 
-def answer(image, model, names, args) -> dict:
-    """{"image":, "class":, "probability":, "probabilities":} or {"image":, "error":}; printed unless --json.
+def answer(image, model, names, threshold, args) -> dict:
+    """{"image":, "class":, "probability":, ...} as of `recognise`, or {"image":, "error":}; printed unless --json.
 
     Of several digits, "class" is the number they form and "probability" that of all being right; "digits" has each.
     """
@@ -54,10 +57,7 @@ def answer(image, model, names, args) -> dict:
         reason = getattr(error, "strerror", None) or str(error).removeprefix(f"{image}: ")
         print(f"{image}: {reason}", file=sys.stderr)
         return {"image": image, "error": reason}
-    found = []
-    for p in sn.predict_augmented(model, pixels) if args.tta else model.predict(pixels):
-        probabilities = {name: float(value) for name, value in zip(names, p, strict=True)}
-        found.append({"class": names[p.argmax()], "probability": float(p.max()), "probabilities": probabilities})
+    found = recognise(pixels, model, names, threshold, args.tta)
     if not args.json:
         print(f"{image}: {in_words(found)}")
     if len(found) == 1:
@@ -66,14 +66,30 @@ def answer(image, model, names, args) -> dict:
     return {"image": image, "class": number, "probability": float(probability), "digits": found}
 
 
+def recognise(pixels, model, names, threshold, tta) -> list[dict]:
+    """For each image {"class":, "probability":, "probabilities":, "energy":, "unfamiliar": None without threshold}."""
+    found = []
+    for p, e in zip(sn.predict_augmented(model, pixels) if tta else model.predict(pixels), energies(model, pixels),
+                    strict=True):  # fmt: skip
+        found.append({
+            "class": names[p.argmax()], "probability": float(p.max()),
+            "probabilities": {name: float(value) for name, value in zip(names, p, strict=True)},
+            "energy": float(e), "unfamiliar": None if threshold is None else bool(e > threshold),
+        })  # fmt: skip
+    return found
+
+
+UNFAMILIAR = "unlike the training images"
+
+
 def in_words(found) -> str:
     """4 (99.1%), then 9 (0.7%); of several digits 42 (4 99.1%, 2 98.0%)."""
     if len(found) > 1:
-        each = ", ".join(f"{one['class']} {one['probability']:.1%}" for one in found)
-        return f"{''.join(one['class'] for one in found)} ({each})"
+        each = [f"{one['class']} {one['probability']:.1%}{f' {UNFAMILIAR}' * bool(one['unfamiliar'])}" for one in found]
+        return f"{''.join(one['class'] for one in found)} ({', '.join(each)})"
     (best, p), *others = sorted(found[0]["probabilities"].items(), key=lambda pair: -pair[1])
     then = "".join(f", then {name} ({q:.1%})" for name, q in others[:1])
-    return f"{best} ({p:.1%}){then}"
+    return f"{best} ({p:.1%}){then}" + f"; {UNFAMILIAR}, perhaps none of the classes" * bool(found[0]["unfamiliar"])
 
 
 def prepare(image, model, names, args) -> list[np.ndarray]:

@@ -60,10 +60,11 @@ MAY_IMPORT = {
     "zoo": {"callbacks", "data", "layers", "optimizers"},
     "variants": {"layers"},
     "ensemble": {"layers"},
+    "out_of_distribution": ARRAYS_ONLY,
     "comparison": {"data", "metrics", "model"},
     "figures": {"data", "layers", "metrics", "randomness"},
     "search": {"callbacks", "data", "divergence", "layers", "metrics", "optimizers", "variants"},
-    "report": {"data", "figures", "metrics", "robustness", "summary", "team", "training"},
+    "report": {"data", "figures", "metrics", "out_of_distribution", "robustness", "summary", "team", "training"},
 }  # fmt: skip
 
 

@@ -259,6 +259,23 @@ def test_several_digits_are_answered_from_left_to_right(predict, tmp_path, capsy
     assert json.loads(capsys.readouterr().out)[0]["class"] == "010"
 
 
+def test_what_is_unlike_the_training_images_is_said_to_be(predict, tmp_path, capsys):
+    """Grey is neither night nor day: both logits are 0, and the energy is -log 2."""
+    model_of_brightness(tmp_path / "model.safetensors", (6, 6, 3), ["night", "day"])
+    for name, value in (("dark", 10), ("grey", 128)):
+        Image.new("RGB", (50, 30), (value, value, value)).save(tmp_path / f"{name}.png")
+    pictures = [tmp_path / "dark.png", tmp_path / "grey.png"]
+    for folder, unfamiliar in ((tmp_path, [False, True]), (tmp_path / "model.safetensors", [None, None])):
+        (tmp_path / "metrics.json").write_text('{"out_of_distribution": {"score": "energy", "threshold": -5}}')
+        assert predict(folder, *pictures) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert ["unlike the training images" in line for line in lines] == [bool(u) for u in unfamiliar]
+        assert predict(folder, *pictures, "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        assert [one["unfamiliar"] for one in found] == unfamiliar
+        assert found[1]["energy"] == pytest.approx(-np.log(2), abs=0.1) and found[0]["energy"] < -5
+
+
 def test_pictures_of_the_wrong_kind_are_told_and_the_others_answered(predict, tmp_path, capsys):
     model = model_of_brightness(tmp_path / "m", (28, 28, 1))
     (tmp_path / "page.png").write_bytes(b"<html>")
