@@ -54,16 +54,26 @@ def label(mask: np.ndarray) -> np.ndarray:
     upper = np.repeat(np.arange(len(row)), after - first)
     lower = np.arange(len(upper)) - np.repeat((after - first).cumsum() - after, after - first)
 
-    number = np.arange(len(row))
-    while (number[upper] != number[lower]).any():
-        smaller = np.minimum(number[upper], number[lower])
-        np.minimum.at(number, number[upper], smaller)
-        np.minimum.at(number, number[lower], smaller)
+    number = linked(len(row), upper, lower)
+    labels = np.zeros(mask.shape, np.int64)
+    labels[mask] = np.repeat(number + 1, end - start)
+    return labels
+
+
+def linked(n: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The number of the piece, from 0, that each of n things is in; thing one[i] is linked with other[i] for each i.
+
+    >>> linked(4, np.array([0, 3]), np.array([2, 0]))
+    array([0, 1, 0, 0])
+    """
+    number = np.arange(n)
+    while (number[one] != number[other]).any():
+        smaller = np.minimum(number[one], number[other])
+        np.minimum.at(number, number[one], smaller)
+        np.minimum.at(number, number[other], smaller)
         while (number != number[number]).any():
             number = number[number]
-    labels = np.zeros(mask.shape, np.int64)
-    labels[mask] = np.repeat(np.unique(number, return_inverse=True)[1] + 1, end - start)
-    return labels
+    return np.unique(number, return_inverse=True)[1]
 
 
 def boxes(labels: np.ndarray) -> list[Box]:

@@ -113,14 +113,15 @@ def _corners(part: np.ndarray, coarse: np.ndarray) -> np.ndarray | None:
     corners = _largest_quadrilateral(piece)
     inside = _polygon(corners, piece.shape)
     eroded, core = (~spread(~np.pad(inside, 1), by)[1:-1, 1:-1] for by in (1, 3))
-    margin, outer = eroded & ~core, spread(inside, 2) & ~spread(inside, 1)
+    margin, outer, beyond = eroded & ~core, spread(inside, 2) & ~spread(inside, 1), ~spread(inside, 2)
     if (
-        (piece & ~spread(inside, 1)).sum() > 0.04 * piece.sum()  # it has other parts
+        not (margin.any() and outer.any())  # it is too small or too large
+        or (piece & ~spread(inside, 1)).sum() > 0.04 * piece.sum()  # it has other parts
         or piece[margin].mean() < 0.97  # its margin is not empty
         or (core & ~piece).sum() < LEAST_INK  # it is a stroke itself
         or (inside & ~piece).sum() > MOST_INK_ON_DESK * inside.sum()
         or outer.sum() < 0.12 * margin.sum()  # it fills the picture
-        or part[~spread(inside, 2)].mean() > 0.4  # around it is more of its kind: it is cut off by a stroke
+        or (part & beyond).sum() > 0.4 * beyond.sum()  # around it is more of its kind: it is cut off by a stroke
     ):
         return None
     step = (coarse[margin].mean() - coarse[outer].mean()) / (coarse[part].mean() - coarse[~part].mean())

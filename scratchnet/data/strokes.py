@@ -17,9 +17,10 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnet.data.ink import ONLY_PAPER
-from scratchnet.data.pieces import Box, boxes, label, spread
+from scratchnet.data.pieces import Box, boxes, label, linked, spread
 
 SPECK = 0.05  # of the largest piece's ink: less is dirt
+MOST_PIECES = 400
 NEAR = 0.05  # heights that every piece is spread by; those that touch then are one
 SMALL = 0.45  # heights; what is less high is part of a digit or dirt
 LINE = 0.02  # of the picture: a thicker line is no ruling
@@ -42,7 +43,13 @@ def find_digits(ink: np.ndarray, small: bool) -> list[np.ndarray]:
     mask = ink > (0 if small else 1 / 3)
     labels = label(spread(mask, max(ink.shape) // 256)) * mask
     weight = np.bincount(labels.ravel(), (ink * mask).ravel())[1:]
-    labels = _keep(labels, weight >= SPECK / 10 * weight.max())
+    if (weight >= SPECK * weight.max()).sum() > MOST_PIECES:
+        raise ValueError(
+            f"expected digits, found more than {MOST_PIECES} pieces of ink. Is it a page of text, or a texture?"
+        )
+    heaviest = np.zeros(len(weight), bool)
+    heaviest[weight.argsort()[-MOST_PIECES:]] = True
+    labels = _keep(labels, heaviest)
     labels = _keep(labels, _is_no_ruling(labels))
     if not labels.any():
         raise ValueError(f"{ONLY_PAPER}there is nothing on it but its ruling.")
@@ -111,45 +118,44 @@ def _is_grid(labels: np.ndarray, number: int, box: Box) -> bool:
     return max(np.median(crossings[0]), np.median(crossings[1])) >= 4
 
 
-def _is_no_ring(labels: np.ndarray) -> list[bool]:
+def _is_no_ring(labels: np.ndarray) -> np.ndarray:
     """Of every piece, whether nothing of some size is surrounded by it."""
     found = boxes(labels)
-
-    def surrounds(number: int, ring: Box, other: Box) -> bool:
-        within = ring.top < other.top and other.bottom < ring.bottom and ring.left < other.left
-        if not (within and other.right < ring.right):
-            return False
-        if max(other.height / ring.height, other.width / ring.width) < INSIDE:
-            return False
-        y, x = np.nonzero(labels[ring.slices] == number)
-        down = y + ring.top - (other.top + other.bottom) / 2
-        right = x + ring.left - (other.left + other.right) / 2
-        return len(np.unique(np.arctan2(down, right) * 18 // np.pi)) >= AROUND * 36  # of 36 directions
-
-    return [not any(surrounds(number, ring, other) for other in found) for number, ring in enumerate(found, 1)]
+    top, bottom, left, right = np.array(found).T
+    height, width = bottom - top, right - left
+    within = (top < top[:, None]) & (bottom > bottom[:, None]) & (left < left[:, None]) & (right > right[:, None])
+    large = (height[:, None] >= INSIDE * height) | (width[:, None] >= INSIDE * width)
+    kept = np.ones(len(found), bool)
+    for i, ring in zip(*np.nonzero(within & large), strict=True):  # i lies within the box of ring
+        y, x = np.nonzero(labels[found[ring].slices] == ring + 1)
+        down, across = y + top[ring] - (top[i] + bottom[i]) / 2, x + left[ring] - (left[i] + right[i]) / 2
+        if len(np.unique(np.arctan2(down, across) * 18 // np.pi)) >= AROUND * 36:  # of 36 directions
+            kept[ring] = False
+    return kept
 
 
 def _joined(parts: list[Box]) -> list[tuple[list[int], Box]]:
     """Parts that make one digit -> the numbers of its parts, and the box around them."""
-    groups = [([i], box) for i, box in enumerate(parts)]
-    height = max(box.height for box in parts)
-    while pair := next(((a, b) for a in groups for b in groups if a is not b and _belongs(a[1], b[1], height)), None):
-        (i, a), (j, b) = pair
-        around = Box(min(a.top, b.top), max(a.bottom, b.bottom), min(a.left, b.left), max(a.right, b.right))
-        groups = [group for group in groups if group not in pair] + [(i + j, around)]
+    box, number, height = np.array(parts), np.arange(len(parts)), max(box.height for box in parts)
+    while (belongs := _belong(box, height)).any():
+        group = linked(len(box), *np.nonzero(belongs))
+        number = group[number]
+        members = [box[group == k] for k in range(group.max() + 1)]
+        box = np.array([[m[:, 0].min(), m[:, 1].max(), m[:, 2].min(), m[:, 3].max()] for m in members])
+    groups = [(np.flatnonzero(number == k).tolist(), Box(*around)) for k, around in enumerate(box.tolist())]
     least = SMALL * max(box.height for _, box in groups)
     return [group for group in groups if group[1].height >= least]
 
 
-def _belongs(part: Box, other: Box, height: int) -> bool:
-    """Whether one part is of the same digit as another, which is at least as high."""
-    if part.height > other.height:
-        return False
-    beside = max(part.left - other.right, other.left - part.right)  # negative where they overlap
-    above = max(part.top - other.bottom, other.top - part.bottom)
-    if part.height < SMALL * height and max(beside, above) < 0.35 * height:
-        return True
-    return -beside >= 0.5 * min(part.width, other.width) and above < 0.25 * height
+def _belong(box: np.ndarray, height: int) -> np.ndarray:
+    """Which part is of the same digit as which other one, that is as high or higher, (n, n); box: (n, 4)."""
+    top, bottom, left, right = box.T
+    high, wide = bottom - top, right - left
+    above = np.maximum(top[:, None] - bottom, top - bottom[:, None])  # (n, n), negative where they overlap
+    beside = np.maximum(left[:, None] - right, left - right[:, None])
+    near = (high[:, None] < SMALL * height) & (np.maximum(above, beside) < 0.35 * height)
+    overlap = (-beside >= 0.5 * np.minimum(wide[:, None], wide)) & (above < 0.25 * height)
+    return (near | overlap) & (high[:, None] <= high) & ~np.eye(len(box), dtype=bool)
 
 
 def _in_reading_order(groups: list[tuple[list[int], Box]]) -> list[list[int]]:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from scratchnet.data.idx import read_idx
-from scratchnet.data.images import digit_from_image
+from scratchnet.data.images import digit_from_image, digits_from_image
 
 MNIST = Path(os.environ.get("SCRATCHNET_DATA", ""), "t10k-images-idx3-ubyte.gz")
 needs_mnist = pytest.mark.skipif(not MNIST.is_file(), reason="needs SCRATCHNET_DATA")
@@ -245,3 +245,34 @@ def test_what_is_not_shaped_like_an_image_is_refused(array):
 def test_numbers_that_are_no_brightness_are_refused(value):
     with pytest.raises(ValueError, match="expected numbers from 0"):
         digit_from_image(np.full((28, 28), value))
+
+
+# Anything
+
+
+def test_whatever_the_picture_there_are_images_or_a_value_error(rng):
+    """Noise, blocks, rectangles, soft blots, of all sizes, in grey, in colour, with transparency."""
+    found = 0
+    for i in range(400):
+        h, w = rng.integers(1, [3, 8, 30, 60, 160][i % 5], 2)
+        noise = rng.integers(0, 256, (h, w, 4), np.uint8)
+        blocks = np.kron(rng.integers(0, 2, (h // 9 + 1, w // 9 + 1)), np.ones((9, 9))) * 255
+        blots = Image.fromarray(noise[:5, :5, 0]).resize((w, h))
+        dots = np.where(rng.random((h, w)) < 0.1, 255, 0)
+        rectangle = np.full((h, w), rng.integers(256))
+        rectangle[rng.integers(h) :, rng.integers(w) :] = rng.integers(256)
+        try:
+            digits = digits_from_image([noise, noise[..., :3], blocks, blots, dots, rectangle][i % 6])
+        except ValueError as error:
+            assert "found" in str(error)
+            continue
+        found += 1
+        assert all(d.shape == (28, 28) and d.dtype == np.uint8 and d.max() > 0 for d in digits)
+    assert found > 100
+
+
+def test_a_page_full_of_specks_is_refused_and_not_pondered():
+    page = np.full((1024, 1024), 255, np.uint8)
+    page[::12, ::12] = page[1::12, ::12] = page[::12, 1::12] = 0  # 7,396 pieces of equal size
+    with pytest.raises(ValueError, match="more than 400 pieces of ink"):
+        digit_from_image(page)
