@@ -20,7 +20,8 @@ from scratchnet.data.ink import ONLY_PAPER
 from scratchnet.data.pieces import Box, boxes, label, linked, spread
 
 SPECK = 0.05  # of the largest piece's ink: less is dirt
-MOST_PIECES = 400
+DUST = 0.005  # of the largest piece's ink: less is noise, even beside a digit
+MOST_PIECES = 400  # a page of text has more
 NEAR = 0.05  # heights that every piece is spread by; those that touch then are one
 SMALL = 0.45  # heights; what is less high is part of a digit or dirt
 LINE = 0.02  # of the picture: a thicker line is no ruling
@@ -49,7 +50,7 @@ def find_digits(ink: np.ndarray, small: bool) -> list[np.ndarray]:
         )
     heaviest = np.zeros(len(weight), bool)
     heaviest[weight.argsort()[-MOST_PIECES:]] = True
-    labels = _keep(labels, heaviest)
+    labels = _keep(labels, heaviest & (weight >= DUST * weight.max()))
     labels = _keep(labels, _is_no_ruling(labels))
     if not labels.any():
         raise ValueError(f"{ONLY_PAPER}there is nothing on it but its ruling.")
@@ -64,7 +65,7 @@ def find_digits(ink: np.ndarray, small: bool) -> list[np.ndarray]:
     for members in _in_reading_order(_joined([parts[i] for i in kept])):
         own = np.isin(near, [kept[i] + 1 for i in members])
         others = spread(mask & ~own, by) & ~own
-        box = boxes((own & mask).astype(np.int64))[0]
+        box = boxes((own & (labels > 0)).astype(np.int64))[0]
         digits.append(np.where(others, 0, ink)[box.slices])
     return digits
 

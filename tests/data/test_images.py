@@ -115,6 +115,14 @@ def test_specks_are_not_part_of_the_digit():
     assert difference(digit_from_image(picture), EXPECTED) < 0.5
 
 
+def test_dust_beside_the_digit_is_not_part_of_it():
+    small = np.asarray(Image.fromarray(seven()).resize((37, 56), Image.Resampling.BOX)).copy()
+    clean = digit_from_image(small)
+    rows, cols = np.nonzero(small < 255)
+    small[rows[-1] + 2, cols[-1]] = small[rows[0] - 2, cols[0]] = 235  # below its foot, and above its bar
+    np.testing.assert_array_equal(digit_from_image(small), clean)
+
+
 def test_the_parts_of_a_digit_stay_together():
     picture = np.full((120, 100), 255, np.uint8)
     picture[20:26, 30:70] = 0  # a bar that does not touch the rest
