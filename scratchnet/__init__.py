@@ -12,6 +12,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     gradcheck       is backward really the derivative of forward?
     health          what happens inside        doctor        what it means, in words
     ensemble        several models, or several views of an image, answer together
+    out_of_distribution                        is this anything that the model knows?
     lr_finder       which learning rate?       search        and which other settings?
     summary         a model's table of layers
     container, architecture, saving            a model in one file, read without trust
@@ -44,6 +45,7 @@ from scratchnet.data import (
     Augment,
     DataFileError,
     digit_from_image,
+    digits_from_image,
     load_fashion_mnist,
     load_idx_dataset,
     load_mnist,
@@ -87,7 +89,7 @@ __version__ = "0.1.0"
 __all__ = [
     # data
     "DataFileError", "read_idx", "write_idx", "load_mnist", "load_fashion_mnist", "load_idx_dataset",
-    "write_idx_dataset", "load_synthetic", "train_val_split", "digit_from_image", "whole_image",
+    "write_idx_dataset", "load_synthetic", "train_val_split", "digit_from_image", "digits_from_image", "whole_image",
     "Augment",
     # layers, in the order in which an image meets them
     "Layer", "Context", "Rescale", "Cropping2D", "Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D",

@@ -3,7 +3,8 @@
     python scripts/make_idx.py --images fruit --out fruit-idx --colour --size 32
     python scripts/train.py --data-dir fruit-idx
 
-`fruit` has a folder for each class, fruit/apple/*.png and so on. Pictures that cannot be used are left out and
+`fruit` has a folder for each class, fruit/apple/*.png and so on; sub-folders of a class are read too. If there
+are fruit/train/apple/ and fruit/test/apple/ and so on, the split is kept. Pictures that cannot be used are left out and
 listed at the end; then the exit code is 1. Beside the data, train-files.txt and t10k-files.txt say which
 picture each image was.
 """
@@ -61,7 +62,8 @@ def parse_args(argv):
     kind.add_argument("--digits", action="store_true",
                       help="find the digit, make it white on black, scale and centre it as MNIST's")  # fmt: skip
     add("--invert", action="store_true", help="swap black and white")
-    add("--test-share", type=float, default=0.2, help="share of each class to test with (default: 0.2)")
+    add("--test-share", type=float, default=0.2,
+        help="share of each class to test with (default: 0.2), unless there are folders train and test")  # fmt: skip
     add("--seed", type=int, default=0, help="decides which pictures are for testing, and the order")
     args = parser.parse_args(argv)
     if args.digits and args.invert:

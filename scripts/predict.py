@@ -5,8 +5,10 @@
     python scripts/predict.py runs/2026-11-21_101500-default photo.png --tta      the mean over nine places of it
 
 Any image file will do. For a model of digits, the digit is found, turned into white on black, scaled and
-centred the way the images of MNIST were. For other models (colour, or classes with names) the whole picture is
-scaled to the model's size, as make_idx.py does. Give --digits or --invert here if they were given there.
+centred the way the images of MNIST were; several digits are read row by row, from left to right. For other models
+(colour, or classes with names) the whole picture is scaled to the model's size, as make_idx.py does. Give --digits
+or --invert here if they were given there. If MODEL is the folder of a run, what is unlike its training images is
+called so: it may be of none of the classes (see scratchnet/out_of_distribution.py for how far to trust that).
 Exit code: 0, 1 if some picture could not be used, 2 if the model could not.
 """
 
@@ -17,7 +19,10 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+
 import scratchnet as sn
+from scratchnet.out_of_distribution import energies, kept_threshold
 from scratchnet.pipes import run_script
 
 
@@ -34,35 +39,65 @@ def main(argv=None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     names = model.class_names or [str(k) for k in range(model.shapes[-1][0])]
-    answers = [answer(image, model, names, args) for image in args.images]
+    threshold = kept_threshold(path) if path.is_dir() else None
+    answers = [answer(image, model, names, threshold, args) for image in args.images]
     if args.json:
         print(json.dumps(answers, indent=2))
     return 1 if any("error" in found for found in answers) else 0
 
 
-def answer(image, model, names, args) -> dict:
-    """{"image":, "class":, "probability":, "probabilities":} or {"image":, "error":}; printed unless --json."""
+def answer(image, model, names, threshold, args) -> dict:
+    """{"image":, "class":, "probability":, ...} as of `recognise`, or {"image":, "error":}; printed unless --json.
+
+    Of several digits, "class" is the number they form and "probability" that of all being right; "digits" has each.
+    """
     try:
-        pixels = prepare(image, model, names, args)
+        pixels = np.stack(prepare(image, model, names, args))
     except (ValueError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error).removeprefix(f"{image}: ")
         print(f"{image}: {reason}", file=sys.stderr)
         return {"image": image, "error": reason}
-    p = (sn.predict_augmented(model, pixels[None]) if args.tta else model.predict(pixels[None]))[0]
-    best, *others = p.argsort()[::-1]
+    found = recognise(pixels, model, names, threshold, args.tta)
     if not args.json:
-        then = "".join(f", then {names[k]} ({p[k]:.1%})" for k in others[:1])
-        print(f"{image}: {names[best]} ({p[best]:.1%}){then}")
-    probabilities = {name: float(value) for name, value in zip(names, p, strict=True)}
-    return {"image": image, "class": names[best], "probability": float(p[best]), "probabilities": probabilities}
+        print(f"{image}: {in_words(found)}")
+    if len(found) == 1:
+        return {"image": image, **found[0]}
+    number, probability = "".join(one["class"] for one in found), np.prod([one["probability"] for one in found])
+    return {"image": image, "class": number, "probability": float(probability), "digits": found}
 
 
-def prepare(image, model, names, args):
-    """The picture as the model saw pictures when it was trained."""
+def recognise(pixels, model, names, threshold, tta) -> list[dict]:
+    """For each image {"class":, "probability":, "probabilities":, "energy":, "unfamiliar": None without threshold}."""
+    found = []
+    for p, e in zip(sn.predict_augmented(model, pixels) if tta else model.predict(pixels), energies(model, pixels),
+                    strict=True):  # fmt: skip
+        found.append({
+            "class": names[p.argmax()], "probability": float(p.max()),
+            "probabilities": {name: float(value) for name, value in zip(names, p, strict=True)},
+            "energy": float(e), "unfamiliar": None if threshold is None else bool(e > threshold),
+        })  # fmt: skip
+    return found
+
+
+UNFAMILIAR = "unlike the training images"
+
+
+def in_words(found) -> str:
+    """4 (99.1%), then 9 (0.7%); of several digits 42 (4 99.1%, 2 98.0%)."""
+    if len(found) > 1:
+        each = [f"{one['class']} {one['probability']:.1%}{f' {UNFAMILIAR}' * bool(one['unfamiliar'])}" for one in found]
+        return f"{''.join(one['class'] for one in found)} ({', '.join(each)})"
+    (best, p), *others = sorted(found[0]["probabilities"].items(), key=lambda pair: -pair[1])
+    then = "".join(f", then {name} ({q:.1%})" for name, q in others[:1])
+    return f"{best} ({p:.1%}){then}" + f"; {UNFAMILIAR}, perhaps none of the classes" * bool(found[0]["unfamiliar"])
+
+
+def prepare(image, model, names, args) -> list[np.ndarray]:
+    """What is in the picture, as the model saw pictures when it was trained: each digit, or the whole."""
     if args.digits or (takes_digits(model) and not args.whole and all(name.isdecimal() for name in names)):
         size = model.input_shape[0]
-        return sn.digit_from_image(image, size, round(size * 20 / 28))
-    return sn.whole_image(image, model.input_shape, args.invert)
+        return sn.digits_from_image(image, size, round(size * 20 / 28))
+    return [sn.whole_image(image, model.input_shape, args.invert)]
 
 
 def takes_digits(model) -> bool:
@@ -77,7 +112,7 @@ def parse_args(argv):
     add("model", metavar="MODEL", help="a model file, or the folder of a run")
     add("images", metavar="IMAGE", nargs="+", help="image files")
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--digits", action="store_true", help="find one digit in each picture and centre it")
+    kind.add_argument("--digits", action="store_true", help="find the digits in each picture and centre them")
     kind.add_argument("--whole", action="store_true", help="scale the whole picture, also for a model of digits")
     add("--invert", action="store_true", help="swap black and white in whole pictures")
     add("--tta", action="store_true", help="test-time augmentation: the mean over shifts of each image by a pixel")

@@ -62,10 +62,13 @@ MAY_IMPORT = {
     "zoo": {"callbacks", "data", "layers", "optimizers"},
     "variants": {"layers"},
     "ensemble": {"layers"},
+    "out_of_distribution": ARRAYS_ONLY,
     "comparison": {"data", "metrics", "model"},
     "figures": {"data", "layers", "metrics", "randomness"},
     "search": {"callbacks", "data", "divergence", "layers", "metrics", "optimizers", "variants"},
-    "report": {"data", "figures", "metrics", "pipes", "robustness", "summary", "team", "training"},
+    "report": {
+        "data", "figures", "metrics", "out_of_distribution", "pipes", "robustness", "summary", "team", "training",
+    },
 }  # fmt: skip
 
 

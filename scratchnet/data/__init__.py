@@ -9,7 +9,11 @@
     fashion     the same for Fashion-MNIST
     synthetic   digits for those who have neither MNIST nor a network
     pictures    a picture of any kind, as bytes
-    images      a photographed digit, made as MNIST was made
+    pieces      which pixels touch each other
+    sheet       where in a picture the paper is
+    ink         what stands out from the paper
+    strokes     which ink makes a digit
+    images      photographed digits, made as MNIST was made
     labelled    a folder of labelled pictures becomes a data set
     choose      which data set a script works on
     augment     more examples from the ones there are
@@ -25,7 +29,7 @@ from scratchnet.data.download import DownloadError
 from scratchnet.data.fashion import load_fashion_mnist
 from scratchnet.data.folder import count_classes, folder_then, load_idx_dataset, read_class_names, write_idx_dataset
 from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write_idx
-from scratchnet.data.images import digit_from_image
+from scratchnet.data.images import digit_from_image, digits_from_image
 from scratchnet.data.labelled import LabelledImages, load_labelled_images
 from scratchnet.data.mnist import load_mnist
 from scratchnet.data.pictures import whole_image
@@ -50,6 +54,7 @@ __all__ = [
     "only_place",
     "CHOICES",
     "digit_from_image",
+    "digits_from_image",
     "whole_image",
     "load_labelled_images",
     "LabelledImages",

@@ -2,10 +2,14 @@
 
     pictures/apple/01.png   pictures/apple/02.jpg   pictures/pear/01.png   ...
 
-Each folder is a class, each file in it an example. Two things are easily done wrong here. The order in which
-a file system lists its files is nobody's choice, so classes and files are sorted before anything else is done
-with them (and class 10 comes after class 9). And a split by chance may leave a rare class out of
-the test set, so each class gives its own share, of at least one picture.
+Each folder is a class, each file in it or in its sub-folders an example. Two things are easily done wrong here.
+The order in which a file system lists its files is nobody's choice, so classes and files are sorted before
+anything else is done with them (and class 10 comes after class 9). And a split by chance may leave a rare class out of
+the test set, so each class gives its own share, of at least one picture. Where the split is made already,
+
+    pictures/train/apple/01.png   pictures/train/pear/01.png   ...   pictures/test/apple/01.png   ...
+
+it is kept: a published split is what numbers are compared on.
 """
 
 from __future__ import annotations
@@ -39,12 +43,14 @@ def load_labelled_images(
     test_share: float = 0.2,
     seed: int = 0,
 ) -> LabelledImages:
-    """The pictures `folder`/<class>/<file>, each made into an array by `convert`, split in two and shuffled.
+    """The pictures `folder`/<class>/**/<file>, each made into an array by `convert`, split in two and shuffled.
 
     convert: from a path to an array, the same shape for all; a ValueError or OSError leaves the picture out.
     test_share: the share of each class that is held out for testing. The same folder and seed give the same
-    data set, and a new picture moves no other class's pictures. Raises ValueError if there are fewer than two
-    classes, or fewer than two pictures of one.
+    data set, and a new picture moves no other class's pictures. If `folder` has a folder `train`, and `test` or
+    `val`, with folders of classes in them, these are the two parts, and test_share has no meaning; with all three,
+    `val` is for training too, from which a validation set is held out later. Raises ValueError if there are fewer
+    than two classes, or too few pictures of one.
 
     >>> from functools import partial
     >>> images = load_labelled_images("fruit", partial(whole_image, shape=(28, 28, 3)))  # doctest: +SKIP
@@ -54,14 +60,17 @@ def load_labelled_images(
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder of pictures")
-    names = sorted((path.name for path in _visible(folder) if path.is_dir()), key=_by_value)
+    ready = _ready_split(folder)
+    roots = ready or {folder: False}
+    names = sorted({path.name for root in roots for path in _folders(root)}, key=_by_value)
     if len(names) < 2:
         raise ValueError(
             f"{folder}: expected a folder of pictures for each of at least two classes, found {len(names)} folders"
         )
-    images, labels, files, unreadable = [], [], [], []
+    images, labels, files, is_test, unreadable = [], [], [], [], []
     for label, name in enumerate(names):
-        for path in sorted(path for path in _visible(folder / name) if not path.is_dir()):
+        of_class = [(path, testing) for root, testing in roots.items() for path in sorted(_files(root / name))]
+        for path, testing in of_class:
             try:
                 images.append(convert(path))
             except (ValueError, OSError) as error:
@@ -69,18 +78,50 @@ def load_labelled_images(
                 unreadable.append(f"{path}: {reason}")
                 continue
             labels.append(label)
+            is_test.append(testing)
             files.append(path.relative_to(folder))
 
     y = np.array(labels, np.uint8 if len(names) <= 256 else np.int32)
-    if few := [name for name, n in zip(names, np.bincount(labels, minlength=len(names)), strict=True) if n < 2]:
-        raise ValueError(
-            f"{folder}: expected at least two pictures of each class, one to learn from and one to test with, "
-            f"found fewer of {', '.join(few)}" + "".join(f"\n  {line}" for line in unreadable)
-        )
-    parts = split(y, test_share, seed)
+    held_out = np.array(is_test, bool)
+    _check_counts(folder, names, y[~held_out], 1 if ready else 2, any(is_test) or not ready, unreadable)
+    parts = _shuffled(held_out, seed) if ready else split(y, test_share, seed)
     (train, test), x = parts, np.stack(images)
     kept = [files[i] for i in train], [files[i] for i in test]
     return LabelledImages(((x[train], y[train]), (x[test], y[test])), names, kept, unreadable)
+
+
+def _ready_split(folder: Path) -> dict[Path, bool] | None:
+    """The folders of a split that is there, and whether each is for testing; None if there is none."""
+    parts = {path.name.lower(): path for path in _folders(folder)}
+    held_out = next((name for name in ("test", "val") if name in parts), None)
+    if not {"train"} < parts.keys() <= {"train", "val", "test"}:
+        return None
+    if any(not _folders(path) or any(not inside.is_dir() for inside in _visible(path)) for path in parts.values()):
+        return None  # pictures of trains, and of tests
+    return {path: name == held_out for name, path in sorted(parts.items())}
+
+
+def _check_counts(folder: Path, names: list[str], train: np.ndarray, least: int, has_test: bool, unreadable) -> None:
+    """Every class needs pictures to learn from, at least so many, and some must be left to test with."""
+    lines = "".join(f"\n  {line}" for line in unreadable)
+    few = [name for name, n in zip(names, np.bincount(train, minlength=len(names)), strict=True) if n < least]
+    if few and least == 2:
+        raise ValueError(
+            f"{folder}: expected at least two pictures of each class, one to learn from and one to test with, "
+            f"found fewer of {', '.join(few)}{lines}"
+        )
+    if few or not has_test:
+        raise ValueError(
+            f"{folder}: expected pictures of each class to train on, and some to test with, found none "
+            + (f"of {', '.join(few)} to train on" if few else "to test with")
+            + lines
+        )
+
+
+def _shuffled(held_out: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and rows to test with, as they are marked, both shuffled."""
+    rng = _generator(seed)
+    return rng.permutation(np.flatnonzero(~held_out)), rng.permutation(np.flatnonzero(held_out))
 
 
 def split(labels: np.ndarray, test_share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -100,8 +141,22 @@ def split(labels: np.ndarray, test_share: float, seed: int) -> tuple[np.ndarray,
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    """What lies in a folder, without the hidden files that desktops leave there."""
-    return (path for path in folder.iterdir() if not path.name.startswith("."))
+    """What lies in a folder, without what desktops and archives leave there: hidden files, and __MACOSX."""
+    return (path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "__MACOSX")
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder."""
+    return [path for path in _visible(folder) if path.is_dir()]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The files in a folder and in its sub-folders, but for links to folders, which may lead in circles."""
+    for path in _visible(folder) if folder.is_dir() else ():
+        if not path.is_dir():
+            yield path
+        elif not path.is_symlink():
+            yield from _files(path)
 
 
 def _by_value(name: str) -> tuple[list, str]:

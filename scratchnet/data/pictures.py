@@ -1,26 +1,35 @@
-"""A picture of any kind, a file, a Pillow image or an array, as the bytes that a network sees.
+"""A picture of any kind, a file, its bytes, a Pillow image or an array, as the bytes that a network sees.
 
-Files differ in more than their pixels: a photograph may be turned by a note beside them, a drawing transparent,
-a scan in 16 bits, a cartoon in a palette. Here all of them become upright pictures in 8 bits on white paper.
+Files differ in more than their pixels: a photograph may be turned by a note beside them (EXIF's orientation), a
+drawing transparent, a scan in 16 bits, a cartoon in a palette. Here all of them become upright pictures in 8 bits.
+What is transparent lies on white paper, or on black if all that is visible is white.
 Nothing is believed of a file: what Pillow cannot read, for whatever reason, is a ValueError with its name.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import stat
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+EXPECTED = "expected an image file, such as PNG or JPEG"
+Source: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | Image | np.ndarray"
+WHITE = 250  # of 255: paint that cannot be seen on white paper
+HEIF = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}  # brands of ISO/IEC 23008-12
 
-def whole_image(source, shape: tuple[int, int, int], invert: bool = False) -> np.ndarray:
+
+def whole_image(source: Source, shape: tuple[int, int, int], invert: bool = False) -> np.ndarray:
     """The whole picture scaled to `shape` = (h, w, c) -> uint8 (h, w) for c = 1, (h, w, 3) for c = 3.
 
-    source: as for `digit_from_image`, which is better for a single digit. invert: black becomes white, as a
+    source: as for `open_image`; `digit_from_image` is better for a single digit. invert: black becomes white, as a
     network needs it that has learned from white ink on black. Raises ValueError if `source` is no image.
 
     >>> whole_image(np.full((60, 40, 3), 255, np.uint8), (2, 2, 1), invert=True).tolist()
@@ -38,41 +47,96 @@ def whole_image(source, shape: tuple[int, int, int], invert: bool = False) -> np
     return 255 - array if invert else array
 
 
-def open_image(source: str | os.PathLike[str] | Image | np.ndarray) -> Image:
-    """Any picture -> a Pillow image in 8 bits, upright, what is transparent lying on white."""
-    from PIL import Image
+def open_image(source: Source) -> Image:
+    """Any picture -> a Pillow image in 8 bits, upright, what is transparent lying on white (or on black).
+
+    source: a path; the bytes of a file, or a file opened for reading them, such as an io.BytesIO; a Pillow image,
+    which is turned as its EXIF orientation says (ImageOps.exif_transpose leaves none: it is not turned twice); or
+    an array. Raises ValueError if it is no image.
+
+    >>> open_image(np.zeros((40, 60), np.uint8)).size
+    (60, 40)
+    """
+    from PIL import Image, ImageOps
 
     if isinstance(source, str | os.PathLike):
-        image = _read(source)
+        if not stat.S_ISREG(os.stat(source).st_mode):  # asked before opening: a FIFO would wait for ever
+            raise ValueError(f"{source}: {EXPECTED}, found a directory or a device")
+        with open(source, "rb") as file:
+            image = _read(file, str(source))
+    elif isinstance(source, bytes | bytearray | memoryview):
+        image = _read(io.BytesIO(source), "bytes")
     elif isinstance(source, Image.Image):
-        image = source
+        with _explaining("image"):
+            image = ImageOps.exif_transpose(source)
+    elif not isinstance(source, np.ndarray) and hasattr(source, "read"):
+        image = _read(_in_memory(source), str(getattr(source, "name", type(source).__name__)))
     else:
         image = Image.fromarray(_as_bytes(np.asarray(source)))
 
     if image.mode in ("F", "I") or image.mode.startswith("I;16"):
         image = Image.fromarray(_as_bytes(np.asarray(image)))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image
+    return _on_paper(image) if image.has_transparency_data else image
 
 
-def _read(path: str | os.PathLike[str]) -> Image:
-    """The picture in a file, turned as its camera says."""
+def _on_paper(image: Image) -> Image:
+    """A transparent picture on white paper, or on black if all its paint is white."""
+    from PIL import Image
+
+    image = image.convert("RGBA")
+    pixels = np.asarray(image)
+    visible = pixels[pixels[..., 3] > 0, :3]
+    colour = "black" if visible.size and visible.min() >= WHITE else "white"
+    return Image.alpha_composite(Image.new("RGBA", image.size, colour), image)
+
+
+def _in_memory(file: IO[bytes]) -> io.BytesIO:
+    """All that an open file holds, from its beginning if it has not passed for ever."""
+    if file.seekable():
+        file.seek(0)
+    content = file.read()
+    if isinstance(content, str):
+        raise ValueError(f'{EXPECTED}, found one opened as text. Open it as bytes: open(path, "rb")')
+    return io.BytesIO(content)
+
+
+def _read(file: IO[bytes], name: str) -> Image:
+    """The picture in an open file, turned as its camera says. name: for errors."""
     from PIL import Image, ImageOps
 
-    expected = f"{path}: expected an image file, such as PNG or JPEG"
-    if not stat.S_ISREG(os.stat(path).st_mode):  # asked before opening: a FIFO would wait for ever
-        raise ValueError(f"{expected}, found a directory or a device")
+    start = file.read(12)
+    heif = start[4:8] == b"ftyp" and start[8:12] in HEIF
+    if heif:
+        _teach_heif()
     try:
-        with Image.open(path) as file:
-            return ImageOps.exif_transpose(file)
+        with _explaining(name), Image.open(file) as image:
+            return ImageOps.exif_transpose(image)
     except Image.UnidentifiedImageError as error:
-        raise ValueError(f"{expected}, found another kind of file") from error
-    except Exception as error:  # a damaged file can make a decoder stumble in any way
+        kind = "a HEIC photo: export it as JPEG, or pip install pillow-heif" if heif else "another kind of file"
+        raise ValueError(f"{name}: {EXPECTED}, found {kind}") from error
+
+
+def _teach_heif() -> None:
+    """Pillow reads HEIC photos, which phones take, only with the help of another package."""
+    with suppress(ImportError):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+
+
+@contextmanager
+def _explaining(name: str) -> Iterator[None]:
+    """Whatever a decoder stumbles over in a damaged file is a ValueError with the file's name."""
+    from PIL import UnidentifiedImageError
+
+    try:
+        yield
+    except UnidentifiedImageError:
+        raise
+    except Exception as error:
         if getattr(error, "errno", None):  # not the decoder's, the system's: no permission
             raise
-        raise ValueError(f"{expected}, found a damaged one ({error})") from error
+        raise ValueError(f"{name}: {EXPECTED}, found a damaged one ({error})") from error
 
 
 def _as_bytes(array: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from scratchnet.data.atomic import replacing
 from scratchnet.data.augment import AUGMENTATIONS, Augment
 from scratchnet.figures.curves import kept_epoch
 from scratchnet.metrics import confusion_matrix, measure
+from scratchnet.out_of_distribution import FALSE_ALARMS, energy_threshold
 from scratchnet.report.page import page
 from scratchnet.robustness import measure_robustness
 from scratchnet.team import shared_team
@@ -62,6 +63,10 @@ def write_run(out, model, history, splits: Splits, settings: dict[str, Any]) -> 
         "images": {part: len(labels) for part, (_, labels) in splits.items()},
         "test": tested,
         "robustness": robust,
+        "out_of_distribution": {
+            "score": "energy", "false_alarms": FALSE_ALARMS,
+            "threshold": energy_threshold(model, splits["validation"][0]) if "validation" in splits else None,
+        },
         "environment": environment(),
         "sha256": {part: digest(*arrays) for part, arrays in splits.items()} | {"model": digest(*saved(model))},
     }

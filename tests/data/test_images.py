@@ -1,5 +1,6 @@
 """A digit on any paper, anywhere, at any size, becomes an image as MNIST's makers would have made it."""
 
+import io
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from scratchnet.data.idx import read_idx
-from scratchnet.data.images import digit_from_image
+from scratchnet.data.images import digit_from_image, digits_from_image
 
 MNIST = Path(os.environ.get("SCRATCHNET_DATA", ""), "t10k-images-idx3-ubyte.gz")
 needs_mnist = pytest.mark.skipif(not MNIST.is_file(), reason="needs SCRATCHNET_DATA")
@@ -114,6 +115,14 @@ def test_specks_are_not_part_of_the_digit():
     assert difference(digit_from_image(picture), EXPECTED) < 0.5
 
 
+def test_dust_beside_the_digit_is_not_part_of_it():
+    small = np.asarray(Image.fromarray(seven()).resize((37, 56), Image.Resampling.BOX)).copy()
+    clean = digit_from_image(small)
+    rows, cols = np.nonzero(small < 255)
+    small[rows[-1] + 2, cols[-1]] = small[rows[0] - 2, cols[0]] = 235  # below its foot, and above its bar
+    np.testing.assert_array_equal(digit_from_image(small), clean)
+
+
 def test_the_parts_of_a_digit_stay_together():
     picture = np.full((120, 100), 255, np.uint8)
     picture[20:26, 30:70] = 0  # a bar that does not touch the rest
@@ -150,6 +159,40 @@ def test_files_pictures_and_arrays_of_all_kinds_give_the_same_digit(tmp_path):
         np.testing.assert_array_equal(digit_from_image(source), EXPECTED, err_msg=name)
     bilevel = digit_from_image(grey < 128)
     assert difference(bilevel, EXPECTED) < 2
+
+
+@pytest.mark.parametrize(
+    ("ink", "paper"),
+    [((200, 40, 40), (20, 116, 60)), ((40, 60, 220), (76, 76, 76)), ((255, 255, 90), (255, 255, 255))],
+    ids=["red on green", "blue on grey", "yellow on white"],
+)
+def test_ink_may_differ_in_colour_only(ink, paper):
+    share = 1 - seven()[..., None] / 255
+    coloured = np.rint(paper + (np.array(ink) - paper) * share).astype(np.uint8)
+    assert np.ptp(np.asarray(Image.fromarray(coloured).convert("L"))) < 20
+    assert difference(digit_from_image(coloured), EXPECTED) < 1
+    noisy = np.clip(coloured + np.random.default_rng(0).normal(0, 4, coloured.shape), 0, 255)
+    assert difference(digit_from_image(noisy), EXPECTED) < 3
+
+
+def test_white_ink_on_nothing_is_seen():
+    transparent = np.full((300, 200, 4), 255, np.uint8)
+    transparent[..., 3] = 255 - seven()
+    np.testing.assert_array_equal(digit_from_image(transparent), EXPECTED)
+
+
+def test_bytes_of_a_file_do_as_well_as_its_path():
+    file = io.BytesIO()
+    Image.fromarray(seven()).save(file, "png")
+    for source in (file, file.getvalue()):
+        np.testing.assert_array_equal(digit_from_image(source), EXPECTED)
+
+
+@pytest.mark.parametrize("margin", [0, 1, 2, 5])
+def test_a_digit_may_fill_its_picture(margin):
+    rows, cols = (np.flatnonzero((seven() < 255).any(axis=axis)) for axis in (1, 0))
+    picture = seven()[rows[0] - margin : rows[-1] + 1 + margin, cols[0] - margin : cols[-1] + 1 + margin]
+    assert difference(digit_from_image(picture), EXPECTED) < 1
 
 
 def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
@@ -210,3 +253,34 @@ def test_what_is_not_shaped_like_an_image_is_refused(array):
 def test_numbers_that_are_no_brightness_are_refused(value):
     with pytest.raises(ValueError, match="expected numbers from 0"):
         digit_from_image(np.full((28, 28), value))
+
+
+# Anything
+
+
+def test_whatever_the_picture_there_are_images_or_a_value_error(rng):
+    """Noise, blocks, rectangles, soft blots, of all sizes, in grey, in colour, with transparency."""
+    found = 0
+    for i in range(400):
+        h, w = rng.integers(1, [3, 8, 30, 60, 160][i % 5], 2)
+        noise = rng.integers(0, 256, (h, w, 4), np.uint8)
+        blocks = np.kron(rng.integers(0, 2, (h // 9 + 1, w // 9 + 1)), np.ones((9, 9))) * 255
+        blots = Image.fromarray(noise[:5, :5, 0]).resize((w, h))
+        dots = np.where(rng.random((h, w)) < 0.1, 255, 0)
+        rectangle = np.full((h, w), rng.integers(256))
+        rectangle[rng.integers(h) :, rng.integers(w) :] = rng.integers(256)
+        try:
+            digits = digits_from_image([noise, noise[..., :3], blocks, blots, dots, rectangle][i % 6])
+        except ValueError as error:
+            assert "found" in str(error)
+            continue
+        found += 1
+        assert all(d.shape == (28, 28) and d.dtype == np.uint8 and d.max() > 0 for d in digits)
+    assert found > 100
+
+
+def test_a_page_full_of_specks_is_refused_and_not_pondered():
+    page = np.full((1024, 1024), 255, np.uint8)
+    page[::12, ::12] = page[1::12, ::12] = page[::12, 1::12] = 0  # 7,396 pieces of equal size
+    with pytest.raises(ValueError, match="more than 400 pieces of ink"):
+        digit_from_image(page)

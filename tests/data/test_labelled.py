@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from functools import partial
 from pathlib import Path
 
@@ -120,6 +121,90 @@ def test_more_than_256_classes_have_labels_that_idx_can_express(tmp_path):
     made = load_labelled_images(tmp_path / "in", lambda path: np.zeros((1, 1), np.uint8))
     sn.write_idx_dataset(tmp_path / "out", made.dataset)
     assert sorted(sn.load_idx_dataset(tmp_path / "out")[0][1]) == list(range(257))
+
+
+# Folders in folders
+
+
+def test_pictures_in_sub_folders_of_a_class_are_its_own(pictures):
+    deep = pictures / "red" / "dark" / "very dark"
+    deep.mkdir(parents=True)
+    for i in range(5):
+        (pictures / "red" / f"{i}.png").rename(deep / f"{i}.png")
+    made = load_labelled_images(pictures, coloured)
+    assert made.class_names == ["blue", "green", "red"]
+    files = [*made.files[0], *made.files[1]]
+    assert len(files) == 30 and sum("very dark" in file.parts for file in files) == 5
+    for (x, y), paths in zip(made.dataset, made.files, strict=True):
+        for image, label, file in zip(x, y, paths, strict=True):
+            assert made.class_names[label] == file.parts[0]
+            np.testing.assert_array_equal(image, Image.open(pictures / file).resize((8, 8)))
+
+
+def test_what_archives_and_desktops_leave_is_no_class_and_no_picture(pictures):
+    before = load_labelled_images(pictures, grey)
+    for place in (pictures, pictures / "red", pictures / "blue"):
+        for name in ("__MACOSX", ".thumbnails"):
+            (place / name / "red").mkdir(parents=True)
+            (place / name / "red" / "._0.png").write_bytes(b"a resource fork")
+            (place / name / "1.png").write_bytes(b"another")
+    after = load_labelled_images(pictures, grey)
+    assert same(before, after) and after.unreadable == [] and after.class_names == ["blue", "green", "red"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+def test_links_that_lead_in_circles_end(pictures):
+    (pictures / "red" / "again").symlink_to(pictures, target_is_directory=True)
+    assert sum(map(len, load_labelled_images(pictures, grey).files)) == 30
+
+
+# A split that is there
+
+
+@pytest.fixture
+def ready(tmp_path):
+    """Ten pictures of each class to train on, three of each to test with."""
+    paint(tmp_path / "ready" / "train")
+    paint(tmp_path / "ready" / "test", count=3)
+    return tmp_path / "ready"
+
+
+def test_a_ready_split_is_kept(ready):
+    made = load_labelled_images(ready, coloured, test_share=0.5)
+    assert made.class_names == ["blue", "green", "red"]
+    for part, (_, y), files, count in zip(("train", "test"), made.dataset, made.files, (10, 3), strict=True):
+        assert {file.parts[0] for file in files} == {part} and np.bincount(y).tolist() == [count] * 3
+        assert [made.class_names[label] for label in y] == [file.parts[1] for file in files]
+    assert set(made.dataset[0][1][:10]) == {0, 1, 2}  # shuffled
+    assert same(made, load_labelled_images(ready, coloured))
+
+
+def test_a_validation_part_is_for_testing_where_there_is_no_other(ready):
+    (ready / "test").rename(ready / "val")
+    assert {file.parts[0] for file in load_labelled_images(ready, grey).files[1]} == {"val"}
+    paint(ready / "test", count=2)
+    train, test = load_labelled_images(ready, grey).files
+    assert {file.parts[0] for file in train} == {"train", "val"} and {file.parts[0] for file in test} == {"test"}
+
+
+def test_a_ready_split_needs_pictures_of_each_class_to_train_on_and_some_to_test_with(ready):
+    for i in range(10):
+        (ready / "train" / "green" / f"{i}.png").unlink()
+    with pytest.raises(ValueError, match="found none of green to train on"):
+        load_labelled_images(ready, grey)
+    paint(ready / "train" / "green")
+    for path in (ready / "test").rglob("*.png"):
+        path.unlink()
+    with pytest.raises(ValueError, match="found none to test with"):
+        load_labelled_images(ready, grey)
+
+
+def test_trains_and_tests_may_be_classes(tmp_path):
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            Image.new("L", (8, 8)).save(tmp_path / name / f"{i}.png")
+    assert load_labelled_images(tmp_path, grey).class_names == ["test", "train"]
 
 
 # What cannot be used

@@ -1,13 +1,15 @@
 """Whole pictures as a network's input, and predict.py, which shows them to one."""
 
 import importlib.util
+import io
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 import scratchnet as sn
 from scratchnet.data.pictures import open_image, whole_image
@@ -63,10 +65,100 @@ def test_transparency_lies_on_white_paper():
     assert (whole_image(picture, (10, 10, 3)) == 255).all()
 
 
+def test_white_paint_on_nothing_lies_on_black():
+    paint = np.zeros((40, 60, 4), np.uint8)
+    paint[..., :3], paint[..., 3] = 255, GRADIENT
+    np.testing.assert_array_equal(whole_image(paint, (40, 60, 1)), GRADIENT)
+    paint[20, 30] = (0, 0, 0, 255)  # with anything dark beside it, the white is paper
+    assert whole_image(paint, (40, 60, 1))[0, 0] == 255
+
+
 @pytest.mark.parametrize("channels", [2, 4])
 def test_a_model_with_other_channels_has_no_pictures(channels):
     with pytest.raises(ValueError, match=f"got {channels}"):
         whole_image(GRADIENT, (8, 8, channels))
+
+
+# Where pictures come from
+
+
+def encoded(kind="png", **options):
+    file = io.BytesIO()
+    Image.fromarray(GRADIENT).save(file, kind, **options)
+    return file
+
+
+def test_bytes_and_open_files_are_as_good_as_a_path(tmp_path):
+    file = encoded()  # its position is at the end, where writing left it
+    (tmp_path / "a.png").write_bytes(file.getvalue())
+    with open(tmp_path / "a.png", "rb") as opened:
+        for source in (file, file.getvalue(), bytearray(file.getvalue()), memoryview(file.getvalue()), opened, opened):
+            np.testing.assert_array_equal(whole_image(source, (40, 60, 1)), GRADIENT)
+        assert not opened.closed and not file.closed
+    with open(tmp_path / "a.png", "rb", buffering=0) as opened:
+        np.testing.assert_array_equal(whole_image(opened, (40, 60, 1)), GRADIENT)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pipe's end is opened by its number")
+def test_a_stream_that_cannot_go_back_is_read_to_its_end():
+    out, into = os.pipe()
+    with open(out, "rb") as stream, open(into, "wb") as writer:
+        writer.write(encoded().getvalue())
+        writer.close()
+        np.testing.assert_array_equal(whole_image(stream, (40, 60, 1)), GRADIENT)
+
+
+def test_bytes_that_are_no_picture_are_told_by_what_they_came_from(tmp_path):
+    (tmp_path / "page.html").write_bytes(b"<html>")
+    for source, message in [
+        (b"<html>", "bytes: expected an image file.* another kind of file"),
+        (io.BytesIO(b""), "BytesIO: expected an image file.* another kind of file"),
+        (encoded().getvalue()[:60], "bytes: expected an image file.* a damaged one"),
+        (io.StringIO("text"), 'opened as text. Open it as bytes: open\\(path, "rb"\\)'),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            open_image(source)
+    with open(tmp_path / "page.html", "rb") as opened, pytest.raises(ValueError, match=r"page.html: expected"):
+        open_image(opened)
+
+
+# EXIF 2.32, tag 0x0112: the sides of the scene that the first row and the first column of the file show
+ORIENTATIONS = {
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda a: np.rot90(a, 1),
+    7: lambda a: np.rot90(np.transpose(a), 2),
+    8: lambda a: np.rot90(a, 3),
+}
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_every_kind_of_source_is_turned_as_its_camera_says(orientation, tmp_path):
+    exif, path = Image.Exif(), tmp_path / "photo.png"
+    exif[0x0112] = orientation
+    Image.fromarray(ORIENTATIONS[orientation](GRADIENT)).save(path, exif=exif)
+    with Image.open(path) as image, open(path, "rb") as file:
+        upright = ImageOps.exif_transpose(image)
+        for source in (path, path.read_bytes(), file, image, image.convert("RGB"), upright):
+            np.testing.assert_array_equal(whole_image(source, (40, 60, 1)), GRADIENT)
+
+
+def test_an_image_that_breaks_off_is_told_like_a_file(tmp_path):
+    with pytest.raises(ValueError, match=r"image: expected an image file, .* a damaged one"):
+        open_image(Image.open(io.BytesIO(encoded("bmp").getvalue()[:-200])))
+
+
+def test_a_heic_photo_says_what_reads_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    with pytest.raises(ValueError, match=r"IMG_1.HEIC: .* a HEIC photo: export it as JPEG, or pip install pillow-heif"):
+        open_image(tmp_path / "IMG_1.HEIC")
+
+
+# What is no picture
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no FIFOs")
@@ -147,6 +239,41 @@ def test_a_model_of_digits_sees_a_centred_digit_and_others_see_the_whole_picture
     ]:
         assert predict(*arguments, tmp_path / "one.png") == 0
         assert f"one.png: {answer} (" in capsys.readouterr().out
+
+
+def test_several_digits_are_answered_from_left_to_right(predict, tmp_path, capsys):
+    """A model of two kinds of digits: a thin bar is dark, a thick one is light."""
+    paper = np.full((60, 160), 255, np.uint8)
+    paper[10:50, 20:24] = paper[10:50, 70:100] = paper[10:50, 140:144] = 0
+    Image.fromarray(paper).save(tmp_path / "number.png")
+    model = sn.Sequential([sn.Rescale(), sn.Flatten(), sn.Dense(2)], (28, 28, 1), engine="numpy")
+    model.layers[-1].W[...], model.layers[-1].b[...] = [-0.05, 0.05], [6, -6]  # a bar of 40 pixels, or of 300
+    model.save(tmp_path / "m")
+    assert predict(tmp_path / "m", tmp_path / "number.png") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'number.png'}: 010 (0 100.0%, 1 100.0%, 0 100.0%)\n"
+    assert predict(tmp_path / "m", tmp_path / "number.png", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["class"] == "010" and [digit["class"] for digit in found["digits"]] == ["0", "1", "0"]
+    assert found["probability"] == pytest.approx(np.prod([digit["probability"] for digit in found["digits"]]))
+    assert predict(tmp_path / "m", tmp_path / "number.png", "--tta", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["class"] == "010"
+
+
+def test_what_is_unlike_the_training_images_is_said_to_be(predict, tmp_path, capsys):
+    """Grey is neither night nor day: both logits are 0, and the energy is -log 2."""
+    model_of_brightness(tmp_path / "model.safetensors", (6, 6, 3), ["night", "day"])
+    for name, value in (("dark", 10), ("grey", 128)):
+        Image.new("RGB", (50, 30), (value, value, value)).save(tmp_path / f"{name}.png")
+    pictures = [tmp_path / "dark.png", tmp_path / "grey.png"]
+    for folder, unfamiliar in ((tmp_path, [False, True]), (tmp_path / "model.safetensors", [None, None])):
+        (tmp_path / "metrics.json").write_text('{"out_of_distribution": {"score": "energy", "threshold": -5}}')
+        assert predict(folder, *pictures) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert ["unlike the training images" in line for line in lines] == [bool(u) for u in unfamiliar]
+        assert predict(folder, *pictures, "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        assert [one["unfamiliar"] for one in found] == unfamiliar
+        assert found[1]["energy"] == pytest.approx(-np.log(2), abs=0.1) and found[0]["energy"] < -5
 
 
 def test_pictures_of_the_wrong_kind_are_told_and_the_others_answered(predict, tmp_path, capsys):
