@@ -310,7 +310,8 @@ def test_optimizer_twins_equal_the_textbook(optimizer):
     from scratchnet.compiled.optimizers import compiled_update
     from scratchnet.team import Team
 
-    textbook = type(optimizer)(**{k: v for k, v in vars(optimizer).items() if k not in ("steps", "memory", "owners", "lr_scale")})
+    own = ("steps", "memory", "owners", "lr_scale")
+    textbook = type(optimizer)(**{name: value for name, value in vars(optimizer).items() if name not in own})
     rng = np.random.default_rng(0)
     params = {"0.dense.W": rng.normal(size=(300, 70)).astype(np.float32), "0.dense.b": np.ones(70, np.float32)}
     exact = {name: p.astype(np.float64) for name, p in params.items()}
