@@ -19,9 +19,11 @@ from command import parser_of, restart, save
 from roofline import measure
 from stopwatch import median_seconds
 
-from scratchnet.compiled import convolution, winograd, winograd_tiles
-from scratchnet.compiled.matmul import pack_panels, padded_width
-from scratchnet.compiled.memory import aligned_empty, aligned_zeros
+from scratchnet.compiled.jit.aligned import aligned_empty, aligned_zeros
+from scratchnet.compiled.kernels.conv import direct as convolution
+from scratchnet.compiled.kernels.gemm import pack_panels, padded_width
+from scratchnet.compiled.kernels.winograd import forward as winograd
+from scratchnet.compiled.kernels.winograd import tiling as winograd_tiles
 from scratchnet.layers import Context, Conv2D
 from scratchnet.layers.windows import im2col, place_windows
 

@@ -1,10 +1,10 @@
 """How fast is each layer, forward and backward, and how fast could it be?
 
-A model is trained for some steps, so that its gradients have as many zeros as gradients have; then every step of the
-compiled engine's plan (a layer, or several in one) gets a stopwatch, and training goes on: so its data are where they
-are in training, in a cache or not. The stopwatch counts the processor time of its own thread: where a BatchNorm
-waits for the other chunks, nothing runs. With several threads their seconds are divided by their number. In the end
-the stopwatches are taken off, and whole steps are timed, as the engine plays them from its tape.
+A model is trained for some steps, so that its gradients have as many zeros as gradients have. Then every stage (a layer,
+or several in one) gets a stopwatch, and training goes on: so its data are where they are in training, in a cache or
+not. The stopwatch counts the processor time of its own thread, and stops where a BatchNorm waits for other chunks. With
+several threads their seconds are divided by their number. In the end the stopwatches are removed, and whole steps are
+timed, as they are replayed.
 
 FLOPs are those of the definition, two for each of the direct method's multiply-adds; forward once, backward twice (dW
 and dx), once where nobody wants dx. Bytes are the least that must move: x, W, y; backward x, W, dy, dx, dW. From both
@@ -41,22 +41,47 @@ class Work:
 
 
 class Timed:
-    """A step of a plan, and the seconds of processor time that its chunks took since somebody asked."""
+    """A stage's operation, and the seconds of processor time that its chunks took since somebody asked.
 
-    def __init__(self, run: Any):
-        self.run = run
+    In a program the stopwatch is a Python function between the kernels; it stops where a chunk waits for the others.
+    """
+
+    calls_python = True
+
+    def __init__(self, op: Any):
+        self.op, self.layers, self.parts = op, getattr(op, "layers", [op]), getattr(op, "parts", [])
+        self.synchronizes = getattr(op, "synchronizes", False)
         self.seconds: dict[str, list[float]] = {direction: [] for direction in DIRECTIONS}
 
     def forward(self, x, ctx):
-        return self.timed("forward", x, ctx)
+        y, cache = self.timed("forward", ctx, x, ctx)
+        return y, (cache, ctx)
 
     def backward(self, dy, cache):
-        return self.timed("backward", dy, cache)
+        cache, ctx = cache
+        return self.timed("backward", ctx, dy, cache)
 
-    def timed(self, direction: str, *arguments):
-        start = time.thread_time()
-        result = getattr(self.run, direction)(*arguments)
-        self.seconds[direction].append(time.thread_time() - start)
+    def timed(self, direction: str, ctx, *arguments):
+        """The result of the operation; while a program is captured, the time is taken when it runs."""
+        begun: list[float] = []
+
+        def start(chunk=None):
+            begun[:] = [time.thread_time()]
+
+        def stop(chunk=None):
+            self.seconds[direction].append(time.thread_time() - begun[0])
+
+        if not hasattr(ctx, "barrier"):  # the textbook's context, which runs everything at once
+            start()
+            result = getattr(self.op, direction)(*arguments)
+            stop()
+            return result
+        barrier = ctx.barrier
+        ctx.barrier = lambda: (ctx.python(stop, "stop"), barrier(), ctx.python(start, "start"))
+        ctx.python(start, "start")
+        result = getattr(self.op, direction)(*arguments)
+        ctx.python(stop, "stop")
+        ctx.barrier = barrier
         return result
 
     def lap(self, direction: str) -> float:
@@ -79,23 +104,24 @@ def work(model: sn.Sequential, layers: list[int], batch: int) -> dict[str, Work]
 
 
 def runs_of_layers(model: sn.Sequential) -> list[list[int]]:
-    """For each step of the plan, the numbers of its layers."""
-    return [[model.names.index(name) for name in step.layers.split()] for step in model.plan.steps]
+    """For each stage of the engine, the numbers of its layers."""
+    return [[model.names.index(name) for name in stage.title.split()] for stage in model.backend.stages]
 
 
 def profile(preset: str, engine: str, data, args) -> tuple[list[list[int]], list[dict[str, float]], float]:
     """(the layers of each step, their median seconds per batch in each direction, the seconds of a whole step)."""
     recipe = PRESETS[preset](10)
     model = sn.Sequential(recipe.layers, (28, 28, 1), engine=engine)
-    timed = [Timed(step.run) for step in model.plan.steps]
-    layers = runs_of_layers(model)
-    plain, last = model.plan.steps, args.warm + args.steps
-    model.plan.steps = [step._replace(run=run) for step, run in zip(plain, timed, strict=True)]
+    engine_of_model, layers = model.backend, runs_of_layers(model)
+    timed = [Timed(stage.op) for stage in engine_of_model.stages]
+    plain, last = engine_of_model.stages, args.warm + args.steps
+    engine_of_model.stages = [stage._replace(op=op) for stage, op in zip(plain, timed, strict=True)]
     laps: list[dict[str, list[float]]] = [{direction: [] for direction in DIRECTIONS} for _ in timed]
     whole = []
     for i in range(last + args.steps):
         if i == last:
-            model.plan.steps = plain
+            engine_of_model.stages = plain
+            getattr(engine_of_model, "training_programs", {}).clear()
         rows = np.arange(i * args.batch, (i + 1) * args.batch) % len(data["x"])
         start = time.perf_counter()
         train_step(model, sn.SoftmaxCrossEntropy(), recipe.optimizer, data["x"][rows], data["y"][rows])

@@ -22,10 +22,10 @@ import numpy as np
 from command import parser_of, restart, save
 from stopwatch import median_seconds
 
-from scratchnet.compiled.jit import jit
-from scratchnet.compiled.memory import aligned_zeros
-from scratchnet.compiled.simd import LANES, broadcast, fma, load, load_tile, offsets, store, store_tile
-from scratchnet.compiled.target import PAIR, ROWS
+from scratchnet.compiled.jit.aligned import aligned_zeros
+from scratchnet.compiled.jit.decorators import jit
+from scratchnet.compiled.simd.intrinsics import LANES, broadcast, fma, load, load_tile, offsets, store, store_tile
+from scratchnet.compiled.simd.target import PAIR, ROWS
 from scratchnet.team import Team
 
 TILE = len(ROWS) * len(PAIR) * LANES                    # numbers in a tile of accumulators

@@ -65,11 +65,10 @@ def explain(model, x: np.ndarray, rng, value: float, step: int) -> TrainingDiver
         return TrainingDivergedError(message, step=step, layer=model.names[0])
     x, ctx = model.check_input(x), Context(training=rng is not None, rng=rng)
     with np.errstate(all="ignore"):
-        for name, layer in zip(model.names, model.layers, strict=True):
-            x = layer.forward(x, ctx)[0]
-            if not np.isfinite(x).all():
+        for name, _, y in model.backend.activations(x, ctx):
+            if not np.isfinite(y).all():
                 where = f"{in_words(model, name)} is the first whose output is not finite"
-                return TrainingDivergedError(f"{begin}. {where} ({share(x)}). {ADVICE}.", step=step, layer=name)
+                return TrainingDivergedError(f"{begin}. {where} ({share(y)}). {ADVICE}.", step=step, layer=name)
     message = f"{begin}, though the logits are finite: look at the labels and at the loss."
     return TrainingDivergedError(message, step=step)
 

@@ -29,11 +29,10 @@ import numpy as np
 from scratchnet.callbacks import Callback
 from scratchnet.callbacks.base import surviving
 from scratchnet.data.atomic import replacing
-from scratchnet.divergence import TrainingDivergedError
+from scratchnet.engine import NonFiniteLossError
 from scratchnet.gradcheck import FrozenContext
 from scratchnet.layers import ReLU
-from scratchnet.optimizers import Optimizer
-from scratchnet.training import train_step
+from scratchnet.randomness import ExampleRandom
 
 COLUMNS = (
     "epoch", "step", "layer", "activation_mean", "activation_std", "dead_share", "gradient_norm", "update_ratio",
@@ -105,31 +104,18 @@ def record(run, x, y, before: dict[str, np.ndarray]) -> list[Row]:
 
 
 def activations(model, x) -> dict[str, np.ndarray]:
-    """What each layer puts out for these images."""
-    x, ctx, outputs = model.check_input(x), FrozenContext(training=True, seed=model.seed), {}
-    for name, layer in zip(model.names, model.layers, strict=True):
-        x, _ = layer.forward(x, ctx)
-        outputs[name] = x
-    return outputs
-
-
-class Look(Optimizer):
-    """An optimizer that makes no step and keeps the gradients."""
-
-    def step(self, params, grads):
-        self.grads = grads
+    """The output of each layer for these images."""
+    ctx = FrozenContext(training=True, seed=model.seed)
+    return {name: y for name, _, y in model.backend.activations(model.check_input(x), ctx)}
 
 
 def gradients(model, loss, x, y) -> dict[str, np.ndarray]:
-    """dL/dp for every parameter, by name: those of a training step that is not made. NaN where there are none."""
-    look, state = Look(lr=1.0), {name: array.copy() for name, array in model.state().items()}
+    """dL/dp for every parameter, by name; NaN if the loss is not finite, which the next training step reports."""
     try:
-        train_step(model, loss, look, x, y)
-    except TrainingDivergedError:  # the training will say so itself
+        rng = ExampleRandom(model.seed, step=0)
+        return model.backend.gradients(loss, model.check_input(x), y, rng)[1]
+    except NonFiniteLossError:
         return {name: np.array(np.nan) for name in model.parameters()}
-    for name, array in model.state().items():  # a BatchNorm moved its running averages
-        array[...] = state[name]
-    return look.grads
 
 
 def dead_share(y: np.ndarray) -> float:

@@ -1,11 +1,8 @@
 """Sequential: layers in a row.
 
-Forward is a loop over the layers, backward the same loop from the end, each layer handed the cache that
-it returned on the way up. Everything else here is bookkeeping: shapes are worked out and checked when
-the model is built, so that a mistake is found before the training and says where it is.
-
-`engine="numpy"` runs the textbook layers as they are. `engine="numba"` runs a *plan* made of compiled
-twins of the same layers (see `scratchnet.compiled`) on chunks of a batch; the results agree to rounding.
+Shapes are computed and checked when the model is built, so that a mistake is found before the training and says
+where it is. How the layers are run is the engine's business (`scratchnet.engine`): `engine="numpy"` runs the textbook
+layers as they are, `engine="numba"` compiled layers (`scratchnet.compiled`); the results agree to rounding.
 """
 
 from __future__ import annotations
@@ -18,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from scratchnet import architecture, inputs, saving, training
-from scratchnet.layers import Context, Dense, Layer, Rescale
+from scratchnet.engine import Engine, Network
+from scratchnet.layers import Context, Dense, Layer
 from scratchnet.layers.base import Shape, integer
 from scratchnet.losses import softmax
-from scratchnet.plan import Plan
 from scratchnet.randomness import ExampleRandom
 
 ENGINES = ("numba", "numpy")
-FIXED = ("layers", "input_shape", "dtype", "engine", "shapes", "names")  # what the plan was made from
+FIXED = ("layers", "input_shape", "dtype", "engine", "shapes", "names")  # what the engine was made from
 
 
 class Sequential:
@@ -54,11 +51,11 @@ class Sequential:
         self.names = architecture.prefixes(self.layers)
         self.shapes = self.build()
         self.class_names = architecture.check_class_names(class_names, self.shapes[-1][-1])
-        self.engine = engine if self.dtype == np.float32 else "numpy"
-        self.plan = make_plan(self)
+        self.network = Network(self.layers, self.names, self.shapes, self.dtype)
+        self.engine, self.backend = make_engine(self.network, engine if self.dtype == np.float32 else "numpy")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in FIXED and "plan" in vars(self):
+        if name in FIXED and "backend" in vars(self):
             raise AttributeError(
                 f"a model's {name} cannot be set once it is made. Make a new model: Sequential(..., {name}=...)"
                 + (", or load_model(path, engine=...)" if name == "engine" else "")
@@ -96,62 +93,38 @@ class Sequential:
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Name -> array, in order: the arrays that are trained. They are live: change one, change the model."""
-        return self.arrays("params")
+        return self.network.arrays("params")
 
     def state(self) -> dict[str, np.ndarray]:
         """Name -> array: what is saved but not trained, such as BatchNorm's running averages. Live too."""
-        return self.arrays("state")
-
-    def arrays(self, kind: str) -> dict[str, np.ndarray]:
-        return {
-            f"{prefix}.{name}": getattr(layer, name)
-            for layer, prefix in zip(self.layers, self.names, strict=True)
-            for name in getattr(layer, kind)
-        }
+        return self.network.arrays("state")
 
     # running
 
     def forward_cached(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
-        """x -> logits, and every step's cache for `backward`."""
-        x, caches = self.check_input(x), []
-        for step in self.plan.steps:
-            x, cache = step.forward(x, ctx)
-            caches.append(cache)
-        return x, caches
-
-    def logits(self, x: np.ndarray, ctx: Context) -> np.ndarray:
-        """x -> logits by the plan's steps for prediction: no way leads back from there."""
-        x = self.check_input(x)
-        for step in self.plan.prediction:
-            x, _ = step.forward(x, ctx)
-        return x
+        """x -> logits, and the caches for `backward`. ctx: from `context`."""
+        return self.backend.forward(self.check_input(x), ctx)
 
     def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """dL/dlogits -> dL/dx, and dL/dp for every parameter p by name."""
-        dy, grads = inputs.as_numbers(dy, self.dtype, "dL/dlogits"), {}
-        for step, cache in zip(reversed(self.plan.steps), reversed(caches), strict=True):
-            dy, step_grads = step.backward(dy, cache)
-            grads.update(step_grads)
-            if dy is None:  # a compiled training step does not compute what no parameter needs
-                break
-        return dy, grads
+        return self.backend.backward(inputs.as_numbers(dy, self.dtype, "dL/dlogits"), caches)
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Logits, (n, classes). With training=True as in a training step: dropout on, batch statistics."""
         if training:
             return self.forward_cached(x, self.context(True, ExampleRandom(self.seed, step=0)))[0]
-        return self.logits(x, self.plan.begin(prediction=True).context())
+        return self.backend.logits(self.check_input(x))
 
     def context(self, training: bool = False, rng: Any = None) -> Context:
         """The context for a batch in one piece: what forward_cached needs beside x."""
-        return self.plan.begin().context(training, rng)
+        return self.backend.context(training, rng)
 
     def map(self, x: np.ndarray, batch_size: int, work) -> list[Any]:
         """work(part, logits) for every part of x, a slice of at most `batch_size` examples; the results in order.
 
         The logits are to be used at once: the next part may overwrite them. Parts may be worked on side by side.
         """
-        return self.plan.map(self, self.check_input(x), batch_size, work)
+        return self.backend.map(self.check_input(x), batch_size, work)
 
     def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """Class probabilities, (n, classes), computed `batch_size` examples at a time."""
@@ -162,7 +135,7 @@ class Sequential:
 
     def check_input(self, x: np.ndarray) -> np.ndarray:
         """x as (n, *input_shape) in the model's dtype (integers are left to Rescale), or an error."""
-        return inputs.as_examples(x, self.input_shape, self.dtype, isinstance(self.layers[0], Rescale))
+        return self.backend.check_input(x)
 
     # training and evaluating: see scratchnet.training
 
@@ -214,17 +187,16 @@ class Sequential:
         saving.write_file(path, {**self.parameters(), **self.state()}, {"model": self.config()})
 
 
-def make_plan(model: Sequential) -> Plan:
-    """The textbook's plan or the compiled engine's; where Numba cannot be had, the textbook's and a warning."""
-    if model.engine == "numba":
+def make_engine(network: Network, name: str) -> tuple[str, Engine]:
+    """The engine, and its name: where Numba is not available, the textbook's, with a warning."""
+    if name == "numba":
         try:
-            from scratchnet.compiled.plan import CompiledPlan
+            from scratchnet.compiled.execution.engine import CompiledEngine
 
-            return CompiledPlan(model)
+            return name, CompiledEngine(network)
         except ImportError as error:
             warnings.warn(f'engine="numba" is not available ({error}); using engine="numpy"', stacklevel=3)
-            model.engine = "numpy"
-    return Plan(model)
+    return "numpy", Engine(network)
 
 
 def from_config(config: dict[str, Any], engine: str = "numba", layers=(), arrays=None) -> Sequential:

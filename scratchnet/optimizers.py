@@ -73,15 +73,16 @@ class Optimizer:
     def check_owner(self, params: dict[str, np.ndarray]) -> None:
         """Raise ValueError if the memory belongs to another model's arrays.
 
-        A copied or unpickled optimizer accepts the first arrays whose names and shapes match its memory.
+        Before its first step an optimizer has no owner. A copied or unpickled one accepts the first arrays whose names
+        and shapes match its memory.
         """
-        known = [name for name in params if name in self.memory]
+        known = [name for name in params if name in self.memory] if self.steps else []
         for name in known:
             p, owner = params[name], self.owners.get(name)
             like = all((slot.shape, slot.dtype) == (p.shape, p.dtype) for slot in self.memory[name])
             if not like or (owner is not None and owner() is not p):
                 raise ValueError(self.foreign(f"{name} {p.shape}"))
-        if self.memory and params and not known:
+        if self.steps and self.memory and params and not known:
             raise ValueError(self.foreign(", ".join(params)))
 
     def foreign(self, given: str) -> str:
@@ -95,6 +96,8 @@ class Optimizer:
     def attach(self, params: dict[str, np.ndarray]) -> None:
         """Bind the memory to these arrays; called before every step."""
         self.check_owner(params)
+        if not self.steps and any(self.owners.get(name, lambda: None)() is not p for name, p in params.items()):
+            self.memory = {}  # of a model that it has made no step on
         for name, p in params.items():
             self.owners[name] = weakref.ref(p)
 

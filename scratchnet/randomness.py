@@ -56,7 +56,17 @@ class ExampleRandom:
     def next_key(self) -> np.uint64:
         """The key of the next draw."""
         self.draws += 1
-        return stream_key(self.seed, self.step, self.draws)
+        return self.key_of(self.draws)
+
+    def key_of(self, draw: int) -> np.uint64:
+        """The key of draw number 1, 2, ..."""
+        return stream_key(self.seed, self.step, draw)
+
+    def from_example(self, first: int) -> ExampleRandom:
+        """The same step's generator, `first` examples further on."""
+        other = ExampleRandom(self.seed, self.step, self.first + first)
+        other.draws = self.draws
+        return other
 
     def random(self, shape) -> np.ndarray:
         """Uniform in [0, 1), float64: the upper 53 bits of each scrambled counter."""

@@ -83,10 +83,10 @@ def curve(model, x, y, name: str, levels) -> list[float]:
 def changed(model, x: np.ndarray, augment: Augment, noise: float) -> np.ndarray:
     """Every image changed, by the model's engine; then noise of that standard deviation."""
     augment = replace(augment, shift=augment.shift * max(x.shape[1:3]) / 28)
-    change, pieces = model.plan.augment(augment), []
+    pieces = []
     for first in range(0, len(x), PIECE):
         rng = ExampleRandom(SEED, 0, first)
-        images = change(x[first : first + PIECE], rng)
+        images = model.backend.augmented(augment, x[first : first + PIECE], rng)
         if noise:
             images = np.rint(images + noise * rng.standard_normal(images.shape)).clip(0, 255).astype(np.uint8)
         pieces.append(images)

@@ -22,11 +22,7 @@ class Row(NamedTuple):
 
 def rows(model) -> list[Row]:
     """The numbers behind `Sequential.summary`, a row per layer."""
-    kernels = {}
-    for step in model.plan.steps:
-        first, *others = step.layers.split()
-        kernels[first] = step.run.describe() if hasattr(step.run, "describe") else "textbook"
-        kernels.update(dict.fromkeys(others, "″"))
+    kernels = model.backend.describe()
     return [
         Row(
             name,

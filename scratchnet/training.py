@@ -1,7 +1,7 @@
 """The training loop.
 
-One step: cut the batch into chunks, run each forward and backward, add up the gradients in order, let
-the optimizer step. One epoch: a step for every batch. Printing, saving, stopping are callbacks.
+One step: forward, loss, backward, update (`scratchnet.engine`). One epoch: a step for every batch. Printing, saving
+and stopping are callbacks.
 
 The value that is minimised is measured while the parameters move and while dropout is on; so it cannot
 be compared with a validation loss. The numbers reported as "loss" and "accuracy" at the end of an epoch
@@ -11,10 +11,8 @@ The moving value is there too, as "training_loss".
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from contextlib import suppress
 from itertools import islice
 
 import numpy as np
@@ -23,6 +21,7 @@ from scratchnet import checkpoint
 from scratchnet.callbacks import Callbacks, Progress
 from scratchnet.data.batches import batches, epoch_order
 from scratchnet.divergence import TrainingDivergedError, check_finite, explain
+from scratchnet.engine import NonFiniteLossError, restored
 from scratchnet.inputs import check_pixels, count
 from scratchnet.interrupts import HeldSignals, Interrupted
 from scratchnet.losses import SoftmaxCrossEntropy
@@ -35,52 +34,23 @@ TRAINING_SAMPLE = 5000  # examples of the training set that are evaluated at the
 
 @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error, with better words
 def train_step(model, loss, optimizer: Optimizer, x, labels, augment=None) -> float:
-    """Forward, loss, backward, update; returns the batch's mean loss before the update.
+    """One optimizer step on a batch; returns the batch's mean loss before it.
 
     Raises TrainingDivergedError if that loss is not finite; the model is then as it was before the step.
     """
-    if not model.plan.training.acquire(blocking=False):
+    engine, rng = model.backend, ExampleRandom(model.seed, optimizer.steps)
+    if not engine.training.acquire(blocking=False):
         raise RuntimeError("another thread is in the middle of a training step of this model. Train it in one thread.")
     try:
-        return step_of(model, loss, optimizer, x, labels, augment)
+        x = model.check_input(x)
+        return engine.train_step(loss, optimizer, x, labels, rng, augment)
+    except NonFiniteLossError as error:
+        rng.draws = 0
+        with restored(model.state()):
+            images = model.check_input(engine.augmented(augment, x, rng))
+            raise explain(model, images, rng, error.value, optimizer.steps + 1) from None
     finally:
-        model.plan.training.release()
-
-
-def step_of(model, loss, optimizer: Optimizer, x, labels, augment) -> float:
-    """The step itself."""
-    n, plan = len(x), model.plan
-    value = plan.replay(model, loss, optimizer, x, labels, augment)
-    if value is not None:
-        return value
-    parts = plan.parts(n)
-    batch = plan.begin(parts, reuse=True)
-    loss, augment = plan.loss(loss), plan.augment(augment)
-    before = {name: array.copy() for name, array in model.state().items()}
-
-    def images_of(part, rng):
-        return x[part] if augment is None else augment(x[part], rng)
-
-    def work(chunk):
-        part = parts[chunk.index]
-        rng = ExampleRandom(model.seed, optimizer.steps, first=part.start)
-        images = images_of(part, rng)
-        logits, caches = model.forward_cached(images, batch.context(True, rng, chunk))
-        value, dlogits = loss(logits, labels[part], (part.stop - part.start) / n)
-        return value, model.backward(dlogits, caches)[1]
-
-    try:
-        values, grads = zip(*plan.team().map(work, len(parts)), strict=True)
-        value = float(sum(values))
-        if not math.isfinite(value):
-            rng = ExampleRandom(model.seed, optimizer.steps)
-            raise explain(model, images_of(slice(0, n), rng), rng, value, optimizer.steps + 1)
-    except BaseException:  # a label that is no class, Ctrl-C: such a step leaves no trace in the running averages
-        for name, array in model.state().items():
-            array[...] = before[name]
-        raise
-    plan.update(optimizer, model.parameters(), grads)
-    return value
+        engine.training.release()
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -203,20 +173,11 @@ def compile_kernels(run: Run, verbose: bool) -> float:
     """Compile what is not compiled yet; the seconds that took. Ctrl-C goes to the caller at once."""
     with HeldSignals() as signals:
         try:
-            return signals.aside(lambda: run.model.plan.rehearse(lambda: rehearsal(run), verbose))
+            data = run.x, run.y, run.batch_size, run.augment
+            return signals.aside(lambda: run.model.backend.prepare(run.loss, run.optimizer, *data, verbose))
         except Interrupted:
             run.stop = True
     return 0.0
-
-
-def rehearsal(run: Run) -> None:
-    """Do everything once with a copy of the model, so that whatever has to be compiled is compiled."""
-    stand_in, rows = run.model.untrained_copy(), slice(0, run.batch_size)
-    with suppress(TrainingDivergedError):  # it comes again, at the step to which it belongs
-        optimizer = copy.deepcopy(run.optimizer)
-        for _ in range(3):  # the third is recorded, if it can be (`scratchnet.compiled.recorded`)
-            train_step(stand_in, run.loss, optimizer, run.x[rows], run.y[rows], run.augment)
-    evaluate(stand_in, run.x[:64], run.y[:64])
 
 
 def check_examples(model, x, y, *, loss=None, what=""):

@@ -98,13 +98,13 @@ def test_a_class_without_images_is_said():
 
 def test_an_engine_that_computes_something_else_is_found(monkeypatch):
     pytest.importorskip("numba")
-    from scratchnet.compiled.dense import DenseTwin
+    from scratchnet.compiled.layers.dense import CompiledDense
 
-    right = DenseTwin.forward
+    right = CompiledDense.forward
 
     def wrong(self, x, ctx):
         y, cache = right(self, x, ctx)
         return y * np.float32(1.01), cache
 
-    monkeypatch.setattr(DenseTwin, "forward", wrong)
+    monkeypatch.setattr(CompiledDense, "forward", wrong)
     assert "engines" in failed(network("numba"))

@@ -141,7 +141,7 @@ def test_a_layer_may_return_its_parameter_as_its_gradient(engine, stripes):
 
     model = sn.Sequential([sn.Rescale(), sn.Flatten(), Penalised(), sn.Dense(4)], (10, 10, 1), engine=engine)
     model.fit(*stripes, batch_size=80, optimizer=sn.SGD(1e-3), verbose=False)
-    chunks = len(model.plan.parts(80))
+    chunks = 1 if engine == "numpy" else 5  # of 16 examples
     np.testing.assert_allclose(model.layers[2].g, 1 - 1e-3 * chunks, rtol=1e-6)
 
 

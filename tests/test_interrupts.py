@@ -74,13 +74,13 @@ def test_M7_ctrl_c_while_kernels_are_compiled_does_not_wait_for_the_compiler(str
     model = sn.Sequential([sn.Flatten(), sn.Dense(4)], (10, 10, 1), engine="numpy")
     compiled, seen = threading.Event(), []
 
-    def rehearse(step, verbose):
+    def prepare(*_):
         seen.append(threading.current_thread())
         os.kill(os.getpid(), signal.SIGINT)
         compiled.wait(30)
         return 0.0
 
-    monkeypatch.setattr(model.plan, "rehearse", rehearse)
+    monkeypatch.setattr(model.backend, "prepare", prepare)
     look_on = sn.LambdaCallback(on_train_begin=seen.append)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*stripes, callbacks=[look_on], verbose=False)
@@ -90,7 +90,7 @@ def test_M7_ctrl_c_while_kernels_are_compiled_does_not_wait_for_the_compiler(str
 
 def test_what_goes_wrong_while_kernels_are_compiled_is_the_callers_error(stripes, monkeypatch):
     model = sn.Sequential([sn.Flatten(), sn.Dense(4)], (10, 10, 1), engine="numpy")
-    monkeypatch.setattr(model.plan, "rehearse", lambda step, verbose: 1 / 0)
+    monkeypatch.setattr(model.backend, "prepare", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         model.fit(*stripes, verbose=False)
 

@@ -50,8 +50,8 @@ def test_no_program_reads_or_writes_beyond_an_array(environment):
 
 BEYOND = """
 import numpy as np
-from scratchnet.compiled.jit import jit
-from scratchnet.compiled.simd import load, store
+from scratchnet.compiled.jit.decorators import jit
+from scratchnet.compiled.simd.intrinsics import load, store
 
 @jit
 def copy(x, y, i):

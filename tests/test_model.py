@@ -179,7 +179,7 @@ def test_a_batch_size_of_nothing_is_refused(batch_size):
 
 
 def test_where_numba_cannot_be_had_the_textbook_takes_over_and_says_so(monkeypatch):
-    monkeypatch.setitem(sys.modules, "scratchnet.compiled.plan", None)
+    monkeypatch.setitem(sys.modules, "scratchnet.compiled.execution.engine", None)
     with pytest.warns(UserWarning, match='engine="numba" is not available .*; using engine="numpy"'):
         model = sn.Sequential([sn.Dense(2)], (3,), engine="numba")
     assert model.engine == "numpy" and model.forward(np.ones((1, 3))).shape == (1, 2)

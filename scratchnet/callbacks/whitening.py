@@ -12,6 +12,8 @@ noise from being magnified. Each filter comes twice, as w and as -w: the ReLU be
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 
 from scratchnet.callbacks.base import Callback
@@ -39,13 +41,13 @@ class WhitenedStart(Callback):
     def on_train_begin(self, run):
         if run.optimizer.steps:
             return
-        x = run.x[:IMAGES]
-        for layer in run.model.layers:
-            if isinstance(layer, Conv2D):
-                whiten(layer.W, x, self.epsilon)
-                return
-            x, _ = layer.forward(x, Context())
-        raise ValueError("WhitenedStart: the model has no Conv2D")
+        model, x = run.model, run.x[:IMAGES]
+        first = next((i for i, layer in enumerate(model.layers) if isinstance(layer, Conv2D)), None)
+        if first is None:
+            raise ValueError("WhitenedStart: the model has no Conv2D")
+        for _, _, y in islice(model.backend.activations(x, Context()), first):
+            x = y
+        whiten(model.layers[first].W, x, self.epsilon)
 
 
 def whiten(W: np.ndarray, x: np.ndarray, epsilon: float) -> None:

@@ -45,11 +45,10 @@ def visible_outputs(model, image: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """(name, output) of the input and of each layer that changes something to see, up to the logits."""
     x = model.check_input(image[None])
     outputs, looks = [("input", x[0])], looks_of(x)
-    for name, layer in zip(model.names, model.layers, strict=True):
-        x, _ = layer.forward(x, Context())
-        if not (x.size == looks.size and np.allclose(looks_of(x), looks, atol=1e-6)):
-            outputs.append((name, x[0]))
-        looks = looks_of(x)
+    for name, _, y in model.backend.activations(x, Context()):
+        if not (y.size == looks.size and np.allclose(looks_of(y), looks, atol=1e-6)):
+            outputs.append((name, y[0]))
+        looks = looks_of(y)
     return outputs
 
 

@@ -8,8 +8,9 @@ import layers
 from roofline import Roofline, multiply_adds, triad
 
 import scratchnet as sn
-from scratchnet.compiled.jit import readable
-from scratchnet.compiled.target import LANES
+from scratchnet.compiled.jit.decorators import readable
+from scratchnet.compiled.simd.target import LANES
+from scratchnet.training import train_step
 
 
 def chollet_begins():
@@ -44,23 +45,27 @@ def test_the_slower_of_arithmetic_and_memory_is_the_bound():
     assert (roof.seconds(1000, 200), roof.bound(1000, 200)) == (20.0, "memory")
 
 
-def test_the_steps_of_a_plan_cover_every_layer_once():
+def test_the_stages_of_an_engine_cover_every_layer_once():
     model = chollet_begins()
     assert [i for run in layers.runs_of_layers(model) for i in run] == list(range(len(model.layers)))
 
 
-def test_a_stopwatch_around_a_step_changes_nothing_and_counts_both_directions():
-    class Twice:
-        def forward(self, x, ctx):
-            return 2 * x, "cache"
-
-        def backward(self, dy, cache):
-            return (dy, cache), {}
-
-    timed = layers.Timed(Twice())
-    assert timed.forward(3, None) == (6, "cache") and timed.backward(4, "c") == ((4, "c"), {})
-    assert len(timed.seconds["forward"]) == len(timed.seconds["backward"]) == 1
-    assert timed.lap("forward") >= 0 and timed.lap("forward") == 0
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_a_stopwatch_around_a_stage_changes_nothing_and_counts_both_directions(engine, rng):
+    x, y = rng.integers(0, 256, (64, 28, 28), np.uint8), rng.integers(0, 5, 64)
+    found = []
+    for watched in (False, True):
+        kinds = [sn.Rescale(), sn.Conv2D(4, 3), sn.BatchNorm(), sn.ReLU(), sn.Flatten(), sn.Dense(5)]
+        model = sn.Sequential(kinds, (28, 28, 1), engine=engine)
+        if watched:
+            timed = [layers.Timed(stage.op) for stage in model.backend.stages]
+            stages = [stage._replace(op=op) for stage, op in zip(model.backend.stages, timed, strict=True)]
+            model.backend.stages = stages
+        train_step(model, sn.SoftmaxCrossEntropy(), sn.SGD(0.1), x, y)
+        found.append(b"".join(array.tobytes() for array in model.parameters().values()))
+    assert found[0] == found[1]
+    assert all(one.lap("forward") > 0 and one.lap("forward") == 0 for one in timed[1:])
+    assert timed[-1].lap("backward") > 0
 
 
 def test_the_rooflines_kernels_do_the_work_that_is_counted():

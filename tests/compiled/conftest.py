@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchnet.compiled import target
+from scratchnet.compiled.simd import target
 
 # An instruction set is chosen by name and by features: with the name alone, Numba keeps the features of this machine.
 INSTRUCTION_SETS = {

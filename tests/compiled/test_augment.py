@@ -6,12 +6,18 @@ import pytest
 pytest.importorskip("numba")
 
 import scratchnet as sn
-from scratchnet.compiled import augment as kernels
-from scratchnet.compiled.augment import compiled_augment
-from scratchnet.compiled.jit import readable
+from scratchnet.compiled.jit.decorators import readable
+from scratchnet.compiled.training import augment as kernels
+from scratchnet.compiled.training.augment import compiled_augment
 from scratchnet.data.augment import Augment
 from scratchnet.randomness import ExampleRandom
 from tests.data.test_augment import EACH, EVERYTHING
+
+
+def compiled(augment, images, rng):
+    """The images as the compiled Augment changes them."""
+    return compiled_augment(augment, images).changed(images, rng)
+
 
 CASES = {**EACH, "everything": EVERYTHING, "light": Augment.light(), "digits": Augment.digits()}
 each_case = pytest.mark.parametrize("name", CASES)
@@ -20,9 +26,9 @@ shapes = pytest.mark.parametrize("shape", [(28, 28), (17, 12, 1), (9, 21, 3), (1
 
 @shapes
 @each_case
-def test_the_twin_rounds_what_the_textbook_computes(name, shape, rng):
+def test_the_kernel_rounds_what_the_textbook_computes(name, shape, rng):
     augment, images = CASES[name], rng.integers(0, 256, (40, *shape), np.uint8)
-    got = compiled_augment(augment)(images, ExampleRandom(2, 5, first=3))
+    got = compiled(augment, images, ExampleRandom(2, 5, first=3))
     exact = augment(images.astype(np.float64), ExampleRandom(2, 5, first=3)).clip(0, 255)
     assert got.dtype == np.uint8 and got.shape == images.shape
     # Half a grey level for the rounding; the kernel computes in float32, the textbook in float64.
@@ -30,10 +36,10 @@ def test_the_twin_rounds_what_the_textbook_computes(name, shape, rng):
 
 
 @each_case
-def test_twin_and_textbook_differ_only_where_the_value_lies_between_two_grey_levels(name, rng):
+def test_kernel_and_textbook_differ_only_where_the_value_lies_between_two_grey_levels(name, rng):
     augment, images = CASES[name], rng.integers(0, 256, (100, 28, 28), np.uint8)
     exact = augment(images.astype(np.float64), ExampleRandom(0, 0))
-    differ = compiled_augment(augment)(images, ExampleRandom(0, 0)) != augment(images, ExampleRandom(0, 0))
+    differ = compiled(augment, images, ExampleRandom(0, 0)) != augment(images, ExampleRandom(0, 0))
     assert np.abs(exact[differ] % 1 - 0.5).max(initial=0) < 0.02
     assert differ.mean() < 1e-3
 
@@ -41,17 +47,17 @@ def test_twin_and_textbook_differ_only_where_the_value_lies_between_two_grey_lev
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_the_kernel_as_plain_python_gives_the_same_images(rng, monkeypatch):
     images = rng.integers(0, 256, (2, 6, 5, 2), np.uint8)
-    compiled = compiled_augment(EVERYTHING)(images, ExampleRandom(0, 0))
+    native = compiled(EVERYTHING, images, ExampleRandom(0, 0))
     monkeypatch.setattr(kernels, "change", readable(kernels.change))
-    plain = compiled_augment(EVERYTHING)(images, ExampleRandom(0, 0))
-    assert np.abs(compiled.astype(int) - plain).max() <= 1  # the compiler may fuse a · b + c
+    plain = compiled(EVERYTHING, images, ExampleRandom(0, 0))
+    assert np.abs(native.astype(int) - plain).max() <= 1  # the compiler may fuse a · b + c
 
 
 @pytest.mark.parametrize("size", [1, 7, 32, 50])
 def test_the_chunk_does_not_change_a_bit(size, rng):
-    images, twin = rng.integers(0, 256, (50, 14, 14), np.uint8), compiled_augment(EVERYTHING)
-    parts = [twin(images[i : i + size], ExampleRandom(0, 1, first=i)) for i in range(0, 50, size)]
-    np.testing.assert_array_equal(np.concatenate(parts), twin(images, ExampleRandom(0, 1)))
+    images = rng.integers(0, 256, (50, 14, 14), np.uint8)
+    parts = [compiled(EVERYTHING, images[i : i + size], ExampleRandom(0, 1, first=i)) for i in range(0, 50, size)]
+    np.testing.assert_array_equal(np.concatenate(parts), compiled(EVERYTHING, images, ExampleRandom(0, 1)))
 
 
 def test_any_number_of_threads_trains_the_same_bits_with_augmentation(rng):
@@ -90,18 +96,16 @@ def test_both_engines_train_on_the_same_images(rng, monkeypatch):
     assert all(np.abs(a - b).max() <= 1 for a, b in zip(seen["numpy"][-2:], seen["numba"][-2:], strict=True))
 
 
-@pytest.mark.parametrize("images, randomness", [
-    (np.random.default_rng(1).random((5, 8, 8), np.float32), lambda: ExampleRandom(0, 0)),
-    (np.random.default_rng(1).integers(0, 256, (5, 8, 8), np.uint8), lambda: np.random.default_rng(2)),
-], ids=["floats", "a NumPy generator"])  # fmt: skip
-def test_what_the_twin_does_not_know_is_the_textbooks(images, randomness):
-    expected = EVERYTHING(images, randomness())
-    np.testing.assert_array_equal(compiled_augment(EVERYTHING)(images, randomness()), expected)
-
-
-def test_what_a_user_wrote_has_no_twin_and_a_subclass_is_what_a_user_wrote():
+def test_floats_and_functions_and_subclasses_of_a_user_are_the_textbooks(rng):
     class Mine(Augment):
         """Does something else."""
 
-    assert compiled_augment(Mine()) is None and compiled_augment(lambda images, rng: images) is None
-    assert compiled_augment(None) is None
+    images = rng.integers(0, 256, (5, 8, 8, 1), np.uint8)
+    assert compiled_augment(EVERYTHING, images.astype(np.float32)) is None
+    assert compiled_augment(Mine(), images) is None and compiled_augment(lambda images, rng: images, images) is None
+    assert compiled_augment(None, images) is None
+    engine = sn.Sequential([sn.Flatten(), sn.Dense(2)], (8, 8, 1)).backend
+    floats = rng.random((5, 8, 8, 1), np.float32)
+    expected = EVERYTHING(floats, ExampleRandom(0, 0))
+    got = engine.augmented(EVERYTHING, floats, ExampleRandom(0, 0))
+    np.testing.assert_array_equal(got, expected.astype(np.float32))

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from numba.core import config
 
-from scratchnet.compiled import jit as jit_module
-from scratchnet.compiled.jit import compiling, inline, jit, readable
+from scratchnet.compiled.jit import cache, decorators
+from scratchnet.compiled.jit.decorators import compiling, inline, jit, readable
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,12 +29,12 @@ def triple(x):
 def folder(tmp_path, monkeypatch):
     """A cache of its own for each test."""
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(jit_module, "problems", [])
-    jit_module.cache_folder.cache_clear()
-    jit_module.tidy.cache_clear()
+    monkeypatch.setattr(cache, "problems", [])
+    cache.cache_folder.cache_clear()
+    cache.tidy.cache_clear()
     yield tmp_path / "cache"
-    jit_module.cache_folder.cache_clear()
-    jit_module.tidy.cache_clear()
+    cache.cache_folder.cache_clear()
+    cache.tidy.cache_clear()
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_flipped_bit_is_noticed_before_anything_is_used(one_file, monkeypatch)
         damaged[place] ^= 1 << (place % 8)
         one_file.write_bytes(damaged)
         with monkeypatch.context() as patch:
-            patch.setattr(jit_module.pickle, "loads", lambda contents: pytest.fail("damaged contents were unpickled"))
+            patch.setattr(cache.pickle, "loads", lambda contents: pytest.fail("damaged contents were unpickled"))
             misses, messages = compilations()
         assert misses == 1 and messages == []
 
@@ -84,25 +84,25 @@ def test_a_flipped_bit_is_noticed_before_anything_is_used(one_file, monkeypatch)
 def test_E5_no_damaged_file_is_ever_used(one_file, monkeypatch):
     """200 lengths and 1,000 flipped bits: not a byte behind the checksum is looked at."""
     intact, rng = one_file.read_bytes(), np.random.default_rng(1)
-    (cache, signature, target), = loads_of(triple, monkeypatch)
-    assert cache.load_overload(signature, target) is not None
-    monkeypatch.setattr(jit_module.pickle, "loads", lambda contents: pytest.fail("damaged contents were unpickled"))
+    (kernel_cache, signature, target), = loads_of(triple, monkeypatch)
+    assert kernel_cache.load_overload(signature, target) is not None
+    monkeypatch.setattr(cache.pickle, "loads", lambda contents: pytest.fail("damaged contents were unpickled"))
     for length in [*range(34), *rng.integers(34, len(intact), 166)]:
         one_file.write_bytes(intact[:length])
-        assert cache.load_overload(signature, target) is None
+        assert kernel_cache.load_overload(signature, target) is None
     for bit in rng.choice(8 * len(intact), 1000, replace=False):
         damaged = bytearray(intact)
         damaged[bit // 8] ^= 1 << (bit % 8)
         one_file.write_bytes(damaged)
-        assert cache.load_overload(signature, target) is None
-    assert jit_module.problems == []
+        assert kernel_cache.load_overload(signature, target) is None
+    assert cache.problems == []
 
 
 def loads_of(function, monkeypatch):
     """The cache of a new dispatcher for `function`, with what Numba asks it for when it is called."""
-    asked, load = [], jit_module.KernelCache.load_overload
+    asked, load = [], cache.KernelCache.load_overload
     with monkeypatch.context() as patch:
-        patch.setattr(jit_module.KernelCache, "load_overload",
+        patch.setattr(cache.KernelCache, "load_overload",
                       lambda cache, *what: asked.append((cache, *what)) or load(cache, *what))
         jit(function)(2.0)
     return asked
@@ -126,7 +126,7 @@ def test_a_cache_that_is_a_file_gives_one_warning(folder):
 def test_a_read_only_cache_gives_one_warning(folder, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
-    monkeypatch.setattr(jit_module.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(cache.tempfile, "mkstemp", refuse)
     misses, messages = compilations()
     assert misses == 1 and len(messages) == 1 and "could not be written" in messages[0]
 
@@ -134,7 +134,7 @@ def test_a_read_only_cache_gives_one_warning(folder, monkeypatch):
 def test_a_full_disk_leaves_no_file_behind(folder, monkeypatch):
     def fail(*args):
         raise OSError(28, "No space left on device")
-    monkeypatch.setattr(jit_module.os, "replace", fail)
+    monkeypatch.setattr(cache.os, "replace", fail)
     misses, messages = compilations()
     assert misses == 1 and len(messages) == 1
     assert not [file for file in folder.rglob("*") if file.is_file()]
@@ -147,8 +147,8 @@ def test_E5_a_disk_that_is_full_costs_one_warning_and_no_result(tmp_path):
 import signal, resource, warnings
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.RLIM_INFINITY}))
-from scratchnet.compiled.matmul import padded_width
-from scratchnet.compiled.jit import jit
+from scratchnet.compiled.kernels.gemm import padded_width
+from scratchnet.compiled.jit.decorators import jit
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     print(padded_width(1) > 0, jit(lambda x: x + 1)(1), len(caught), "File too large" in str(caught[0].message))
@@ -166,7 +166,7 @@ def nobody(*arguments): raise KeyError("getpwuid(): uid not found")
 if sys.platform != "win32":
     import pwd
     pwd.getpwuid = nobody
-from scratchnet.compiled.matmul import padded_width
+from scratchnet.compiled.kernels.gemm import padded_width
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     print(padded_width(1) > 0, len(caught))
@@ -183,8 +183,8 @@ def test_a_folder_that_others_can_write_is_not_used(one_file, monkeypatch):
             doing()
         except PermissionError:
             pytest.skip("only root can give a folder away")
-        jit_module.cache_folder.cache_clear()
-        jit_module.problems.clear()
+        cache.cache_folder.cache_clear()
+        cache.problems.clear()
         misses, messages = compilations()
         assert misses == 1 and len(messages) == 1 and "can be written by other users" in messages[0]
 
@@ -208,7 +208,7 @@ def test_what_nobody_used_for_a_month_is_removed_and_nothing_else(one_file):
     foreign.mkdir()
     os.utime(foreign, (0, 0))
     (kernels / f"{3:032x}").symlink_to(foreign)
-    jit_module.tidy.cache_clear()
+    cache.tidy.cache_clear()
     jit(triple)(np.float32(2))                        # compiles, and tidies up
     assert not old.exists() and recent.exists() and foreign.exists() and one_file.exists()
 
@@ -217,30 +217,30 @@ def test_of_many_versions_the_last_used_are_kept_and_all_of_today(one_file):
     kernels = one_file.parent.parent
     today = [former(kernels, 100 + i, days=0.5) for i in range(10)]
     days = [former(kernels, i, days=2 + i) for i in range(10)]
-    jit_module.tidy.cache_clear()
+    cache.tidy.cache_clear()
     jit(triple)(np.float32(2))
     assert all(folder.exists() for folder in today) and not any(folder.exists() for folder in days)
     for folder in today[3:]:
         shutil.rmtree(folder)
     days = [former(kernels, i, days=2 + i) for i in range(10)]
-    jit_module.tidy.cache_clear()
+    cache.tidy.cache_clear()
     jit(triple)(np.int32(2))
     assert [folder.exists() for folder in days] == [True] * 4 + [False] * 6   # with three of today and ours: eight
 
 
 def test_a_process_marks_the_folder_it_uses(one_file):
     os.utime(one_file.parent, (0, 0))
-    jit_module.cache_folder.cache_clear()
+    cache.cache_folder.cache_clear()
     assert compilations() == (0, [])
     assert one_file.parent.stat().st_mtime > time.time() - 60
 
 
 def test_what_a_killed_process_was_writing_is_removed_the_next_day(one_file):
-    part, fresh = (one_file.with_name(one_file.name + suffix) for suffix in ("abc", "def"))
+    part, fresh = (one_file.with_name(f"{one_file.name}.{suffix}") for suffix in ("abc", "def"))
     for file in (part, fresh):
         file.write_bytes(b"half a ker")
     os.utime(part, (0, 0))
-    jit_module.tidy.cache_clear()
+    cache.tidy.cache_clear()
     jit(triple)(np.float32(2))
     assert not part.exists() and fresh.exists() and one_file.exists()
 
@@ -257,18 +257,18 @@ def test_without_a_home_kernels_are_compiled(folder, monkeypatch):
     monkeypatch.setattr(config, "CACHE_DIR", "")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("LOCALAPPDATA", raising=False)
-    monkeypatch.setattr(jit_module.Path, "home", nobody)
+    monkeypatch.setattr(cache.Path, "home", nobody)
     misses, messages = compilations()
     assert misses == 1 and len(messages) == 1 and "has no folder" in messages[0]
 
 
 def test_a_numba_without_the_parts_we_use_has_no_cache(folder, monkeypatch):
-    monkeypatch.delattr(jit_module.compiler.CompileResult, "_reduce")
+    monkeypatch.delattr(cache.compiler.CompileResult, "_reduce")
     misses, messages = compilations()
     assert misses == 1 and len(messages) == 1
     kernel = numba.njit(triple)
     del kernel._cache
-    assert jit_module.cached(kernel) is kernel and not hasattr(kernel, "_cache")
+    assert decorators.cached(kernel) is kernel and not hasattr(kernel, "_cache")
 
 
 def test_a_function_with_a_closure_is_not_cached(folder):
@@ -292,9 +292,9 @@ def test_a_change_in_any_file_of_the_package_is_noticed(tmp_path):
     package = tree / "scratchnet" / "compiled"
     (package / "factor.py").write_text("FACTOR = 3\n")
     (package / "times.py").write_text(
-        "from scratchnet.compiled.factor import FACTOR\nfrom scratchnet.compiled.jit import jit\n\n\n"
+        "from scratchnet.compiled.factor import FACTOR\nfrom scratchnet.compiled.jit.decorators import jit\n\n\n"
         "@jit\ndef times(x):\n    return FACTOR * x\n")
-    code = ("from scratchnet.compiled.times import times; from scratchnet.compiled.jit import compiling; "
+    code = ("from scratchnet.compiled.times import times; from scratchnet.compiled.jit.decorators import compiling; "
             "print(times(2), compiling.kernels)")
     cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
     assert in_new_process(code, tree, **cache) == ["6", "1"]
@@ -304,8 +304,8 @@ def test_a_change_in_any_file_of_the_package_is_noticed(tmp_path):
 
 
 def test_another_instruction_set_has_files_of_its_own(tmp_path):
-    code = ("from scratchnet.compiled.matmul import padded_width; from scratchnet.compiled.jit import compiling; "
-            "print(padded_width(1), compiling.kernels)")
+    code = ("from scratchnet.compiled.kernels.gemm import padded_width; "
+            "from scratchnet.compiled.jit.decorators import compiling; print(padded_width(1), compiling.kernels)")
     cache = {"NUMBA_CACHE_DIR": str(tmp_path)}
     here = in_new_process(code, **cache)
     assert in_new_process(code, NUMBA_CPU_NAME="generic", **cache) == ["4", "1"]
@@ -314,7 +314,7 @@ def test_another_instruction_set_has_files_of_its_own(tmp_path):
 
 @pytest.mark.parametrize("times", [1, pytest.param(25, marks=pytest.mark.long)])
 def test_E5_processes_that_start_together_get_along(tmp_path, times):
-    code = "from scratchnet.compiled.matmul import padded_width; print(padded_width(1) > 0)"
+    code = "from scratchnet.compiled.kernels.gemm import padded_width; print(padded_width(1) > 0)"
     for time_ in range(times):
         cache = tmp_path / str(time_)
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
@@ -323,7 +323,7 @@ def test_E5_processes_that_start_together_get_along(tmp_path, times):
         for run in runs:
             out, err = run.communicate(timeout=300)
             assert run.returncode == 0 and out.strip() == "True", err
-        assert len(list(cache.rglob("*.kernel"))) == 1 and not list(cache.rglob("*.kernel?*"))
+        assert len(list(cache.rglob("*.kernel"))) == 1 and not list(cache.rglob("*.kernel.*"))
 
 
 def test_threads_that_call_a_new_kernel_together_compile_it_once(folder):

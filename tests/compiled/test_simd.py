@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratchnet.compiled import simd, target
-from scratchnet.compiled.jit import jit, readable
-from scratchnet.compiled.simd import (
+from scratchnet.compiled.jit.decorators import jit, readable
+from scratchnet.compiled.simd import intrinsics as simd
+from scratchnet.compiled.simd import target
+from scratchnet.compiled.simd.intrinsics import (
     LANES,
     broadcast,
     compress_store,
@@ -16,12 +17,12 @@ from scratchnet.compiled.simd import (
     fma,
     lane_numbers,
     load,
-    load_first,
     load_pairs,
+    load_partial,
     load_row,
-    load_row_first,
+    load_row_partial,
     load_tile,
-    load_tile_first,
+    load_tile_partial,
     maximum,
     minimum,
     narrow,
@@ -29,9 +30,9 @@ from scratchnet.compiled.simd import (
     outer_fma,
     select,
     store,
-    store_first,
+    store_partial,
     store_tile,
-    store_tile_first,
+    store_tile_partial,
     table_offsets,
     to_float,
     to_int,
@@ -77,8 +78,8 @@ def conversions(a, at, out, cut):
 
 @jit
 def parts(a, out, at, n):
-    store_first(out, at, load_first(a, 1, n), n)
-    store_first(out, at + LANES, load_first(a, 1, n), LANES)
+    store_partial(out, at, load_partial(a, 1, n), n)
+    store_partial(out, at + LANES, load_partial(a, 1, n), LANES)
 
 
 @jit
@@ -93,11 +94,11 @@ def chosen(a, keep, out):
 def tiles(a, table, out, width):
     rows = offsets(ROWS, 1, 2, 2 * LANES)
     tile = outer_fma(zero_tile(ROWS, COLUMNS), a, rows, 3, load_row(a, 5, COLUMNS))
-    tile = outer_fma(tile, a, table_offsets(ROWS, 0, 2, table), 1, load_row_first(a, 2, COLUMNS, width))
+    tile = outer_fma(tile, a, table_offsets(ROWS, 0, 2, table), 1, load_row_partial(a, 2, COLUMNS, width))
     tile = fma(tile, load_tile(a, offsets(ROWS, 0, 2, 7), 4, COLUMNS), maximum(0, tile) - 2 * load_row(a, 0, COLUMNS))
-    tile = tile + load_tile_first(a, offsets(ROWS, 0, 2, 3), 1, COLUMNS, width)
+    tile = tile + load_tile_partial(a, offsets(ROWS, 0, 2, 3), 1, COLUMNS, width)
     store_tile(out, offsets(ROWS, 0, 2, 2 * LANES), 0, COLUMNS, tile)
-    store_tile_first(out, offsets(ROWS, 3, 5, 2 * LANES), 1, COLUMNS, tile, width)
+    store_tile_partial(out, offsets(ROWS, 3, 5, 2 * LANES), 1, COLUMNS, tile, width)
 
 
 def both(kernel, arguments):

@@ -5,14 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratchnet.compiled.convolution import DEAD, patch_starts
-from scratchnet.compiled.jit import readable
-from scratchnet.compiled.memory import aligned_zeros
-from scratchnet.compiled.simd import LANES
-from scratchnet.compiled.winograd import transform_filters, winograd, winograd_pool
-from scratchnet.compiled.winograd_gradients import exchange, winograd_gradients
-from scratchnet.compiled.winograd_points import POINTS, matrices
-from scratchnet.compiled.winograd_tiles import (
+from scratchnet.compiled.jit.aligned import aligned_zeros
+from scratchnet.compiled.jit.decorators import readable
+from scratchnet.compiled.kernels.conv.direct import NO_GRADIENT, patch_starts
+from scratchnet.compiled.kernels.winograd.backward import swap_channels, winograd_gradients
+from scratchnet.compiled.kernels.winograd.forward import transform_filters, winograd, winograd_pool
+from scratchnet.compiled.kernels.winograd.matrices import POINTS, matrices
+from scratchnet.compiled.kernels.winograd.tiling import (
     TILES,
     best_side,
     filter_scratch,
@@ -23,7 +22,8 @@ from scratchnet.compiled.winograd_tiles import (
     tiles,
     winograd_scratch,
 )
-from tests.compiled.test_convolution import Problem, assert_close
+from scratchnet.compiled.simd.intrinsics import LANES
+from tests.compiled.test_direct_convolution import Problem, assert_close
 
 TOLERANCE = {2: 1e-5, 3: 1e-5, 4: 2e-5, 5: 5e-5}     # the more points, the farther they are from 0 and 1
 SIDES = pytest.mark.parametrize("side", POINTS)
@@ -56,10 +56,10 @@ def convolved(x, w, b, out_h, out_w, side, relu=False, run=winograd, transform=t
 
 def pooled(p, relu, run=winograd_pool):
     y = np.full((p.n, p.out_h // 2, p.out_w // 2, p.f), np.nan, np.float32)
-    winner = np.full(y.shape, 99, np.uint8)
+    argmax = np.full(y.shape, 99, np.uint8)
     starts = patch_starts(*p.x.shape, *y.shape[1:3], 2, 2)
-    run(p.x, starts, transformed(p.w, 2), p.b, y, winner, *winograd_scratch(p.c, p.f, 2), p.x.shape[2] * p.c, relu)
-    return y, winner
+    run(p.x, starts, transformed(p.w, 2), p.b, y, argmax, *winograd_scratch(p.c, p.f, 2), p.x.shape[2] * p.c, relu)
+    return y, argmax
 
 
 def gradients(p, side, run=winograd_gradients, border=0):
@@ -67,7 +67,7 @@ def gradients(p, side, run=winograd_gradients, border=0):
     x, starts = cut_into_tiles(p.x, p.out_h, p.out_w, side)
     dw, db = np.full(p.w.shape, np.nan, np.float32), np.full(p.f, np.nan, np.float32)
     exchanged = np.empty((3, 3, p.f, p.c), np.float32)
-    exchange(p.w, exchanged)
+    swap_channels(p.w, exchanged)
     n, h, w, c = p.x.shape
     dx = np.full((n, h - 2 * border, w - 2 * border, c), np.nan, np.float32)
     dx_places = input_places(*dx.shape, border, border, p.out_h, p.out_w, side)
@@ -110,13 +110,13 @@ def test_winograd_is_the_convolution_for_any_shape(problem, side, relu):
 
 @given(problems().filter(lambda p: p.out_h > 1 and p.out_w > 1), st.booleans())
 def test_pooled_winograd_takes_the_first_maximum(problem, relu):
-    y, winner = pooled(problem, relu)
+    y, argmax = pooled(problem, relu)
     exact, which = problem.exact_pool(relu)
     assert_close(y, exact, TOLERANCE[2])
     if (problem.x == np.round(problem.x)).all():      # halves and quarters of small whole numbers: no rounding
-        assert np.array_equal(winner, which)
+        assert np.array_equal(argmax, which)
     else:
-        assert np.mean(winner != which) < 0.01        # two candidates closer than rounding may change places
+        assert np.mean(argmax != which) < 0.01        # two candidates closer than rounding may change places
 
 
 @SIDES
@@ -144,10 +144,10 @@ def test_winograd_on_this_instruction_set(side):
         p = Problem(2, 7, 6, c, f, 3, 3, pool=(2, 2), whole_numbers=True)
         assert_everything_is_right(p, side, relu=True)
         if side == 2:
-            y, winner = pooled(p, True)
+            y, argmax = pooled(p, True)
             exact, which = p.exact_pool(True)
             assert_close(y, exact, TOLERANCE[2])
-            assert np.array_equal(winner, which)
+            assert np.array_equal(argmax, which)
 
 
 @SIDES
@@ -159,9 +159,9 @@ def test_readable_winograd_is_winograd(side):
     for got, want in zip(gradients(p, side, readable(winograd_gradients)), gradients(p, side), strict=True):
         assert_close(got, want, TOLERANCE[side])
     if side == 2:
-        y, winner = pooled(p, True, readable(winograd_pool))
+        y, argmax = pooled(p, True, readable(winograd_pool))
         assert_close(y, pooled(p, True)[0], 1e-6)
-        assert np.array_equal(winner, pooled(p, True)[1])
+        assert np.array_equal(argmax, pooled(p, True)[1])
 
 
 def test_a_position_outside_the_output_is_neither_written_nor_read():
@@ -174,8 +174,8 @@ def test_a_position_outside_the_output_is_neither_written_nor_read():
 def test_a_dead_window_is_marked_and_nan_is_not_hidden():
     p = Problem(1, 4, 4, 1, 2, 3, 3, pool=(2, 2))
     p.x[:], p.w[:], p.b[:] = -1, 1, 0
-    y, winner = pooled(p, relu=True)
-    assert (y == 0).all() and (winner == DEAD).all()
+    y, argmax = pooled(p, relu=True)
+    assert (y == 0).all() and (argmax == NO_GRADIENT).all()
     p.x[:] = np.nan
     assert np.isnan(pooled(p, relu=True)[0]).all()
     for side in POINTS:

@@ -118,14 +118,14 @@ MUTANTS = [
     ),
     Mutant(
         "machine code is executed without a look at its checksum",
-        "compiled/jit.py",
+        "compiled/jit/cache.py",
         "if hashlib.sha256(contents[32:]).digest() != contents[:32]:",
         "if False:",
         "tests/compiled/test_jit.py::test_E5_no_damaged_file_is_ever_used",
     ),
     Mutant(
         "machine code is written under its final name",
-        "compiled/jit.py",
+        "compiled/jit/cache.py",
         "os.replace(temporary, path)",
         "shutil.copyfile(temporary, path)",
         "tests/compiled/test_jit.py::test_a_kernel_is_compiled_once_and_found_again",

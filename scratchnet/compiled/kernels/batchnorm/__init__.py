@@ -1,0 +1,1 @@
+"""BatchNorm kernels: `statistics` of the batch and of its gradient, and `apply`, the passes over the images."""

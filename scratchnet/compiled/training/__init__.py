@@ -1,0 +1,1 @@
+"""What surrounds the layers in a training step: `augment`, `losses`, `optimizers`."""

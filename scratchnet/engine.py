@@ -1,0 +1,212 @@
+"""How a model runs: the engine of the textbook, and the protocol that the compiled engine implements.
+
+An engine runs a network's layers. It is asked for
+
+    train_step     one optimizer step on a batch                 the loss before it
+    gradients      the same without the step                     the loss, and the gradient of every parameter
+    activations    layer by layer                                the output of every layer
+    logits         prediction                                    (n, classes)
+
+`Engine` is the textbook: plain NumPy, every layer as it is written, a batch in one piece. `CompiledEngine`
+(`scratchnet.compiled`) does the same with compiled kernels, in chunks, on all processors.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchnet.inputs import as_examples
+from scratchnet.layers import Rescale
+from scratchnet.layers.base import Context, Layer, Shape
+from scratchnet.team import cut
+
+Arrays = dict[str, np.ndarray]
+
+
+class Network(NamedTuple):
+    """Built layers in a row, and what an engine must know about them."""
+
+    layers: tuple[Layer, ...]
+    names: list[str]  # 0.rescale, 1.conv2d, ...
+    shapes: list[Shape]  # of one example: before the first layer, and after each layer
+    dtype: np.dtype
+
+    def arrays(self, kind: str) -> Arrays:
+        """The live arrays by full name ("1.conv2d.W"). kind: "params" or "state"."""
+        return {
+            f"{prefix}.{name}": getattr(layer, name)
+            for layer, prefix in zip(self.layers, self.names, strict=True)
+            for name in getattr(layer, kind)
+        }
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss of a batch is NaN or infinite; nothing was changed."""
+
+    def __init__(self, value: float):
+        super().__init__(f"the loss is {value}")
+        self.value = value
+
+
+class Stage(NamedTuple):
+    """A layer, or a compiled layer that computes several: something with forward and backward."""
+
+    op: Any
+    names: dict[str, str]  # of its parameters: "W" -> "1.conv2d.W"
+    title: str  # the names of its layers
+    output_shape: Shape  # of one example, as `build` returned it
+
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Any]:
+        """x -> y, and the cache for `backward`. The next kernel relies on y's shape, so it is checked."""
+        y, cache = self.op.forward(x, ctx)
+        self.expect("forward's result, as build promised it,", y, (len(x), *self.output_shape))
+        return y, (cache, x.shape, y.shape)
+
+    def backward(self, dy: np.ndarray, memory: Any) -> tuple[Any, Arrays]:
+        """dL/dy -> dL/dx, and the gradient of each parameter by its full name."""
+        cache, x_shape, y_shape = memory
+        self.expect("dy", dy, y_shape)
+        dx, grads = self.op.backward(dy, cache)
+        if grads.keys() != self.names.keys():
+            raise ValueError(
+                f"layer {self.title}: backward must return gradients of {list(self.names)}, got {list(grads)}"
+            )
+        if isinstance(self.op, Layer):
+            grads = {name: self.gradient(name, g) for name, g in grads.items()}
+            self.expect("backward's dx", dx, x_shape)
+        return dx, {self.names[name]: g for name, g in grads.items()}
+
+    def gradient(self, name: str, g: Any) -> np.ndarray:
+        """A copy of a layer's gradient, in the parameter's dtype: the optimizer sums chunks in place."""
+        p = getattr(self.op, name)
+        self.expect(f"backward's d{name}", g, p.shape)
+        return np.array(g, p.dtype, order="C")
+
+    def expect(self, what: str, array: Any, shape: Shape) -> None:
+        """Raise ValueError if this is not an array of this shape."""
+        if np.shape(array) != shape:
+            raise ValueError(f"layer {self.title}: {what} must have shape {shape}, got {np.shape(array)}")
+
+
+class Engine:
+    """The textbook: the layers as they are, the batch in one piece, in the caller's thread."""
+
+    def __init__(self, network: Network):
+        self.network = network
+        self.stages = [
+            Stage(layer, {name: f"{prefix}.{name}" for name in layer.params}, prefix, shape)
+            for layer, prefix, shape in zip(network.layers, network.names, network.shapes[1:], strict=True)
+        ]
+        self.training = threading.Lock()  # held during a training step
+
+    def check_input(self, x: Any) -> np.ndarray:
+        """x as an array (n, *input_shape) that the first layer can take, or an error."""
+        first = self.network.layers[0]
+        return as_examples(x, self.network.shapes[0], self.network.dtype, keeps_integers=isinstance(first, Rescale))
+
+    def train_step(self, loss, optimizer, x: np.ndarray, labels, rng, augment=None) -> float:
+        """Forward, loss, backward, update. Returns the mean loss of the batch before the update.
+
+        rng: the step's random generator. augment: a function (images, rng) -> images.
+        Raises NonFiniteLossError if the loss is NaN or infinite; no array is changed then.
+        """
+        with restored_on_error(self.network.arrays("state")):
+            images = self.check_input(self.augmented(augment, x, rng))
+            logits, caches = self.forward(images, self.context(training=True, rng=rng))
+            value, dlogits = loss(logits, labels)
+            expect_finite(value)
+            _, grads = self.backward(dlogits, caches)
+        optimizer.step(self.network.arrays("params"), grads)
+        return float(value)
+
+    def gradients(self, loss, x: np.ndarray, labels, rng) -> tuple[float, Arrays]:
+        """The loss of a batch and dL/dp for every parameter p, as in a training step; nothing is changed."""
+        with restored(self.network.arrays("state")):
+            logits, caches = self.forward(x, self.context(training=True, rng=rng))
+            value, dlogits = loss(logits, labels)
+            expect_finite(value)
+            return float(value), self.backward(dlogits, caches)[1]
+
+    def augmented(self, augment, x: np.ndarray, rng) -> np.ndarray:
+        """The images as augment(images, rng) changes them; None leaves them as they are."""
+        return x if augment is None else augment(x, rng)
+
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
+        """x -> logits, and every stage's cache for `backward`."""
+        caches = []
+        for stage in self.stages:
+            x, cache = stage.forward(x, ctx)
+            caches.append(cache)
+        return x, caches
+
+    def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray, Arrays]:
+        """dL/dlogits -> dL/dx, and dL/dp for every parameter p by name."""
+        grads: Arrays = {}
+        for stage, cache in zip(reversed(self.stages), reversed(caches), strict=True):
+            dy, stage_grads = stage.backward(dy, cache)
+            grads |= stage_grads
+            if dy is None:  # a compiled training step does not compute what no parameter needs
+                break
+        return dy, grads
+
+    def activations(self, x: np.ndarray, ctx: Context) -> Iterator[tuple[str, Layer, np.ndarray]]:
+        """(name, layer, output) of each layer in turn, computed by the textbook's layers on every engine."""
+        for name, layer in zip(self.network.names, self.network.layers, strict=True):
+            x, _ = layer.forward(x, ctx)
+            yield name, layer, x
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        """x -> logits, in evaluation mode."""
+        return self.forward(x, self.context())[0]
+
+    def map(self, x: np.ndarray, batch_size: int, work: Callable[[slice, np.ndarray], Any]) -> list[Any]:
+        """work(part, logits) for every part of x, a slice of at most `batch_size` examples; the results in order."""
+        return [work(part, self.logits(x[part])) for part in cut(len(x), batch_size)]
+
+    def context(self, training: bool = False, rng: Any = None) -> Context:
+        """The context for a batch in one piece: what `forward` needs beside x."""
+        return Context(training, rng)
+
+    def prepare(self, loss, optimizer, x: np.ndarray, labels, batch_size: int, augment, verbose: bool) -> float:
+        """Compile whatever a training run on this data needs; the seconds it took. The textbook compiles nothing."""
+        return 0.0
+
+    def describe(self) -> dict[str, str]:
+        """Layer name -> how it is computed, for the summary; ″ for layers computed with the one above."""
+        return dict.fromkeys(self.network.names, "textbook")
+
+
+def expect_finite(value: float) -> None:
+    """Raise NonFiniteLossError for NaN and infinity."""
+    if not math.isfinite(value):
+        raise NonFiniteLossError(value)
+
+
+@contextmanager
+def restored(arrays: Arrays) -> Iterator[None]:
+    """Undo every change of the arrays at the end of the block."""
+    before = {name: array.copy() for name, array in arrays.items()}
+    try:
+        yield
+    finally:
+        for name, array in arrays.items():
+            array[...] = before[name]
+
+
+@contextmanager
+def restored_on_error(arrays: Arrays) -> Iterator[None]:
+    """Undo every change of the arrays if the block ends with an error or Ctrl-C."""
+    before = {name: array.copy() for name, array in arrays.items()}
+    try:
+        yield
+    except BaseException:
+        for name, array in arrays.items():
+            array[...] = before[name]
+        raise
+
