@@ -1,6 +1,6 @@
 """How fast is each layer, forward and backward, and how fast could it be?
 
-A model is trained for some steps, so that its gradients have as many zeros as gradients have. Then every stage (a layer,
+A model is trained for some steps, so that its gradients have a realistic share of zeros. Then every stage (a layer,
 or several in one) gets a stopwatch, and training goes on: so its data are where they are in training, in a cache or
 not. The stopwatch counts the processor time of its own thread, and stops where a BatchNorm waits for other chunks. With
 several threads their seconds are divided by their number. In the end the stopwatches are removed, and whole steps are

@@ -24,7 +24,7 @@ import numpy as np
 from scratchnet.inputs import as_examples
 from scratchnet.layers import Rescale
 from scratchnet.layers.base import Context, Layer, Shape
-from scratchnet.team import cut
+from scratchnet.team import split_ranges
 
 Arrays = dict[str, np.ndarray]
 
@@ -167,7 +167,7 @@ class Engine:
 
     def map(self, x: np.ndarray, batch_size: int, work: Callable[[slice, np.ndarray], Any]) -> list[Any]:
         """work(part, logits) for every part of x, a slice of at most `batch_size` examples; the results in order."""
-        return [work(part, self.logits(x[part])) for part in cut(len(x), batch_size)]
+        return [work(part, self.logits(x[part])) for part in split_ranges(len(x), batch_size)]
 
     def context(self, training: bool = False, rng: Any = None) -> Context:
         """The context for a batch in one piece: what `forward` needs beside x."""

@@ -1,19 +1,17 @@
-"""A batch is cut into chunks, and a team of threads works on them.
+"""A batch is split into chunks, and a team of threads works on them.
 
-Every chunk runs the ordinary forward and backward. The compiled kernels (and most of NumPy) let go of
-Python's lock while they compute, so plain Python threads really run side by side. What the chunks find
-is added up in the order of the chunks. How a batch is cut depends only on its size, never on the number
-of threads; so a sum has the same terms in the same order on one thread and on sixteen, and the result is
-the same to the last bit.
+NumPy and the compiled kernels release the interpreter lock while they compute, so plain Python threads run in parallel.
+The chunks' results are summed in the order of the chunks. How a batch is split depends on its size only, never on the
+number of threads. So a sum has the same terms in the same order on one thread and on sixteen, and the result is the
+same to the last bit.
 
-One kind of layer needs more: batch normalisation sums over the whole batch in the middle of its work.
-`Chunk.sum` is where the chunks wait for each other. A chunk that waits gives its *place* to another one,
-which may need a thread more than there were; waiting threads cost nothing, and no more than `threads`
-places ever compute at the same time.
+Batch normalisation sums over the whole batch in the middle of its work: `Chunk.sum` is an all-reduce, where the chunks
+wait for each other. A chunk that waits at this barrier frees its slot for another chunk; if no idle thread can take it,
+one is started. Blocked threads use no CPU, and at most `threads` slots compute at a time.
 
-If there is a place for every processor, each place stays on a processor of its own. Left to itself, Linux now
-and then wakes a thread on a processor that is busy while another one idles: of the time of a step with six
-meetings, 30 % of two processors was lost that way, and 10 % since they stay (33 -> 25 ms).
+If there is a slot for every processor, each slot is pinned to one. Otherwise Linux sometimes wakes a thread on a busy
+processor while another one idles: of a step with six barriers 30 % of two processors was lost that way, 10 % since the
+slots are pinned (33 -> 25 ms, AMD Zen 4, two threads).
 """
 
 from __future__ import annotations
@@ -42,45 +40,45 @@ class Team:
 
     def __init__(self, threads: int):
         self.threads = threads
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
-        """No threads yet. A forked child begins again: it has this object, but none of its threads."""
+    def reset(self) -> None:
+        """No threads yet. Called again in a forked child, which has this object but none of its threads."""
         processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         one_each = len(processors) == self.threads
-        self.crews = [Crew(processors[i] if one_each else None) for i in range(self.threads)]
+        self.workers = [WorkerQueue(processors[i] if one_each else None) for i in range(self.threads)]
         self.process = os.getpid()
 
     def map(self, work: Callable[[Chunk], Any], count: int) -> list[Any]:
         """Results in the order of the chunks. If chunks fail, the first one's error is raised."""
         if self.process != os.getpid():
-            self.begin()
-        return Run(self.crews, work, count).result()
+            self.reset()
+        return ParallelCall(self.workers, work, count).result()
 
-    def send(self, place: int, work: Callable[[], None]) -> None:
-        """Let a thread do some work in one of the places, and do not wait for it."""
+    def send(self, slot: int, work: Callable[[], None]) -> None:
+        """Start some work on a thread of one of the slots, without waiting for it."""
         if self.process != os.getpid():
-            self.begin()
-        crew = self.crews[place]
+            self.reset()
+        workers = self.workers[slot]
 
         def job():
-            with staying_on(crew.processor if self.threads > 1 else None):
+            with pinned_to_cpu(workers.processor if self.threads > 1 else None):
                 work()
 
-        crew.start(job)
+        workers.start(job)
 
 
-class Crew:
-    """The threads that take turns in one place of the team. They live on, waiting for the next job."""
+class WorkerQueue:
+    """The threads that take turns in one slot of the team. Between jobs they wait."""
 
     def __init__(self, processor: int | None):
         self.processor = processor
         self.lock = threading.Lock()
         self.jobs: queue.SimpleQueue = queue.SimpleQueue()
-        self.idle = 0  # threads that wait for a job and that nobody has counted on yet
+        self.idle = 0  # threads that wait for a job and are not reserved for one
 
     def start(self, job: Callable[[], None]) -> None:
-        """Run a job on a thread of its own: an idle one, or a new one."""
+        """Run a job on an idle thread, or on a new one."""
         with self.lock:
             waiting = self.idle > 0
             self.idle -= waiting
@@ -90,7 +88,7 @@ class Crew:
             threading.Thread(target=self.serve, args=(job,), name="scratchnet", daemon=True).start()
 
     def serve(self, job: Callable[[], None]) -> None:
-        """The life of a thread."""
+        """Run jobs for ever."""
         while True:
             job()
             with self.lock:
@@ -98,110 +96,106 @@ class Crew:
             job = self.jobs.get()
 
 
-class Place:
-    """The right of one thread of a crew to compute, in one call of Team.map."""
+class Slot:
+    """Permission to compute, for one thread at a time, in one call of Team.map."""
 
-    def __init__(self, crew: Crew, processor: int | None):
-        self.crew, self.processor, self.taken = crew, processor, threading.Lock()
+    def __init__(self, workers: WorkerQueue, processor: int | None):
+        self.workers, self.processor, self.taken = workers, processor, threading.Lock()
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """What the work on one chunk knows of the others: its number, and how to sum something over all."""
+    """A chunk's number, and its all-reduce."""
 
-    run: Run
+    call: ParallelCall
     index: int
-    place: Place
+    slot: Slot
 
     def sum(self, part: np.ndarray) -> np.ndarray:
-        """The sum of all chunks' parts, in the order of the chunks. Waits for them; all must call it."""
-        return self.run.meet(self, part) if self.run.count > 1 else part
-
-    def meet(self) -> None:
-        """Wait until all chunks have come this far."""
-        self.sum(np.empty(0))
+        """The sum of all chunks' parts, in the order of the chunks. Blocks until every chunk has called it."""
+        return self.call.all_reduce(self, part) if self.call.count > 1 else part
 
 
-class Run:
-    """One call of Team.map: which chunks are still to be done, and what came of the others."""
+class ParallelCall:
+    """One call of Team.map: the chunks still to do, and the results of the others."""
 
-    def __init__(self, crews: list[Crew], work: Callable[[Chunk], Any], count: int):
+    def __init__(self, queues: list[WorkerQueue], work: Callable[[Chunk], Any], count: int):
         self.work, self.count = work, count
-        all_needed = count >= len(crews) > 1
-        self.places = [Place(crew, crew.processor if all_needed else None) for crew in crews[: max(1, count)]]
+        all_needed = count >= len(queues) > 1
+        self.slots = [Slot(workers, workers.processor if all_needed else None) for workers in queues[: max(1, count)]]
         self.results: list[Any] = [None] * count
         self.errors: dict[int, BaseException] = {}
-        self.todo = iter(range(count))  # `next` on it is one step for Python: no two threads get the same
+        self.todo = iter(range(count))  # `next` on it is atomic: no two threads get the same chunk
         self.begun = 0
         self.finished: queue.SimpleQueue = queue.SimpleQueue()
-        self.meeting = threading.Condition()
+        self.barrier = threading.Condition()
         self.parts: dict[int, np.ndarray] = {}
         self.total: Any = None
         self.round = 0
 
     def result(self) -> list[Any]:
         try:
-            for place in self.places[1:]:
-                place.crew.start(partial(self.take_chunks, place))
-            self.take_chunks(self.places[0])
+            for slot in self.slots[1:]:
+                slot.workers.start(partial(self.take_chunks, slot))
+            self.take_chunks(self.slots[0])
             for _ in range(self.count):
                 self.finished.get()
-        except BaseException as error:  # Ctrl-C, here and not in a chunk: nobody shall wait for what will not come
+        except BaseException as error:  # Ctrl-C, here and not in a chunk
             self.abandon(error)
             raise
         if self.errors:
-            causes = [i for i, error in self.errors.items() if not isinstance(error, MeetingBroken)]
+            causes = [i for i, error in self.errors.items() if not isinstance(error, BarrierBroken)]
             raise self.errors[min(causes)]
         return self.results
 
     def abandon(self, error: BaseException) -> None:
-        """Let nobody begin another chunk, and send home those who wait in a sum."""
+        """Start no further chunk, and wake the chunks that wait in a sum."""
         for _ in self.todo:
             pass
-        with self.meeting:
+        with self.barrier:
             self.errors[self.count] = error
-            self.meeting.notify_all()
+            self.barrier.notify_all()
 
-    def take_chunks(self, place: Place) -> None:
-        """Take the next chunk until there is none: what every thread of the team does."""
-        with place.taken, staying_on(place.processor):
+    def take_chunks(self, slot: Slot) -> None:
+        """The loop of every thread: take the next chunk until none is left."""
+        with slot.taken, pinned_to_cpu(slot.processor):
             for index in self.todo:
                 self.begun = index + 1
                 try:
-                    self.results[index] = self.work(Chunk(self, index, place))
+                    self.results[index] = self.work(Chunk(self, index, slot))
                 except BaseException as error:  # the caller's thread raises it
-                    with self.meeting:
+                    with self.barrier:
                         self.errors[index] = error
-                        self.meeting.notify_all()
+                        self.barrier.notify_all()
                 self.finished.put(index)
 
-    def meet(self, chunk: Chunk, part: np.ndarray) -> np.ndarray:
-        """Wait until every chunk has brought its part; the last one adds them up for all."""
-        with self.meeting:
+    def all_reduce(self, chunk: Chunk, part: np.ndarray) -> np.ndarray:
+        """Wait for the parts of all chunks; the last chunk to arrive sums them."""
+        with self.barrier:
             round_ = self.round
             self.parts[chunk.index] = part
             if len(self.parts) == self.count:
                 self.total = ordered_sum([self.parts[i] for i in range(self.count)])
                 self.parts, self.round = {}, self.round + 1
-                self.meeting.notify_all()
+                self.barrier.notify_all()
                 return self.total.copy()
-        place = chunk.place
-        place.taken.release()  # whoever waits makes room for a chunk that has not begun, or has waited already
+        slot = chunk.slot
+        slot.taken.release()  # for a chunk that has not begun, or that has waited already
         try:
             if self.begun < self.count:
-                place.crew.start(partial(self.take_chunks, place))
-            with self.meeting:
-                self.meeting.wait_for(lambda: self.round > round_ or self.errors)
+                slot.workers.start(partial(self.take_chunks, slot))
+            with self.barrier:
+                self.barrier.wait_for(lambda: self.round > round_ or self.errors)
                 if self.round == round_:
-                    raise MeetingBroken("another chunk of this batch failed")
+                    raise BarrierBroken("another chunk of this batch failed")
                 return self.total.copy()
         finally:
-            place.taken.acquire()
+            slot.taken.acquire()
 
 
 @contextmanager
-def staying_on(processor: int | None):
-    """Keep this thread on a processor meanwhile. None, or one that may not be used any more: leave it alone."""
+def pinned_to_cpu(processor: int | None):
+    """Pin this thread to a processor for the block. None, or a processor that is not available: no effect."""
     before = None
     if processor is not None:
         with suppress(OSError):
@@ -214,8 +208,8 @@ def staying_on(processor: int | None):
             os.sched_setaffinity(0, before)
 
 
-class MeetingBroken(RuntimeError):
-    """Raised in the chunks that wait for one that failed; its error is the one that the caller sees."""
+class BarrierBroken(RuntimeError):
+    """Raised in chunks that wait for a chunk that failed. The caller sees that chunk's error."""
 
 
 def ordered_sum(parts: list[np.ndarray]) -> np.ndarray:
@@ -226,10 +220,10 @@ def ordered_sum(parts: list[np.ndarray]) -> np.ndarray:
     return total
 
 
-def cut(n: int, size: int) -> list[slice]:
+def split_ranges(n: int, size: int) -> list[slice]:
     """0..n in chunks of `size`, the last one perhaps shorter.
 
-    >>> cut(5, 2)
+    >>> split_ranges(5, 2)
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
     if size < 1:

@@ -55,7 +55,8 @@ MAY_IMPORT = {
         "randomness", "run",
     },
     "model": {
-        "architecture", "compiled", "engine", "inputs", "layers", "losses", "randomness", "saving", "summary", "training",
+        "architecture", "compiled", "engine", "inputs", "layers", "losses", "randomness", "saving", "summary",
+        "training",
     },
     "robustness": {"data", "randomness"},
     "zoo": {"callbacks", "data", "layers", "optimizers"},

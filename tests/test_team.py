@@ -12,7 +12,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import team as team_module
-from scratchnet.team import Team, available_threads, cpu_quota, cut, ordered_sum, shared_team
+from scratchnet.team import Team, available_threads, cpu_quota, ordered_sum, shared_team, split_ranges
 from tests.deadlock import within
 
 ROOT = Path(__file__).parents[1]
@@ -199,14 +199,14 @@ team = Team(3)
 work = lambda chunk: (time.sleep(0.002), float(chunk.sum(np.ones(1))[0]))[1]
 assert team.map(work, 8) == [8.0] * 8
 if "locked" in sys.argv:  # the moment of the fork is not ours to choose: another thread may hold the lock
-    for crew in team.crews:
-        crew.lock.acquire()
+    for workers in team.workers:
+        workers.lock.acquire()
 child = os.fork()
 if not child:
     os._exit(0 if team.map(work, 8) == [8.0] * 8 == team.map(work, 8) else 1)
 if "locked" in sys.argv:
-    for crew in team.crews:
-        crew.lock.release()
+    for workers in team.workers:
+        workers.lock.release()
 assert os.waitpid(child, 0)[1] == 0
 assert team.map(work, 8) == [8.0] * 8
 """
@@ -219,14 +219,14 @@ def test_a_team_still_works_after_a_fork_in_parent_and_child(moment):
 
 
 def test_cut_covers_everything_once():
-    assert [list(range(10))[part] for part in cut(10, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    assert cut(0, 4) == [] and cut(3, 100) == [slice(0, 3)]
+    assert [list(range(10))[part] for part in split_ranges(10, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert split_ranges(0, 4) == [] and split_ranges(3, 100) == [slice(0, 3)]
 
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_pieces_of_nothing_are_refused(size):
     with pytest.raises(ValueError, match=f"must hold at least 1 example, got a size of {size}"):
-        cut(5, size)
+        split_ranges(5, size)
 
 
 @pytest.mark.parametrize(("content", "quota"), [

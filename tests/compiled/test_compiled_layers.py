@@ -18,7 +18,7 @@ from scratchnet.compiled.execution.training_program import calls_of
 from scratchnet.compiled.kernels.batchnorm.statistics import BLOCK
 from scratchnet.compiled.layers.conv_batchnorm_recompute import CompiledConvBatchNormRecompute
 from scratchnet.randomness import ExampleRandom
-from scratchnet.team import Team, cut
+from scratchnet.team import Team, split_ranges
 from scratchnet.training import train_step
 
 TOLERANCE = 1e-5  # of the largest number of each array
@@ -160,7 +160,7 @@ def test_convolutions_of_any_size_equal_the_textbook(case):
 
 def run_in_chunks(model, x, dy, size):
     """The outputs and all gradients as a captured training step computes them, from given dL/dy."""
-    engine, parts = model.backend, cut(len(x), size)
+    engine, parts = model.backend, split_ranges(len(x), size)
     captured = Captured(Buffers(), parts, {})
     passes = []
     for i, part in enumerate(parts):
@@ -270,12 +270,19 @@ def test_the_argmax_is_the_first_of_equal_maxima():
     lambda: [sn.BatchNorm(), sn.ReLU(), sn.MaxPool2D(2)],
 ])  # fmt: skip
 @pytest.mark.parametrize("channels", [1, 16])
-@pytest.mark.parametrize("where", [(2, 2), (2, 3), (3, 2), (3, 3)])
-def test_a_nan_in_the_image_reaches_the_output(layers, channels, where):
+@pytest.mark.parametrize("where", [(2, 2), (2, 3), (3, 2), (3, 3), (0, 0), (0, 9), (9, 0), (9, 9), (4, 9), (9, 4)])
+def test_a_nan_in_the_image_reaches_the_outputs_that_it_reaches_in_the_textbook(layers, channels, where):
+    """Also from the outermost rows and columns, which meet only the last positions of a window."""
     x = np.ones((1, 10, 10, channels), np.float32)
     x[0, where[0], where[1]] = np.nan
-    model = sn.Sequential(layers(), (10, 10, channels))
-    assert np.isnan(model.forward(x)).any()
+    found = []
+    for engine in ("numba", "numpy"):
+        model = sn.Sequential(layers(), (10, 10, channels), engine=engine)
+        trained, _ = model.forward_cached(x, model.context(training=True))
+        found.append((np.isnan(model.forward(x)), np.isnan(trained)))
+    assert found[1][0].any()
+    if isinstance(model.layers[0], sn.Conv2D):  # else the statistics of the batch are NaN too, and all outputs
+        assert all(map(np.array_equal, *found))
 
 
 def test_rows_and_columns_that_a_pool_drops_get_no_gradient():

@@ -21,7 +21,7 @@ from scratchnet.compiled.layers.conv_inference import for_inference
 from scratchnet.compiled.training.augment import CompiledAugment, compiled_augment
 from scratchnet.engine import Engine, Network, restored_on_error
 from scratchnet.randomness import ExampleRandom
-from scratchnet.team import cut, shared_team
+from scratchnet.team import shared_team, split_ranges
 
 COMPILING = "compiling the kernels for this machine (once: they are kept for the next run) ..."
 AT_ONCE = 2048  # images that are predicted between two looks at what else there is to do, Ctrl-C for instance
@@ -77,7 +77,7 @@ class CompiledEngine(Engine):
         if program is None or not program.is_valid(loss, optimizer, augment):
             if len(self.training_programs) >= KEPT:
                 self.training_programs.clear()
-            parts = cut(len(x), self.chunk_size(len(x)))
+            parts = split_ranges(len(x), self.chunk_size(len(x)))
             program = TrainingProgram(self, parts, loss, optimizer, x, labels, augment, threads)
             self.training_programs[key] = program
         return program
@@ -86,7 +86,7 @@ class CompiledEngine(Engine):
         """Chunk by chunk, on all threads."""
         if augment is None or not len(x):
             return x
-        parts, change = cut(len(x), self.chunk_size(len(x))), compiled_augment(augment, x)
+        parts, change = split_ranges(len(x), self.chunk_size(len(x))), compiled_augment(augment, x)
 
         def work(chunk):
             images, own = x[parts[chunk.index]], rng.from_example(parts[chunk.index].start)
@@ -125,8 +125,8 @@ class CompiledEngine(Engine):
         idle.append(program)  # not after an error: other threads may still be using its buffers
 
     def map(self, x, batch_size, work):
-        results, parts = [], cut(len(x), batch_size)
-        for some in cut(len(parts), max(1, AT_ONCE // batch_size)):
+        results, parts = [], split_ranges(len(x), batch_size)
+        for some in split_ranges(len(parts), max(1, AT_ONCE // batch_size)):
             first = parts[some][0].start
             logits = self.logits(x[first : parts[some][-1].stop])
             results += [work(part, logits[part.start - first : part.stop - first]) for part in parts[some]]

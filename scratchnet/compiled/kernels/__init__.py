@@ -5,5 +5,5 @@
     conv                 convolution: the same loop on the patches of an image
     winograd             3×3 convolution with 16 products where 36 are expected, or 49 where 225 are
     batchnorm            two passes in each direction
-    relu_pool, copy, splitmix      through a ReLU and a max-pool; copies of images; random numbers
+    relu_pool, window, copy, splitmix      ReLU and max-pool; a window's maximum in registers; copies; random numbers
 """

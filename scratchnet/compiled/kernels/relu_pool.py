@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnet.compiled.jit.decorators import jit
+from scratchnet.compiled.kernels.window import nan_if_any
 from scratchnet.compiled.simd.intrinsics import LANES, broadcast, load_partial, select, store_partial, widen
 
 
@@ -29,8 +30,8 @@ def max_pool(z, p_h, p_w, y):
             for cell in range(1, p_h * p_w):
                 rival = load_partial(z, start + (cell // p_w * w + cell % p_w) * f + k, f - k)
                 best = select(rival > best, rival, best)
-                total = total + rival  # NaN if one of them is, which no comparison would notice
-            store_partial(y, window * f + k, select(total == total, best, total), f - k)
+                total = total + rival
+            store_partial(y, window * f + k, nan_if_any(total, best), f - k)
 
 
 @jit

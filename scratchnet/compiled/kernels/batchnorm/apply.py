@@ -11,6 +11,7 @@ import numpy as np
 
 from scratchnet.compiled.jit.decorators import inline, jit
 from scratchnet.compiled.kernels.conv.direct import NO_GRADIENT
+from scratchnet.compiled.kernels.window import larger, nan_if_any
 from scratchnet.compiled.simd.intrinsics import (
     LANES,
     broadcast,
@@ -67,12 +68,11 @@ def normalise_pool(x, starts, cells, mean, a, beta, relu, argmax, centered_max, 
             for k in range(1, cells.size):
                 other = load_channels(x, start + cells[k] + c, left) - m
                 rival = fma(other, a_c, b_c)
-                which = select(rival > best, broadcast(k), which)
                 first = select(rival > best, other, first)
-                best = select(rival > best, rival, best)
+                best, which = larger(best, which, rival, broadcast(k))
                 total = total + rival
             store_channels(centered_max, window * channels + c, first, left)
-            best = select(total == total, best, total)  # NaN if one of them is, which no comparison would notice
+            best = nan_if_any(total, best)
             which = select(best > floor, which, broadcast(NO_GRADIENT))
             store_channels(argmax, window * channels + c, narrow(which), left)
             store_channels(y, window * channels + c, maximum(floor, best), left)

@@ -33,6 +33,7 @@ from scratchnet.compiled.kernels.gemm import (
     product,
     store_columns,
 )
+from scratchnet.compiled.kernels.window import larger, nan_if_any
 from scratchnet.compiled.simd.intrinsics import (
     LANES,
     broadcast,
@@ -124,10 +125,9 @@ def store_argmax(cells, scratch, rows, width, y, argmax, at, left, floor):
             which, total = broadcast(0), best
             for cell in range(1, cells):
                 rival = load(scratch, (cell * len(ROWS) + r) * width + v)
-                which = select(rival > best, cell, which)         # not >=: the first of equals wins, as in argmax
-                best = select(rival > best, rival, best)
+                best, which = larger(best, which, rival, cell)
                 total = total + rival
-            best = select(total == total, best, total)    # NaN if one of them is, which no comparison would notice
+            best = nan_if_any(total, best)
             store_partial(argmax, at + r * f + v, narrow(select(best > floor, which, NO_GRADIENT)), left - v)
             store_partial(y, at + r * f + v, maximum(floor, best), left - v)
 

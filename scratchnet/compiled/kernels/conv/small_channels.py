@@ -41,6 +41,7 @@ from scratchnet.compiled.kernels.conv.small_channels_intrinsics import (
     store_shares,
     window_sums,
 )
+from scratchnet.compiled.kernels.window import max_of_four
 from scratchnet.compiled.simd.intrinsics import (
     LANES,
     broadcast,
@@ -121,12 +122,6 @@ def unpack_weights(sums, dw, db):
 
 
 @inline
-def larger(best, which, rival, cell):
-    """The larger of two vectors, and the number of its cell; of equals the first, as in argmax."""
-    return select(rival > best, rival, best), select(rival > best, cell, which)
-
-
-@inline
 def tap_places(rows, run):
     """Where the vectors of a tile of taps lie: the offsets of its rows, and of the vectors in a row."""
     return offsets(rows, 0, len(rows), len(run) * LANES), offsets(run, 0, len(run), LANES)
@@ -150,11 +145,7 @@ def convolve_pool_group(x, packed, y, argmax, floor, first, count, images, chann
         for r in range(out_h):
             for s in range(out_w):
                 s0, s1, s2, s3 = window_sums(x, xs, 2 * (r * w + s) * c, w * c, channels, weights, bias)
-                best, which = larger(s0, broadcast(0), s1, 1)
-                best, which = larger(best, which, s2, 2)
-                best, which = larger(best, which, s3, 3)
-                total = (s0 + s1) + (s2 + s3)         # NaN if one of them is, which no comparison would notice
-                best = select(total == total, best, total)
+                best, which = max_of_four(s0, s1, s2, s3)
                 at = (r * out_w + s) * filters + first
                 store_shares(argmax, ys, at, narrow(select(best > floor, which, NO_GRADIENT)), count)
                 store_shares(y, ys, at, maximum(floor, best), count)

@@ -17,13 +17,14 @@ import numpy as np
 
 from scratchnet.compiled.jit.decorators import inline, jit
 from scratchnet.compiled.kernels.conv.direct import NO_GRADIENT
-from scratchnet.compiled.kernels.conv.small_channels import image_places, larger, tap_places
+from scratchnet.compiled.kernels.conv.small_channels import image_places, tap_places
 from scratchnet.compiled.kernels.conv.small_channels_intrinsics import (
     load_shares,
     store_shares,
     window_fma,
     window_sums,
 )
+from scratchnet.compiled.kernels.window import larger, nan_if_any
 from scratchnet.compiled.simd.intrinsics import (
     LANES,
     broadcast,
@@ -113,14 +114,14 @@ def normalise_group(
                 x0, x1, x2, x3 = convolved(x, xs, 2 * (r * w + s) * c, w * c, channels, weights, bias, floor)
                 d0, d1, d2, d3 = x0 - m, x1 - m, x2 - m, x3 - m
                 best, y1, y2, y3 = fma(d0, a_f, b_f), fma(d1, a_f, b_f), fma(d2, a_f, b_f), fma(d3, a_f, b_f)
-                total = (best + y1) + (y2 + y3)       # NaN if one of them is, which no comparison would notice
+                total = (best + y1) + (y2 + y3)
                 d0 = select(y1 > best, d1, d0)
                 best, which = larger(best, broadcast(0), y1, 1)
                 d0 = select(y2 > best, d2, d0)
                 best, which = larger(best, which, y2, 2)
                 d0 = select(y3 > best, d3, d0)
                 best, which = larger(best, which, y3, 3)
-                best = select(total == total, best, total)
+                best = nan_if_any(total, best)
                 at = (r * across + s) * filters + first
                 store_shares(argmax, ys, at, narrow(select(best > floor_y, which, NO_GRADIENT)), count)
                 store_shares(centered_max, ys, at, d0, count)

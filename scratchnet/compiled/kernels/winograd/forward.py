@@ -40,6 +40,7 @@ import numpy as np
 from scratchnet.compiled.jit.decorators import inline, jit
 from scratchnet.compiled.kernels.conv.direct import NO_GRADIENT
 from scratchnet.compiled.kernels.gemm import padded_width, panel_place, panel_width, product
+from scratchnet.compiled.kernels.window import max_of_four
 from scratchnet.compiled.kernels.winograd.tiling import TILES, plane_size
 from scratchnet.compiled.kernels.winograd.transforms import (
     load_patch,
@@ -50,7 +51,6 @@ from scratchnet.compiled.kernels.winograd.transforms import (
     vectors,
 )
 from scratchnet.compiled.simd.intrinsics import (
-    broadcast,
     load_partial,
     load_tile,
     maximum,
@@ -154,12 +154,6 @@ def winograd(x, starts, u, bias, y, places, v, m, line, relu, tile):
                 store_places(y, places, (first + t) * positions, outputs, j, f - j, maximum(floor, of_tile))
 
 
-@inline
-def later(number, rival, best, which):
-    """The larger of two vectors and the number of the one it is from; the earlier where they are equal."""
-    return select(rival > best, rival, best), select(rival > best, number, which)
-
-
 @jit
 def winograd_pool(x, starts, u, bias, y, argmax, v, m, line, relu):
     """`winograd` with tiles of 2x2, followed by max-pooling over windows of 2x2: every tile is a window.
@@ -181,10 +175,8 @@ def winograd_pool(x, starts, u, bias, y, argmax, v, m, line, relu):
             for j in range(0, f, LANES):
                 at = (first + t) * f + j
                 products = load_planes(m, t * padded_width(f) + j, plane_size(f), FOUR)
-                best, y01, y10, y11 = vectors(transform_products(products))
-                best, which = later(1, y01, best, broadcast(0))
-                best, which = later(2, y10, best, which)
-                best, which = later(3, y11, best, which)
+                y00, y01, y10, y11 = vectors(transform_products(products))
+                best, which = max_of_four(y00, y01, y10, y11)
                 best = best + load_partial(bias, j, f - j)
                 store_partial(argmax, at, narrow(select(best > floor, which, NO_GRADIENT)), f - j)
                 store_partial(y, at, maximum(floor, best), f - j)
