@@ -7,6 +7,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     initializers    how weights start          losses        what is minimised
     optimizers      how weights move           schedules     how fast
     model           layers in a row            training      the loop;  callbacks  what happens beside it
+    labels, inputs, arguments, keywords        what may be passed, and errors that name the cure
     checkpoint      a training that was interrupted goes on
     team            a batch in chunks on several threads, and why the result does not depend on them
     gradcheck       is backward really the derivative of forward?
@@ -14,7 +15,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     ensemble        several models, or several views of an image, answer together
     out_of_distribution                        is this anything that the model knows?
     lr_finder       which learning rate?       search        and which other settings?
-    summary         a model's table of layers
+    summary         a model's table of layers    classifier    the same with scikit-learn's interface
     container, architecture, saving            a model in one file, read without trust
 
     import scratchnet as sn
@@ -41,6 +42,7 @@ from scratchnet.callbacks import (
     WhitenedStart,
 )
 from scratchnet.checkpoint import Checkpoint
+from scratchnet.classifier import ImageClassifier
 from scratchnet.data import (
     Augment,
     DataFileError,
@@ -99,7 +101,7 @@ __all__ = [
     "Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp",
     # the model and its training
     "Sequential", "load_model", "ModelFileError", "History", "TrainingDivergedError", "set_threads",
-    "Ensemble", "predict_augmented",
+    "Ensemble", "predict_augmented", "ImageClassifier",
     "Callback", "Progress", "CSVLogger", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
     "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage", "WhitenedStart", "ModelCheckpoint",
     "Checkpoint",

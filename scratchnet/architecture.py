@@ -29,7 +29,7 @@ from scratchnet.layers.base import Shape
 LAYER_LIMIT = 1000
 VALUE_LIMIT = 1 << 26  # numbers in one example, before or after any layer
 CLASS_NAME_LIMIT = 200  # characters
-DTYPES = ("float16", "float32", "float64")
+DTYPES = ("float32", "float64")
 
 
 class Rule(NamedTuple):
@@ -184,12 +184,32 @@ def prefixes(layers: Sequence[Layer]) -> list[str]:
 
 
 @contextmanager
-def at_layer(index: int, kind: str):
-    """An error in a layer says which layer it is."""
+def at_layer(index: int, kind: str, advice: str = ""):
+    """An error in a layer says which layer it is. advice: a sentence to end with."""
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"layer {index} ({kind}): {str(error).removeprefix(f'{kind}: ')}") from None
+        message = f"layer {index} ({kind}): {str(error).removeprefix(f'{kind}: ')}"
+        raise ValueError(f"{message.rstrip('.')}. {advice}" if advice else message) from None
+
+
+def as_layers(layers: Any) -> tuple[Layer, ...]:
+    """The layers of a new model as a tuple."""
+    if isinstance(layers, Layer | type):
+        raise TypeError("layers must be a list: Sequential([Flatten(), Dense(10)], input_shape=(28, 28, 1))")
+    return tuple(layers)
+
+
+def check_layer(index: int, layer: Any, earlier: Sequence[Layer]) -> None:
+    """An error if this cannot be a layer of a new model, behind these earlier ones."""
+    if not isinstance(layer, Layer):
+        hint = f" Write {layer.__name__}() with parentheses." if isinstance(layer, type) else ""
+        raise TypeError(f"layer {index} must be a Layer, got {layer!r}.{hint}")
+    kind = type(layer).__name__
+    if any(layer is other for other in earlier):
+        raise ValueError(f"layer {index} ({kind}) stands in the model twice. Make a second one.")
+    if layer.taken:
+        raise ValueError(f"layer {index} ({kind}) belongs to another model. Make new layers for each model.")
 
 
 def check_class_names(names: Any, classes: int) -> list[str] | None:

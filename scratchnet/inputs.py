@@ -1,5 +1,6 @@
-"""Validation of the arrays passed to a model.
+"""Validation of what is passed to a model.
 
+    as_input_shape  the shape of one example        as_dtype    the type of all numbers
     as_examples     shape and dtype: an array that every kernel was compiled for, or an error
     check_pixels    plausibility: bytes read as int8, NaN, images divided by 255 twice
 
@@ -10,15 +11,61 @@ layer or kernel repeats them.
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
 import numpy as np
 
 from scratchnet.layers import Rescale
-from scratchnet.layers.base import Shape, show_shape
+from scratchnet.layers.base import Shape, integer, show_shape
 
 BLACK = 0.05  # a Rescale that maps 1 to less than this maps all images in [0, 1] to nearly zero
+
+
+def as_input_shape(shape: Any) -> Shape:
+    """The shape of one example as a tuple of integers.
+
+    >>> as_input_shape(784)
+    Traceback (most recent call last):
+    TypeError: input_shape must be a tuple, got 784. Did you mean (784,), or (28, 28, 1) for images?
+    """
+    if isinstance(shape, int | np.integer):
+        side = math.isqrt(max(int(shape), 0))
+        images = f", or ({side}, {side}, 1) for images" if side > 1 and side**2 == shape else ""
+        raise TypeError(f"input_shape must be a tuple, got {shape}. Did you mean ({shape},){images}?")
+    if isinstance(shape, str) or not hasattr(shape, "__iter__"):
+        raise TypeError(f"input_shape must be a tuple such as (28, 28, 1), the shape of one example; got {shape!r}")
+    sizes = tuple(shape)
+    if len(sizes) > 1 and sizes[0] is None:
+        raise ValueError(f"input_shape is the shape of one example: {sizes[1:]} instead of {sizes}")
+    return tuple(integer(size, "each size in input_shape", 1) for size in sizes)
+
+
+def channels_first(shape: Shape) -> str:
+    """A question for shapes such as (1, 28, 28), which is how PyTorch writes images; empty for other shapes.
+
+    >>> channels_first((3, 32, 32))
+    'Did you mean input_shape=(32, 32, 3)? The channels come last.'
+    """
+    if len(shape) != 3 or shape[0] not in (1, 3) or shape[1] != shape[2] or shape[1] <= 4:
+        return ""
+    return f"Did you mean input_shape={(*shape[1:], shape[0])}? The channels come last."
+
+
+def as_dtype(dtype: Any) -> np.dtype:
+    """float32 or float64 as a dtype, in this machine's byte order."""
+    found = np.dtype(dtype).newbyteorder("=")
+    if found.kind != "f":
+        raise ValueError(f"dtype must be a floating type, got {found}. Use float32 or float64")
+    if found == np.float16:
+        raise ValueError(
+            "dtype float16 is refused: it has 3 digits and no number between 0 and 6e-8, so that small updates of a "
+            "weight are lost and a training run diverges within a few steps. Use float32"
+        )
+    if found not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64, got {found}")
+    return found
 
 
 def as_examples(x: Any, input_shape: Shape, dtype: np.dtype, keeps_integers: bool) -> np.ndarray:

@@ -18,7 +18,12 @@ smoothing replaces t by (1 - s) t + s / classes: never quite certain (arXiv 1512
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+
+from scratchnet.keywords import explained
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -75,6 +80,7 @@ class SoftmaxCrossEntropy:
     (1.3863, array([[ 0.25,  0.25,  0.25, -0.75]]))
     """
 
+    @explained
     def __init__(self, label_smoothing: float = 0.0):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing!r}")
@@ -94,3 +100,27 @@ class SoftmaxCrossEntropy:
         log_p = log_softmax(logits)
         value = -(t * log_p).sum(dtype=np.float64) / n
         return value, (np.exp(log_p) - t) / n
+
+
+Loss = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]  # (logits, labels) -> (value, dlogits)
+NAMES = ("softmax_cross_entropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
+
+
+def as_loss(value: Any) -> Loss:
+    """A function (logits, labels) -> (value, dlogits) as it is; SoftmaxCrossEntropy for None and its names.
+
+    Keras has two names for it, of which one is for one-hot labels; here both kinds of labels are accepted.
+
+    >>> type(as_loss("sparse_categorical_crossentropy"))
+    <class 'scratchnet.losses.SoftmaxCrossEntropy'>
+    """
+    if value is None or (isinstance(value, str) and value.lower() in NAMES):
+        return SoftmaxCrossEntropy()
+    if isinstance(value, type):
+        raise TypeError(f"loss is the class {value.__name__}. Make one of it: loss={value.__name__}()")
+    if not callable(value):
+        raise TypeError(
+            f"loss must be one of {', '.join(map(repr, NAMES))}, SoftmaxCrossEntropy(label_smoothing=...), or a "
+            f"function (logits, labels) -> (value, dlogits); got {value!r}"
+        )
+    return value

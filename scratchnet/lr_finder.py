@@ -23,12 +23,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scratchnet.arguments import check_examples
 from scratchnet.data.atomic import replacing
 from scratchnet.data.batches import batches, epoch_order
 from scratchnet.divergence import TrainingDivergedError
-from scratchnet.losses import SoftmaxCrossEntropy
-from scratchnet.optimizers import Adam
-from scratchnet.training import check_examples, train_step
+from scratchnet.losses import as_loss
+from scratchnet.optimizers import as_optimizer
+from scratchnet.training import train_step
 
 DIVERGED = 4.0  # stop when the smoothed loss is so many times its lowest value
 WINDOW = 0.1  # width (standard deviation) of the smoothing, in decades of the learning rate
@@ -124,8 +125,8 @@ def lr_find(
         raise ValueError(f"lr_find: expected 0 < start < end, got {start!r} and {end!r}")
     if steps < 10:
         raise ValueError(f"lr_find: a curve needs at least 10 steps, got {steps}")
-    x, y = check_examples(model, x, y)
-    optimizer, loss = optimizer or Adam(), loss or SoftmaxCrossEntropy()
+    optimizer, loss = as_optimizer(optimizer), as_loss(loss)
+    x, y = check_examples(model, x, y, loss=loss)
     optimizer.check_owner(model.parameters())
     stand_in, optimizer = trained_copy(model), copy.deepcopy(optimizer)
     rates, losses = np.geomspace(start, end, steps), []

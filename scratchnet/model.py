@@ -8,19 +8,28 @@ layers as they are, `engine="numba"` compiled layers (`scratchnet.compiled`); th
 from __future__ import annotations
 
 import copy
+import os
 import warnings
 import zlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from scratchnet import architecture, inputs, saving, training
-from scratchnet.engine import Engine, Network
+from scratchnet import architecture, inputs, saving, summary, training
+from scratchnet.callbacks import Callback
+from scratchnet.engine import Network
+from scratchnet.engines import make_engine
+from scratchnet.keywords import Absent, explained
 from scratchnet.layers import Context, Dense, Layer
 from scratchnet.layers.base import Shape, integer
-from scratchnet.losses import softmax
+from scratchnet.losses import Loss, softmax
+from scratchnet.optimizers import Optimizer
 from scratchnet.randomness import ExampleRandom
+from scratchnet.run import History
+from scratchnet.weights import copy_weights, own_arrays, weights_of
 
+Path = str | os.PathLike[str]
 ENGINES = ("numba", "numpy")
 FIXED = ("layers", "input_shape", "dtype", "engine", "shapes", "names")  # what the engine was made from
 
@@ -33,24 +42,31 @@ class Sequential:
     engine: "numba" (compiled, float32) or "numpy" (the textbook, any floating dtype).
     class_names: what the outputs mean; kept in the model file.
 
+    A deep copy (copy.deepcopy) shares no array with its original. Pickling takes a model to another process, as
+    multiprocessing and joblib do; a file is written by `save`, and read by `load_model` without running code.
+
     >>> model = Sequential([Rescale(), Flatten(), Dense(10)], input_shape=(28, 28, 1))
-    >>> model.forward(np.zeros((5, 28, 28), np.uint8)).shape
+    >>> model(np.zeros((5, 28, 28), np.uint8)).shape
     (5, 10)
     """
 
+    @explained
     def __init__(
-        self, layers, input_shape, seed: int = 0, engine: str = "numba", dtype="float32", class_names=None
-    ):
+        self, layers: Iterable[Layer], input_shape: Iterable[int], seed: int = 0, engine: str = "numba",
+        dtype: Any = "float32", class_names: Iterable[Any] | None = None,
+    ):  # fmt: skip
         if engine not in ENGINES:
             raise ValueError(f'engine must be "numba" or "numpy", got {engine!r}')
-        self.layers: tuple[Layer, ...] = tuple(layers)
-        self.input_shape: Shape = tuple(integer(size, "each size in input_shape", 1) for size in input_shape)
-        self.seed, self.dtype = integer(seed, "seed", 0), np.dtype(dtype)
-        if self.dtype.kind != "f":
-            raise ValueError(f"dtype must be a floating type, got {self.dtype}")
+        self.layers: tuple[Layer, ...] = architecture.as_layers(layers)
+        self.input_shape: Shape = inputs.as_input_shape(input_shape)
+        self.seed, self.dtype = integer(seed, "seed", 0), inputs.as_dtype(dtype)
         self.names = architecture.prefixes(self.layers)
         self.shapes = self.build()
         self.class_names = architecture.check_class_names(class_names, self.shapes[-1][-1])
+        self.connect(engine)
+
+    def connect(self, engine: str) -> None:
+        """Make the engine that runs the built layers."""
         self.network = Network(self.layers, self.names, self.shapes, self.dtype)
         self.engine, self.backend = make_engine(self.network, engine if self.dtype == np.float32 else "numpy")
 
@@ -62,6 +78,29 @@ class Sequential:
             )
         object.__setattr__(self, name, value)
 
+    def __repr__(self) -> str:
+        return summary.constructor_call(self)
+
+    def _repr_html_(self) -> str:
+        return summary.html_table(self)
+
+    add, pop, compile, train, eval, to, cuda = (Absent() for _ in range(7))
+    state_dict, load_state_dict, load_weights, save_weights = (Absent() for _ in range(4))
+
+    # copying: the engine holds locks and machine code, and is made again
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("network", "backend")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        own_arrays(self.layers)
+        self.connect(self.engine)
+
+    def __copy__(self) -> Sequential:
+        """A deep copy: two models must not share arrays."""
+        return copy.deepcopy(self)
+
     # building
 
     def build(self) -> list[Shape]:
@@ -71,24 +110,20 @@ class Sequential:
         shapes: list[Shape] = [self.input_shape]
         kinds: dict[str, int] = {}
         for i, layer in enumerate(self.layers):
+            architecture.check_layer(i, layer, self.layers[:i])
             kind = type(layer).__name__
-            if not isinstance(layer, Layer):
-                hint = f" Write {layer.__name__}() with parentheses." if isinstance(layer, type) else ""
-                raise TypeError(f"layer {i} must be a Layer, got {layer!r}.{hint}")
-            if any(layer is other for other in self.layers[:i]):
-                raise ValueError(f"layer {i} ({kind}) stands in the model twice. Make a second one.")
-            if layer.taken:
-                raise ValueError(f"layer {i} ({kind}) belongs to another model. Make new layers for each model.")
             kinds[kind] = number = kinds.get(kind, 0) + 1
             layer.dtype = self.dtype
             # Seeded by its kind and its number among its kind: other layers may come and go.
             rng = np.random.default_rng([self.seed, zlib.crc32(kind.encode()), number])
-            with architecture.at_layer(i, kind):
+            with architecture.at_layer(i, kind, inputs.channels_first(self.input_shape)):
                 shapes.append(layer.build(shapes[-1], rng))
         if isinstance(self.layers[-1], Dense):  # start undecided: small logits, a loss of about ln(classes)
             self.layers[-1].W *= 0.1
         for layer in self.layers:
             layer.taken = True
+        if (advice := inputs.channels_first(self.input_shape)) and any(hasattr(x, "windows") for x in self.layers):
+            warnings.warn(f"input_shape={self.input_shape}: an image of height {shapes[0][0]}. {advice}", stacklevel=4)
         return shapes
 
     def parameters(self) -> dict[str, np.ndarray]:
@@ -99,7 +134,26 @@ class Sequential:
         """Name -> array: what is saved but not trained, such as BatchNorm's running averages. Live too."""
         return self.network.arrays("state")
 
+    def count_params(self) -> int:
+        """How many numbers the model holds, trained or not."""
+        return sum(array.size for array in self.get_weights())
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of all arrays, layer by layer: a layer's parameters, then its state."""
+        return [array.copy() for array in weights_of(self.layers, self.names).values()]
+
+    def set_weights(self, arrays: Iterable[np.ndarray]) -> None:
+        """Copy into the model what `get_weights` of an equal model gave.
+
+        >>> model.set_weights(model.get_weights())
+        """
+        copy_weights(arrays, weights_of(self.layers, self.names))
+
     # running
+
+    def __call__(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """Logits, (n, classes): the same as `forward`. For probabilities use `predict`."""
+        return self.forward(x, training)
 
     def forward_cached(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
         """x -> logits, and the caches for `backward`. ctx: from `context`."""
@@ -126,6 +180,7 @@ class Sequential:
         """
         return self.backend.map(self.check_input(x), batch_size, work)
 
+    @explained
     def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """Class probabilities, (n, classes), computed `batch_size` examples at a time."""
         x, batch_size = self.check_input(x), inputs.count(batch_size, "batch_size")
@@ -139,16 +194,39 @@ class Sequential:
 
     # training and evaluating: see scratchnet.training
 
-    def fit(self, x, y, *, epochs: int = 1, batch_size: int = 128, optimizer=None, loss=None,
-            validation_data=None, callbacks=(), augment=None, resume=None, verbose=True):  # fmt: skip
-        """Train; return the History. See `scratchnet.training.fit`, which does it."""
-        return training.fit(
-            self, x, y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, loss=loss,
-            validation_data=validation_data, callbacks=callbacks, augment=augment, resume=resume,
-            verbose=verbose,
-        )  # fmt: skip
+    @explained
+    def fit(
+        self, x: Any, y: Any, *, epochs: int = 1, batch_size: int = 128,
+        optimizer: Optimizer | str | None = None, loss: Loss | str | None = None,
+        validation_data: tuple[Any, Any] | None = None, validation_split: float = 0.0,
+        shuffle: bool = True, initial_epoch: int = 0, class_weight: None = None, sample_weight: None = None,
+        callbacks: Sequence[Callback] | Callback | None = (), augment: Any = None, resume: Any = None,
+        verbose: bool | int = True,
+    ) -> History:  # fmt: skip
+        """Train for `epochs` epochs; return the History.
 
-    def evaluate(self, x, y, batch_size: int = 256) -> dict[str, float]:
+        x: (n, ...) images, uint8 or floating; y: class numbers (n,) or one-hot (n, classes).
+        optimizer: by default Adam(1e-3); a name such as "adam" is that optimizer with its default rate. An optimizer
+        that is passed again continues with its moments.
+        loss: by default SoftmaxCrossEntropy(). validation_data: (x, y), evaluated after every epoch.
+        validation_split: instead, the share of the examples that is held out: the last ones of x, before shuffling, as
+        in Keras. For the same share of each class see `train_val_split`.
+        shuffle: a new order of the examples in every epoch, a function of the model's seed and the epoch alone.
+        initial_epoch: the number of epochs that are done already; `epochs` includes them.
+        class_weight, sample_weight: not supported yet.
+        callbacks: a Callback, or several. augment: a function (images, rng) -> images, called on every chunk of a
+        batch; see `Augment`.
+        resume: a file that `Checkpoint` wrote, or its folder: continue from there, to the same bits.
+        verbose: show progress.
+
+        Ctrl-C ends the training after the batch, with a checkpoint if there is a Checkpoint, as KeyboardInterrupt.
+        Raises TrainingDivergedError when the loss or a parameter is no longer a finite number.
+        """
+        arguments = {name: value for name, value in locals().items() if name != "self"}
+        return training.fit(self, **arguments)
+
+    @explained
+    def evaluate(self, x: Any, y: Any, batch_size: int = 256) -> dict[str, float]:
         """{"loss": mean cross-entropy, "accuracy": share of right answers}."""
         x = self.check_input(x)
         inputs.check_pixels(x, self.layers)
@@ -156,11 +234,14 @@ class Sequential:
 
     def summary(self) -> None:
         """Print a table of layers: output shape, parameters, multiply-adds, memory."""
-        from scratchnet.summary import print_summary
-
-        print_summary(self)
+        summary.print_summary(self)
 
     # saving
+
+    @classmethod
+    def load(cls, path: Path, engine: str = "numba", layers: Iterable[type[Layer]] = ()) -> Sequential:
+        """The same as `load_model`."""
+        return load_model(path, engine, layers)
 
     def config(self) -> dict[str, Any]:
         """All that is needed to build this model again, as plain data."""
@@ -182,21 +263,9 @@ class Sequential:
             layers, self.input_shape, self.seed, engine or self.engine, dtype or self.dtype, self.class_names
         )
 
-    def save(self, path) -> None:
-        """Write architecture, preprocessing, class names and all arrays into one safetensors file."""
+    def save(self, path: Path) -> None:
+        """Write architecture, class names and all arrays into one safetensors file. A missing folder is made."""
         saving.write_file(path, {**self.parameters(), **self.state()}, {"model": self.config()})
-
-
-def make_engine(network: Network, name: str) -> tuple[str, Engine]:
-    """The engine, and its name: where Numba is not available, the textbook's, with a warning."""
-    if name == "numba":
-        try:
-            from scratchnet.compiled.execution.engine import CompiledEngine
-
-            return name, CompiledEngine(network)
-        except ImportError as error:
-            warnings.warn(f'engine="numba" is not available ({error}); using engine="numpy"', stacklevel=3)
-    return "numpy", Engine(network)
 
 
 def from_config(config: dict[str, Any], engine: str = "numba", layers=(), arrays=None) -> Sequential:
@@ -215,7 +284,8 @@ def from_config(config: dict[str, Any], engine: str = "numba", layers=(), arrays
     return model
 
 
-def load_model(path, engine: str = "numba", layers=()) -> Sequential:
+@explained
+def load_model(path: Path, engine: str = "numba", layers: Iterable[type[Layer]] = ()) -> Sequential:
     """Read a model file. layers: your own layer classes, if the model has any; files name, never bring, code.
 
     >>> model.save("digits.safetensors")

@@ -30,6 +30,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from scratchnet.keywords import explained
+
 Schedule = Callable[[int], float]
 
 
@@ -46,7 +48,7 @@ class Optimizer:
 
     def __init__(self, lr: float | Schedule, clip_norm: float | None = None):
         self.owners: dict[str, weakref.ref] = {}  # of the memory: the parameters that it belongs to
-        if not callable(lr) and not lr > 0:
+        if isinstance(lr, str) or (not callable(lr) and not lr > 0):
             raise ValueError(f"lr must be a positive number or a schedule, got {lr!r}")
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"clip_norm must be positive, or None for gradients of any length, got {clip_norm!r}")
@@ -134,7 +136,14 @@ class SGD(Optimizer):
 
     slots = ("v",)
 
-    def __init__(self, lr=0.01, momentum=0.0, nesterov=False, clip_norm=None):
+    @explained
+    def __init__(
+        self,
+        lr: float | Schedule = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        clip_norm: float | None = None,
+    ):
         super().__init__(lr, clip_norm)
         self.momentum = fraction("SGD momentum", momentum)
         self.nesterov = bool(nesterov)
@@ -149,7 +158,10 @@ class RMSprop(Optimizer):
 
     slots = ("s",)
 
-    def __init__(self, lr=1e-3, rho=0.9, eps=1e-7, clip_norm=None):
+    @explained
+    def __init__(
+        self, lr: float | Schedule = 1e-3, rho: float = 0.9, eps: float = 1e-7, clip_norm: float | None = None
+    ):
         super().__init__(lr, clip_norm)
         self.rho, self.eps = fraction("RMSprop rho", rho), float(eps)
 
@@ -167,7 +179,15 @@ class Adam(Optimizer):
 
     slots = ("m", "s")
 
-    def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, clip_norm=None):
+    @explained
+    def __init__(
+        self,
+        lr: float | Schedule = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        clip_norm: float | None = None,
+    ):
         super().__init__(lr, clip_norm)
         self.beta1, self.beta2 = fraction("Adam beta1", beta1), fraction("Adam beta2", beta2)
         self.eps = float(eps)
@@ -187,7 +207,16 @@ class AdamW(Adam):
     Biases and BatchNorm's gamma and beta are left alone: they are not what makes a network over-fit.
     """
 
-    def __init__(self, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01, clip_norm=None):
+    @explained
+    def __init__(
+        self,
+        lr: float | Schedule = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        clip_norm: float | None = None,
+    ):
         super().__init__(lr, beta1, beta2, eps, clip_norm)
         if not weight_decay >= 0:
             raise ValueError(f"weight_decay must be 0 or more, got {weight_decay!r}")
@@ -226,3 +255,26 @@ def fraction(name: str, value: float) -> float:
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
+
+
+def as_optimizer(value: Any) -> Optimizer:
+    """An Optimizer as it is; the one of a name ("adam"), with its default learning rate; Adam for None.
+
+    >>> as_optimizer("sgd")
+    SGD(lr=0.01)
+    >>> as_optimizer(Adam)
+    Traceback (most recent call last):
+    TypeError: optimizer is the class Adam. Make one of it: optimizer=Adam()
+    """
+    if value is None:
+        return Adam()
+    if isinstance(value, Optimizer):
+        return value
+    if isinstance(value, str) and value.lower() in OPTIMIZERS:
+        return OPTIMIZERS[value.lower()]()  # type: ignore[call-arg]
+    if isinstance(value, type) and issubclass(value, Optimizer):
+        raise TypeError(f"optimizer is the class {value.__name__}. Make one of it: optimizer={value.__name__}()")
+    raise TypeError(
+        f"optimizer must be one of {', '.join(map(repr, OPTIMIZERS))}, or an Optimizer such as Adam(lr=1e-3); "
+        f"got {value!r}"
+    )

@@ -53,6 +53,8 @@ class Run:
     validation_data: tuple[np.ndarray, np.ndarray] | None = None
     augment: Any = None
     callbacks: list[Any] = field(default_factory=list)
+    shuffle: bool = True  # False: every epoch in the order of x
+    initial_epoch: int = 0  # the first one of this run, counted from 0
     epoch: int = 0  # the current epoch, from 0
     batch: int = 0  # how many of its batches are done
     losses: list[float] = field(default_factory=list)  # of these batches
@@ -71,7 +73,8 @@ class Run:
     @property
     def position(self) -> tuple[int, int]:
         """(epoch, batch) of what is to be done next. An epoch is done when it stands in the history."""
-        return (self.epoch + 1, 0) if len(self.history.epochs) > self.epoch else (self.epoch, self.batch)
+        done = self.initial_epoch + len(self.history.epochs) > self.epoch
+        return (self.epoch + 1, 0) if done else (self.epoch, self.batch)
 
     @cached_property
     def setup(self) -> dict[str, Any]:

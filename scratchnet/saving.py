@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scratchnet.container import ModelFileError, header_length, parse_header, parse_json, read_container, shown
 from scratchnet.data.atomic import replacing
+from scratchnet.file_kinds import HEAD, kind_of
 
 FORMAT = 1  # raised whenever an older reader could misunderstand a newer file
 
@@ -26,24 +27,35 @@ FORMAT = 1  # raised whenever an older reader could misunderstand a newer file
 def write_file(path, arrays: dict[str, np.ndarray], meta: dict[str, Any], previous=None) -> None:
     """Write named arrays and JSON data; the file appears whole or not at all. previous: see `replacing`.
 
+    A missing folder is made, and ~ is the home directory.
     What could not be read back (a name with blanks, a header without end) is a ModelFileError now, not later.
     """
     import safetensors.numpy
 
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Give the name of a file in it: {path / 'model.safetensors'}")
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     text = json.dumps({"format": FORMAT, **meta})
     content = safetensors.numpy.save(arrays, {"scratchnet": text, "sha256": checksum(text, arrays)})
     with explaining(path):
         parse_header(content[8 : 8 + header_length(content[:8], len(content))])
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, previous) as file:
         file.write(content)
 
 
 def read_file(path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read what write_file wrote, or raise ModelFileError (FileNotFoundError if there is no file)."""
-    if not os.path.isfile(path):
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise FileNotFoundError(f"{path} is a folder: no such model file.{within(path)}")
+    if not path.is_file():
         raise FileNotFoundError(f"{path}: no such model file")
     with explaining(path):
+        with open(path, "rb") as file:
+            if kind := kind_of(file.read(HEAD)):
+                raise ModelFileError(f"not a model file of scratchnet, but {kind}")
         arrays, metadata = read_container(path)
         if "scratchnet" not in metadata:
             raise ModelFileError("a safetensors file, but not one of scratchnet: it has no architecture")
@@ -55,6 +67,14 @@ def read_file(path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         if metadata.get("sha256") != checksum(text, arrays):
             raise ModelFileError("damaged: the content does not have the checksum it was written with")
     return arrays, meta
+
+
+def within(folder: Path) -> str:
+    """Which model file a folder holds, as a question."""
+    if (folder / "saved_model.pb").exists():
+        return " It is a SavedModel of TensorFlow, which reads it: tf.saved_model.load(path)"
+    found = sorted(folder.glob("*.safetensors"), key=lambda path: (path.name != "model.safetensors", path.name))
+    return f" Did you mean {found[0]}?" if found else ""
 
 
 def checksum(text: str, arrays: dict[str, np.ndarray]) -> str:

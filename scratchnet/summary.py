@@ -1,8 +1,13 @@
-"""The table of a model's layers: what comes out, what is trained, what it costs."""
+"""A model in text: the call that makes it, and the table of its layers.
+
+The table says what comes out of each layer, what is trained and what it costs; it is printed, or HTML in a notebook.
+"""
 
 from __future__ import annotations
 
+import html
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from scratchnet.pipes import console, say
@@ -71,6 +76,51 @@ def print_summary(model) -> None:
     console().print(table)
     note = f", {trained:,} of them trained" if untrained else ""
     say(f"{trained + untrained:,} parameters{note}; multiply-adds and memory per example, forward")
+
+
+def constructor_call(model) -> str:
+    """The call that makes an untrained model of this kind.
+
+    >>> print(constructor_call(model))
+    Sequential([
+        Rescale(),
+        Flatten(),
+        Dense(units=10),
+    ], input_shape=(28, 28, 1), engine='numpy')
+    """
+    options = {"seed": model.seed, "class_names": model.class_names}
+    if model.dtype.name != "float32":
+        options["dtype"] = model.dtype.name
+    elif model.engine != "numba":
+        options["engine"] = model.engine
+    words = [f"input_shape={model.input_shape}", *(f"{name}={value!r}" for name, value in options.items() if value)]
+    layers = "".join(f"    {layer!r},\n" for layer in model.layers)
+    return f"{type(model).__name__}([\n{layers}], {', '.join(words)})"
+
+
+def html_table(model) -> str:
+    """The table as HTML, for notebooks; without styles, so that it looks like the page around it.
+
+    >>> html_table(model)[:34]
+    '<table><thead><tr><th>layer</th><t'
+    """
+    layers = rows(model)
+    head = ("layer", "output", "parameters", "multiply-adds")
+    body = [
+        (repr(layer), "×".join(map(str, row.output_shape)), f"{row.parameters + row.untrained:,}",
+         f"{row.multiply_adds:,}")
+        for row, layer in zip(layers, model.layers, strict=True)
+    ]  # fmt: skip
+    foot = ("total", "", f"{model.count_params():,}", f"{sum(row.multiply_adds for row in layers):,}")
+    return (
+        f"<table><thead>{html_row(head, 'th')}</thead><tbody>{''.join(html_row(row, 'td') for row in body)}</tbody>"
+        f"<tfoot>{html_row(foot, 'th')}</tfoot></table>"
+    )
+
+
+def html_row(cells: Iterable[str], tag: str) -> str:
+    """<tr> with the cells, escaped."""
+    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 def kibibytes(n: int) -> str:

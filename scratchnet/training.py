@@ -18,14 +18,15 @@ from itertools import islice
 import numpy as np
 
 from scratchnet import checkpoint
+from scratchnet.arguments import as_callbacks, expect_no_weights, first_epoch, labels_for, read_data
 from scratchnet.callbacks import Callbacks, Progress
 from scratchnet.data.batches import batches, epoch_order
 from scratchnet.divergence import TrainingDivergedError, check_finite, explain
 from scratchnet.engine import NonFiniteLossError, restored
-from scratchnet.inputs import check_pixels, count
+from scratchnet.inputs import count
 from scratchnet.interrupts import HeldSignals, Interrupted
-from scratchnet.losses import SoftmaxCrossEntropy
-from scratchnet.optimizers import Adam, Optimizer
+from scratchnet.losses import SoftmaxCrossEntropy, as_loss
+from scratchnet.optimizers import Optimizer, as_optimizer
 from scratchnet.randomness import ExampleRandom
 from scratchnet.run import History, Run
 
@@ -64,7 +65,8 @@ def evaluate(model, x, y, batch_size: int = 256, loss=None, check=None) -> dict[
     if not len(x):
         raise ValueError("nothing to evaluate: the data set is empty")
     batch_size = count(batch_size, "batch_size")
-    y, loss = np.asarray(y), loss or SoftmaxCrossEntropy()
+    loss = loss or SoftmaxCrossEntropy()
+    y = labels_for(loss, y, model.shapes[-1][-1])
 
     def work(part, logits):
         if check is not None:
@@ -76,28 +78,23 @@ def evaluate(model, x, y, batch_size: int = 256, loss=None, check=None) -> dict[
     return {"loss": float(sum(losses)) / len(x), "accuracy": sum(right) / len(x)}
 
 
-def fit(model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, validation_data=None,
-        callbacks=(), augment=None, resume=None, verbose=True) -> History:  # fmt: skip
-    """Train for `epochs` epochs; return the History.
-
-    x: (n, ...) images, uint8 or floating; y: class numbers (n,) or one-hot (n, classes).
-    optimizer: by default Adam(1e-3); one that is passed again goes on where it was.
-    loss: by default SoftmaxCrossEntropy(). validation_data: (x, y), evaluated after every epoch.
-    augment: a function (images, rng) -> images, called on every chunk of a batch; see `Augment`.
-    resume: a file that `Checkpoint` wrote, or its folder: go on from there, to the same bits.
-    verbose: show progress. Each batch's order is a function of the model's seed and the epoch alone.
-
-    Ctrl-C ends the training after the batch, with a checkpoint if there is a Checkpoint, as KeyboardInterrupt.
-    Raises TrainingDivergedError when the loss or a parameter is no longer a finite number.
-    """
+def fit(
+    model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, validation_data=None, validation_split=0.0,
+    shuffle=True, initial_epoch=0, class_weight=None, sample_weight=None, callbacks=(), augment=None, resume=None,
+    verbose=True,
+) -> History:  # fmt: skip
+    """Train for `epochs` epochs; return the History. The arguments are those of `Sequential.fit`."""
+    expect_no_weights(class_weight, sample_weight)
     epochs, batch_size = count(epochs, "epochs"), count(batch_size, "batch_size")
-    loss, optimizer = loss or SoftmaxCrossEntropy(), optimizer or Adam(1e-3)
+    first = first_epoch(initial_epoch, epochs)
+    loss, optimizer = as_loss(loss), as_optimizer(optimizer)
     optimizer.check_owner(model.parameters())
-    x, y = check_examples(model, x, y, loss=loss)
-    if validation_data is not None:
-        validation_data = check_examples(model, *validation_data, loss=loss, what="validation_data: ")
-    run = Run(model, optimizer, loss, epochs, batch_size, x, y, validation_data, augment)
-    listeners = Callbacks(run, [*callbacks, *([Progress()] if verbose else [])])
+    data = read_data(model, x, y, loss, validation_data, validation_split)
+    run = Run(
+        model, optimizer, loss, epochs, batch_size, data.x, data.y, data.validation, augment,
+        shuffle=bool(shuffle), initial_epoch=first, epoch=first,
+    )  # fmt: skip
+    listeners = Callbacks(run, [*as_callbacks(callbacks), *([Progress()] if verbose else [])])
     run.callbacks = listeners.callbacks
     saved = None if resume is None else checkpoint.load(resume, run)
     if saved is not None:
@@ -133,7 +130,7 @@ def train_epoch(run: Run, listeners: Callbacks, signals: HeldSignals) -> None:
     if run.batch == 0:
         listeners.tell("on_epoch_begin")
     start = time.perf_counter() - run.seconds
-    order = epoch_order(run.examples, run.model.seed, run.epoch)
+    order = epoch_order(run.examples, run.model.seed, run.epoch) if run.shuffle else np.arange(run.examples)
     for rows in islice(batches(order, run.batch_size), run.batch, None):
         run.losses.append(train_step(run.model, run.loss, run.optimizer, run.x[rows], run.y[rows], run.augment))
         run.batch, run.seconds = run.batch + 1, time.perf_counter() - start
@@ -178,17 +175,3 @@ def compile_kernels(run: Run, verbose: bool) -> float:
         except Interrupted:
             run.stop = True
     return 0.0
-
-
-def check_examples(model, x, y, *, loss=None, what=""):
-    """The data as arrays, or an error before the first step instead of after the first epoch."""
-    try:
-        x, y = model.check_input(x), np.asarray(y)
-        check_pixels(x, model.layers, finite=False)  # the training step reports NaN, with the layer
-        if y.shape[:1] != x.shape[:1] or not len(x):
-            raise ValueError(f"{len(x)} examples and labels of shape {y.shape}: expected one label per example")
-        undecided = np.zeros((len(y), *model.shapes[-1]), model.dtype)
-        (loss or SoftmaxCrossEntropy())(undecided, y)  # are the labels in range?
-    except ValueError as error:
-        raise ValueError(f"{what}{error}") from None
-    return x, y

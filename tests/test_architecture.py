@@ -50,7 +50,7 @@ def test_true_is_not_one_and_one_half_is_a_fraction():
 @pytest.mark.parametrize(("entries", "message"), [
     ({"input_shape": [0]}, "input_shape must be"), ({"input_shape": []}, "input_shape must be"),
     ({"input_shape": 28}, "input_shape must"), ({"seed": -1}, "seed must be"), ({"seed": 2**128}, "seed must be"),
-    ({"dtype": "float128"}, "dtype must be float16, float32, float64"),
+    ({"dtype": "float128"}, "dtype must be float32, float64"),
     ({"class_names": "abc"}, "class_names must be"), ({"class_names": [1]}, "class_names must be"),
     ({"class_names": ["x" * 201]}, "class_names must be .* at most 200 characters"),
     ({"class_names": ["\x1b[31m"]}, "class_names must be"),

@@ -108,7 +108,7 @@ def model_with(**entries):
     (model_with(input_shape=[2, 2]), r"layer 0 \(Dense\): expects flat input"),
     (model_with(input_shape=["2"]), r"input_shape must be 1 to 8 times an integer from 1 to 1,048,576; got \['2'\]"),
     (model_with(seed=float("inf")), "seed must be an integer"),
-    (model_with(dtype="object"), "dtype must be float16, float32, float64; got 'object'"),
+    (model_with(dtype="object"), "dtype must be float32, float64; got 'object'"),
     (model_with(dtype="float32," * 9), "dtype must be "),
     (model_with(dtype="float64"), "0.dense.W is float32 .*, expected float64"),
     (lambda arrays, meta: meta["model"].pop("layers"), "the description of the model lacks layers"),

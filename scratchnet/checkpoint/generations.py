@@ -16,7 +16,7 @@ from pathlib import Path
 from scratchnet.callbacks import Callback
 from scratchnet.callbacks.base import surviving
 from scratchnet.checkpoint.contents import Saved
-from scratchnet.checkpoint.setup import differences
+from scratchnet.checkpoint.setup import ADDED, differences
 from scratchnet.container import ModelFileError
 from scratchnet.divergence import check_finite
 from scratchnet.saving import read_file, write_file
@@ -88,7 +88,7 @@ def load(path, run) -> Saved:
     with_setup = saved.data.get("setup")
     if with_setup is None:
         raise ModelFileError(f"{saved.path}: a model file, but not a checkpoint: it cannot be resumed")
-    if found := differences(with_setup, run.setup):
+    if found := differences({**ADDED, **with_setup} if isinstance(with_setup, dict) else with_setup, run.setup):
         raise ModelFileError(
             f"{saved.path}: the checkpoint is of another training: {'; '.join(found)}. "
             "Go on with the settings and the data it was made with, or begin a new training."

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+ADDED = {"shuffle": True, "initial_epoch": 0}  # entries that checkpoints of version 0.1.0 lack, and their values then
 ROWS = 4096  # examples that are copied at a time if the data is not in one piece
 
 
@@ -26,6 +27,8 @@ def setup_of(run) -> dict[str, Any]:
         "optimizer": describe(run.optimizer),
         "loss": describe(run.loss),
         "batch_size": run.batch_size,
+        "shuffle": run.shuffle,
+        "initial_epoch": run.initial_epoch,
         "augment": describe(run.augment),
         "callbacks": [described(callback, callback.arguments) for callback in steering(run.callbacks)],
         "data": {"x": digest(run.x), "y": digest(run.y)},

@@ -23,6 +23,7 @@ import numpy as np
 from scratchnet.layers.assignment import assigned
 
 Shape = tuple[int, ...]
+Size = int | tuple[int, int]  # the same in both directions, or (height, width)
 
 
 class Context:
@@ -117,8 +118,13 @@ class Layer:
     def __repr__(self) -> str:
         arguments = inspect.signature(type(self)).parameters.values()
         values = [(a.name, getattr(self, a.name, a.default), a.default) for a in arguments]
-        shown = [f"{name}={value!r}" for name, value, default in values if value != default]
+        shown = [f"{name}={short(value)!r}" for name, value, default in values if short(value) != default]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def short(value: Any) -> Any:
+    """(3, 3) -> 3: a size as it may be written; other values as they are."""
+    return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value
 
 
 def integer(value: Any, name: str, least: int) -> int:
@@ -126,6 +132,16 @@ def integer(value: Any, name: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
     return int(value)
+
+
+def flag(value: Any, name: str) -> bool:
+    """`value` as True or False. A number is an error: the second argument of other libraries' Dense is a size."""
+    if not isinstance(value, bool | np.bool_):
+        inputs = "The number of inputs is found when the model is built: Dense(units), Conv2D(filters, kernel_size)."
+        activation = "For an activation put a layer behind it: Dense(units), ReLU()."
+        advice = activation if isinstance(value, str) else inputs
+        raise TypeError(f"{name} must be True or False, got {value!r}. {advice}")
+    return bool(value)
 
 
 def pair(value: Any, name: str) -> tuple[int, int]:
@@ -139,9 +155,10 @@ def pair(value: Any, name: str) -> tuple[int, int]:
 def expect_images(input_shape: Shape, layer: str) -> tuple[int, int, int]:
     """(h, w, c), or an error that says what came instead."""
     if len(input_shape) != 3:
+        did_you_mean = f" Did you mean input_shape={(*input_shape, 1)}?" if len(input_shape) == 2 else ""
         raise ValueError(
             f"{layer}: expects images (n, height, width, channels), got {show_shape(input_shape)}. "
-            "Put it before Flatten() and Dense(), or give the model an input_shape of three numbers."
+            f"Put it before Flatten() and Dense(), or give the model an input_shape of three numbers.{did_you_mean}"
         )
     return input_shape[0], input_shape[1], input_shape[2]
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scratchnet.keywords import explained
 from scratchnet.layers.base import Layer
 
 
@@ -41,7 +42,8 @@ class BatchNorm(Layer):
     params = ("gamma", "beta")
     state = ("running_mean", "running_var")
 
-    def __init__(self, momentum=0.99, epsilon=1e-3):
+    @explained
+    def __init__(self, momentum: float = 0.99, epsilon: float = 1e-3):
         if not 0 <= momentum < 1:
             raise ValueError(f"BatchNorm momentum must be in [0, 1), got {momentum!r}")
         if not epsilon > 0:

@@ -20,7 +20,8 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnet.initializers import get_initializer
-from scratchnet.layers.base import Layer, expect_images, integer, pair
+from scratchnet.keywords import explained
+from scratchnet.layers.base import Layer, Size, expect_images, flag, integer, pair
 from scratchnet.layers.windows import check_padding, col2im, im2col, place_windows
 
 
@@ -37,12 +38,21 @@ class Conv2D(Layer):
     (26, 26, 32)
     """
 
-    def __init__(self, filters, kernel_size, stride=1, padding="valid", use_bias=True, initializer="he"):
+    @explained
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: str | int = "valid",
+        use_bias: bool = True,
+        initializer: str = "he",
+    ):
         self.filters = integer(filters, "Conv2D filters", 1)
         self.kernel_size = pair(kernel_size, "Conv2D kernel_size")
         self.stride = pair(stride, "Conv2D stride")
         self.padding = check_padding(padding)
-        self.use_bias = bool(use_bias)
+        self.use_bias = flag(use_bias, "Conv2D use_bias")
         self.initializer = initializer
         self.initialize = get_initializer(initializer)
         self.params = ("W", "b") if self.use_bias else ("W",)

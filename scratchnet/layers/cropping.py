@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnet.layers.base import Layer, expect_images, pair, show_shape
+from scratchnet.keywords import explained
+from scratchnet.layers.base import Layer, Size, expect_images, pair, show_shape
 
 
 class Cropping2D(Layer):
@@ -20,7 +21,8 @@ class Cropping2D(Layer):
     (22, 22, 1)
     """
 
-    def __init__(self, border=1):
+    @explained
+    def __init__(self, border: Size = 1):
         self.border = pair(border, "Cropping2D border")
 
     def build(self, input_shape, rng):

@@ -16,7 +16,8 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnet.initializers import get_initializer
-from scratchnet.layers.base import Layer, integer, show_shape
+from scratchnet.keywords import explained
+from scratchnet.layers.base import Layer, flag, integer, show_shape
 
 
 class Dense(Layer):
@@ -29,9 +30,10 @@ class Dense(Layer):
     (10,)
     """
 
-    def __init__(self, units, use_bias=True, initializer="glorot"):
+    @explained
+    def __init__(self, units: int, use_bias: bool = True, initializer: str = "glorot"):
         self.units = integer(units, "Dense units", 1)
-        self.use_bias = bool(use_bias)
+        self.use_bias = flag(use_bias, "Dense use_bias")
         self.initializer = initializer
         self.initialize = get_initializer(initializer)
         self.params = ("W", "b") if self.use_bias else ("W",)

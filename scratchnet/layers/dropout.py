@@ -9,6 +9,7 @@ Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014 (JMLR 15).
 
 from __future__ import annotations
 
+from scratchnet.keywords import explained
 from scratchnet.layers.base import Layer
 
 
@@ -24,7 +25,8 @@ class Dropout(Layer):
     0.9
     """
 
-    def __init__(self, rate):
+    @explained
+    def __init__(self, rate: float):
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
             raise ValueError(f"Dropout rate is the fraction that is dropped, in [0, 1); got {rate!r}")
         self.rate = float(rate)

@@ -11,16 +11,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnet.layers.base import Layer, expect_images, pair
+from scratchnet.keywords import explained
+from scratchnet.layers.base import Layer, Size, expect_images, pair, short
 from scratchnet.layers.windows import col2im, im2col, place_windows
 
 
 class Pool2D(Layer):
     """What max- and average pooling share: windows of pool_size, stride apart, each channel by itself."""
 
-    def __init__(self, pool_size=2, stride=None):
+    @explained
+    def __init__(self, pool_size: Size = 2, stride: Size | None = None):
         self.pool_size = pair(pool_size, f"{type(self).__name__} pool_size")
         self.stride = self.pool_size if stride is None else pair(stride, f"{type(self).__name__} stride")
+
+    def __repr__(self) -> str:
+        stride = "" if self.stride == self.pool_size else f", stride={short(self.stride)!r}"
+        return f"{type(self).__name__}({short(self.pool_size)!r}{stride})"
 
     def build(self, input_shape, rng):
         name = type(self).__name__

@@ -6,6 +6,7 @@ during training, in a script and on a web page, and nobody can forget to divide 
 
 from __future__ import annotations
 
+from scratchnet.keywords import explained
 from scratchnet.layers.base import Layer
 
 
@@ -21,6 +22,7 @@ class Rescale(Layer):
     array([[0., 1.]], dtype=float32)
     """
 
+    @explained
     def __init__(self, scale: float = 1 / 255, offset: float = 0.0):
         self.scale, self.offset = float(scale), float(offset)
 

@@ -74,7 +74,9 @@ def check_padding(padding):
     if isinstance(padding, str):
         if padding in ("valid", "same"):
             return padding
-        raise ValueError(f'padding must be "valid", "same" or a number of pixels, got {padding!r}')
+        near = padding.lower().strip()
+        did_you_mean = f' Did you mean "{near}"?' if near in ("valid", "same") else ""
+        raise ValueError(f'padding must be "valid", "same" or a number of pixels, got {padding!r}.{did_you_mean}')
     return integer(padding, "padding", 0)
 
 
