@@ -128,7 +128,7 @@ def tables_for_winograd(x, W, y, side):
     (n, _, _, c), (_, out_h, out_w, f) = x, y
     h, w = (winograd_tiles.padded_size(size, side) for size in (out_h, out_w))
     starts = convolution.patch_starts(n, h, w, c, *winograd_tiles.tiles(side, out_h, out_w), side, side)
-    places, u = winograd_tiles.output_places(n, out_h, out_w, f, side), winograd_tiles.filter_scratch(c, f, side)
+    places, u = winograd_tiles.output_offsets(n, out_h, out_w, f, side), winograd_tiles.filter_scratch(c, f, side)
     v, m = winograd_tiles.winograd_scratch(c, f, side)
     return aligned_zeros((n, h, w, c)), starts, places, u, v, m, np.zeros(f, np.float32)
 

@@ -161,7 +161,7 @@ def test_ctrl_c_in_the_callers_thread_sends_home_those_who_wait_in_a_sum():
 
     def interrupted_map():
         run = sn.team.Team(2)
-        original = sn.team.Run.take_chunks
+        original = sn.team.ParallelCall.take_chunks
 
         def take(self, place):
             if threading.current_thread() is caller:
@@ -170,11 +170,11 @@ def test_ctrl_c_in_the_callers_thread_sends_home_those_who_wait_in_a_sum():
             original(self, place)
 
         caller = threading.current_thread()
-        sn.team.Run.take_chunks = take
+        sn.team.ParallelCall.take_chunks = take
         try:
             run.map(work, 2)
         finally:
-            sn.team.Run.take_chunks = original
+            sn.team.ParallelCall.take_chunks = original
 
     with pytest.raises(KeyboardInterrupt):
         within(20, interrupted_map)

@@ -52,5 +52,10 @@ def begin(name):
     """pytest in a process whose kernels are compiled for this instruction set."""
     options = ["-q", "-p", "no:cacheprovider", "-k", "on_this_instruction_set", HERE]
     return subprocess.Popen(
-        [sys.executable, "-c", POLITE, *options], cwd=HERE.parents[1], env=os.environ | INSTRUCTION_SETS[name],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        [sys.executable, "-c", POLITE, *options],
+        cwd=HERE.parents[1],
+        env=os.environ | INSTRUCTION_SETS[name],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

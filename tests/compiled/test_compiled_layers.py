@@ -186,8 +186,11 @@ def first_blocks(draw):
 
     def layers():
         kinds = {"relu": sn.ReLU, "norm": sn.BatchNorm}
-        return [sn.Conv2D(filters, (k_h, k_w), padding=padding, use_bias=bias),
-                *(kinds[word]() for word in after.split()), sn.MaxPool2D(2)]
+        return [
+            sn.Conv2D(filters, (k_h, k_w), padding=padding, use_bias=bias),
+            *(kinds[word]() for word in after.split()),
+            sn.MaxPool2D(2),
+        ]
 
     return layers, (h, w, c), draw(st.integers(2, 9)), draw(st.integers(1, 9)), draw(st.integers(0, 99))
 
@@ -215,7 +218,8 @@ def test_the_first_block_whose_convolution_is_recomputed_equals_the_textbook(cas
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 40), st.booleans(), st.booleans())
 def test_dense_layers_equal_the_textbook(features, units, n, relu, bias):
     assert_equal_to_textbook(
-        lambda: [sn.Dense(units, use_bias=bias), *([sn.ReLU()] if relu else []), sn.Dense(3)], (features,), n)
+        lambda: [sn.Dense(units, use_bias=bias), *([sn.ReLU()] if relu else []), sn.Dense(3)], (features,), n
+    )
 
 
 @settings(max_examples=40)
@@ -317,15 +321,29 @@ def test_a_users_own_layer_runs_between_compiled_ones():
             return dy * self.s, {"s": (dy * x).sum(axis=tuple(range(x.ndim - 1)))}
 
     twin = assert_equal_to_textbook(
-        lambda: [sn.Conv2D(4, 3), sn.ReLU(), Scale(), sn.MaxPool2D(2), sn.Flatten(), sn.Dense(3)], (9, 9, 2), 4)
+        lambda: [sn.Conv2D(4, 3), sn.ReLU(), Scale(), sn.MaxPool2D(2), sn.Flatten(), sn.Dense(3)], (9, 9, 2), 4
+    )
     assert any(isinstance(stage.op, UncompiledLayer) for stage in twin.backend.stages)
 
 
 @pytest.mark.parametrize("loss", [sn.SoftmaxCrossEntropy(), sn.SoftmaxCrossEntropy(label_smoothing=0.1)])
 def test_training_steps_of_both_engines_coincide(loss):
     def layers():
-        return [sn.Rescale(), sn.Conv2D(8, 3), sn.ReLU(), sn.MaxPool2D(2), sn.Conv2D(8, 3, padding="same"), sn.ReLU(),
-                sn.BatchNorm(), sn.MaxPool2D(2), sn.Flatten(), sn.Dropout(0.3), sn.Dense(16), sn.ReLU(), sn.Dense(5)]
+        return [
+            sn.Rescale(),
+            sn.Conv2D(8, 3),
+            sn.ReLU(),
+            sn.MaxPool2D(2),
+            sn.Conv2D(8, 3, padding="same"),
+            sn.ReLU(),
+            sn.BatchNorm(),
+            sn.MaxPool2D(2),
+            sn.Flatten(),
+            sn.Dropout(0.3),
+            sn.Dense(16),
+            sn.ReLU(),
+            sn.Dense(5),
+        ]
 
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (600, 12, 12, 1), np.uint8), rng.integers(0, 5, 600)

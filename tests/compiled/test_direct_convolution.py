@@ -42,7 +42,9 @@ class Problem:
 
     def under_tap(self, x, u, v):
         """The pixels that tap (u, v) meets, one for each output position."""
-        return x[:, u:, v:][:, :(self.out_h - 1) * self.s[0] + 1:self.s[0], :(self.out_w - 1) * self.s[1] + 1:self.s[1]]
+        return x[:, u:, v:][
+            :, : (self.out_h - 1) * self.s[0] + 1 : self.s[0], : (self.out_w - 1) * self.s[1] + 1 : self.s[1]
+        ]
 
     def taps(self):
         return np.ndindex(*self.k)
@@ -66,7 +68,7 @@ class Problem:
 
     def exact_pool(self, relu):
         p_h, p_w = self.pool
-        windows = self.exact()[:, :self.out_h // p_h * p_h, :self.out_w // p_w * p_w]
+        windows = self.exact()[:, : self.out_h // p_h * p_h, : self.out_w // p_w * p_w]
         windows = windows.reshape(self.n, self.out_h // p_h, p_h, self.out_w // p_w, p_w, self.f)
         windows = windows.transpose(0, 1, 3, 5, 2, 4).reshape(self.n, self.out_h // p_h, self.out_w // p_w, self.f, -1)
         best, which = windows.max(axis=-1), windows.argmax(axis=-1)
@@ -135,10 +137,10 @@ def test_pool_takes_the_first_maximum_of_every_window(problem, relu):
     y, argmax = problem.convolve_pool(relu)
     exact, which = problem.exact_pool(relu)
     assert_close(y, exact)
-    if (problem.x == np.round(problem.x)).all():      # small whole numbers: no rounding, and many ties
+    if (problem.x == np.round(problem.x)).all():  # small whole numbers: no rounding, and many ties
         assert np.array_equal(argmax, which)
     else:
-        assert np.mean(argmax != which) < 0.01        # two candidates closer than rounding may change places
+        assert np.mean(argmax != which) < 0.01  # two candidates closer than rounding may change places
         assert set(np.unique(argmax)) <= {*range(int(np.prod(problem.pool))), NO_GRADIENT}
 
 

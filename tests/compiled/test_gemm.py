@@ -23,11 +23,11 @@ def between_walls(shape):
     """An array, and the larger one it is the middle of, all filled with UNTOUCHED."""
     size = int(np.prod(shape))
     whole = np.full(size + 8 * LANES, UNTOUCHED, np.float32)
-    return whole[4 * LANES:4 * LANES + size].reshape(shape), whole
+    return whole[4 * LANES : 4 * LANES + size].reshape(shape), whole
 
 
 def assert_walls_stand(whole):
-    assert (whole[:4 * LANES] == UNTOUCHED).all() and (whole[-4 * LANES:] == UNTOUCHED).all()
+    assert (whole[: 4 * LANES] == UNTOUCHED).all() and (whole[-4 * LANES :] == UNTOUCHED).all()
 
 
 def packed(b, bias, transposed=False):
@@ -81,8 +81,8 @@ def test_readable_product_is_the_product():
 def test_packing_leaves_the_arguments_alone_and_fills_up_with_zeros():
     b, bias = np.full((3, LANES + 1), 2, np.float32), np.full(LANES + 1, 5, np.float32)
     panels = packed(b, bias).reshape(4, 2 * LANES)
-    assert (panels[0, :LANES + 1] == 5).all() and (panels[1:, :LANES + 1] == 2).all()
-    assert (panels[:, LANES + 1:] == 0).all()
+    assert (panels[0, : LANES + 1] == 5).all() and (panels[1:, : LANES + 1] == 2).all()
+    assert (panels[:, LANES + 1 :] == 0).all()
     assert (b == 2).all() and (bias == 5).all()
 
 
@@ -106,7 +106,7 @@ def test_nan_and_infinity_are_not_hidden():
     b, bias = np.eye(3, dtype=np.float32), np.zeros(3, np.float32)
     a, c = np.array([[np.nan, 1, -np.inf]], np.float32), np.empty((1, 3), np.float32)
     matmul(np.where(np.isinf(a), 1, a).astype(np.float32), packed(b, bias), c, True, False, False)
-    assert np.isnan(c).all()                          # NaN * 0 is NaN, and ReLU lets it through
+    assert np.isnan(c).all()  # NaN * 0 is NaN, and ReLU lets it through
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.int32])

@@ -56,7 +56,7 @@ def compilations(function=triple, argument=2.0, expected=6.0):
 
 def test_a_kernel_is_compiled_once_and_found_again(one_file):
     assert compilations() == (0, [])
-    assert compilations(argument=2, expected=6) == (1, [])        # other argument types: another compilation
+    assert compilations(argument=2, expected=6) == (1, [])  # other argument types: another compilation
     assert len(list(one_file.parent.iterdir())) == 2
 
 
@@ -84,7 +84,7 @@ def test_a_flipped_bit_is_noticed_before_anything_is_used(one_file, monkeypatch)
 def test_E5_no_damaged_file_is_ever_used(one_file, monkeypatch):
     """200 lengths and 1,000 flipped bits: not a byte behind the checksum is looked at."""
     intact, rng = one_file.read_bytes(), np.random.default_rng(1)
-    (kernel_cache, signature, target), = loads_of(triple, monkeypatch)
+    ((kernel_cache, signature, target),) = loads_of(triple, monkeypatch)
     assert kernel_cache.load_overload(signature, target) is not None
     monkeypatch.setattr(cache.pickle, "loads", lambda contents: pytest.fail("damaged contents were unpickled"))
     for length in [*range(34), *rng.integers(34, len(intact), 166)]:
@@ -102,8 +102,9 @@ def loads_of(function, monkeypatch):
     """The cache of a new dispatcher for `function`, with what Numba asks it for when it is called."""
     asked, load = [], cache.KernelCache.load_overload
     with monkeypatch.context() as patch:
-        patch.setattr(cache.KernelCache, "load_overload",
-                      lambda cache, *what: asked.append((cache, *what)) or load(cache, *what))
+        patch.setattr(
+            cache.KernelCache, "load_overload", lambda cache, *what: asked.append((cache, *what)) or load(cache, *what)
+        )
         jit(function)(2.0)
     return asked
 
@@ -120,12 +121,13 @@ def test_a_cache_that_is_a_file_gives_one_warning(folder):
     folder.write_text("in the way")
     misses, messages = compilations()
     assert misses == 1 and len(messages) == 1 and "NUMBA_CACHE_DIR" in messages[0]
-    assert compilations() == (1, [])                  # the second kernel is quiet
+    assert compilations() == (1, [])  # the second kernel is quiet
 
 
 def test_a_read_only_cache_gives_one_warning(folder, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
+
     monkeypatch.setattr(cache.tempfile, "mkstemp", refuse)
     misses, messages = compilations()
     assert misses == 1 and len(messages) == 1 and "could not be written" in messages[0]
@@ -134,6 +136,7 @@ def test_a_read_only_cache_gives_one_warning(folder, monkeypatch):
 def test_a_full_disk_leaves_no_file_behind(folder, monkeypatch):
     def fail(*args):
         raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(cache.os, "replace", fail)
     misses, messages = compilations()
     assert misses == 1 and len(messages) == 1
@@ -176,9 +179,14 @@ with warnings.catch_warnings(record=True) as caught:
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners and modes here")
 def test_a_folder_that_others_can_write_is_not_used(one_file, monkeypatch):
-    for doing in (lambda: one_file.parent.chmod(0o777),
-                  lambda: (one_file.parent.chmod(0o700), monkeypatch.setattr(os, "getuid", lambda: 12345),
-                           os.chown(one_file.parent, 54321, -1))):
+    for doing in (
+        lambda: one_file.parent.chmod(0o777),
+        lambda: (
+            one_file.parent.chmod(0o700),
+            monkeypatch.setattr(os, "getuid", lambda: 12345),
+            os.chown(one_file.parent, 54321, -1),
+        ),
+    ):
         try:
             doing()
         except PermissionError:
@@ -209,7 +217,7 @@ def test_what_nobody_used_for_a_month_is_removed_and_nothing_else(one_file):
     os.utime(foreign, (0, 0))
     (kernels / f"{3:032x}").symlink_to(foreign)
     cache.tidy.cache_clear()
-    jit(triple)(np.float32(2))                        # compiles, and tidies up
+    jit(triple)(np.float32(2))  # compiles, and tidies up
     assert not old.exists() and recent.exists() and foreign.exists() and one_file.exists()
 
 
@@ -225,7 +233,7 @@ def test_of_many_versions_the_last_used_are_kept_and_all_of_today(one_file):
     days = [former(kernels, i, days=2 + i) for i in range(10)]
     cache.tidy.cache_clear()
     jit(triple)(np.int32(2))
-    assert [folder.exists() for folder in days] == [True] * 4 + [False] * 6   # with three of today and ours: eight
+    assert [folder.exists() for folder in days] == [True] * 4 + [False] * 6  # with three of today and ours: eight
 
 
 def test_a_process_marks_the_folder_it_uses(one_file):
@@ -254,6 +262,7 @@ def test_a_deleted_cache_is_made_again(one_file, folder):
 def test_without_a_home_kernels_are_compiled(folder, monkeypatch):
     def nobody():
         raise RuntimeError("Could not determine home directory.")
+
     monkeypatch.setattr(config, "CACHE_DIR", "")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("LOCALAPPDATA", raising=False)
@@ -274,13 +283,20 @@ def test_a_numba_without_the_parts_we_use_has_no_cache(folder, monkeypatch):
 def test_a_function_with_a_closure_is_not_cached(folder):
     def times(factor):
         return jit(lambda x: factor * x)
+
     assert times(3)(2.0) == 6.0 and times(5)(2.0) == 10.0
     assert not folder.exists()
 
 
 def in_new_process(code, tree=ROOT, **environment):
-    run = subprocess.run([sys.executable, "-c", code], cwd=tree, capture_output=True, text=True, timeout=300,
-                         env={**os.environ, "PYTHONPATH": str(tree), **environment})
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(tree), **environment},
+    )
     assert run.returncode == 0, run.stderr
     return run.stdout.split()
 
@@ -293,9 +309,12 @@ def test_a_change_in_any_file_of_the_package_is_noticed(tmp_path):
     (package / "factor.py").write_text("FACTOR = 3\n")
     (package / "times.py").write_text(
         "from scratchnet.compiled.factor import FACTOR\nfrom scratchnet.compiled.jit.decorators import jit\n\n\n"
-        "@jit\ndef times(x):\n    return FACTOR * x\n")
-    code = ("from scratchnet.compiled.times import times; from scratchnet.compiled.jit.decorators import compiling; "
-            "print(times(2), compiling.kernels)")
+        "@jit\ndef times(x):\n    return FACTOR * x\n"
+    )
+    code = (
+        "from scratchnet.compiled.times import times; from scratchnet.compiled.jit.decorators import compiling; "
+        "print(times(2), compiling.kernels)"
+    )
     cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
     assert in_new_process(code, tree, **cache) == ["6", "1"]
     assert in_new_process(code, tree, **cache) == ["6", "0"]
@@ -304,8 +323,10 @@ def test_a_change_in_any_file_of_the_package_is_noticed(tmp_path):
 
 
 def test_another_instruction_set_has_files_of_its_own(tmp_path):
-    code = ("from scratchnet.compiled.kernels.gemm import padded_width; "
-            "from scratchnet.compiled.jit.decorators import compiling; print(padded_width(1), compiling.kernels)")
+    code = (
+        "from scratchnet.compiled.kernels.gemm import padded_width; "
+        "from scratchnet.compiled.jit.decorators import compiling; print(padded_width(1), compiling.kernels)"
+    )
     cache = {"NUMBA_CACHE_DIR": str(tmp_path)}
     here = in_new_process(code, **cache)
     assert in_new_process(code, NUMBA_CPU_NAME="generic", **cache) == ["4", "1"]
@@ -318,8 +339,17 @@ def test_E5_processes_that_start_together_get_along(tmp_path, times):
     for time_ in range(times):
         cache = tmp_path / str(time_)
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
-        runs = [subprocess.Popen([sys.executable, "-W", "error::UserWarning", "-c", code], env=environment, cwd=ROOT,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(8)]
+        runs = [
+            subprocess.Popen(
+                [sys.executable, "-W", "error::UserWarning", "-c", code],
+                env=environment,
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(8)
+        ]
         for run in runs:
             out, err = run.communicate(timeout=300)
             assert run.returncode == 0 and out.strip() == "True", err
@@ -333,6 +363,7 @@ def test_threads_that_call_a_new_kernel_together_compile_it_once(folder):
     def call():
         together.wait()
         results.append(kernel(2.0))
+
     threads = [threading.Thread(target=call) for _ in range(8)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
@@ -350,7 +381,7 @@ def test_compile_time_is_counted_for_our_kernels_only(folder, monkeypatch):
     jit(triple)(2.0)
     spent = compiling.seconds - before
     assert compiling.kernels == 1 and spent > 0 and calls == ["compiling"]
-    jit(triple)(2.0)                                  # from the cache
+    jit(triple)(2.0)  # from the cache
     jit(triple)(2)
     assert compiling.kernels == 2 and calls == ["compiling"]
 
@@ -376,7 +407,7 @@ def test_readable_is_plain_python_down_to_the_helpers():
     assert plain(3) == with_helper(3) == 7
     assert not hasattr(plain, "py_func") and not hasattr(plain.__globals__["helper"], "py_func")
     assert readable(triple)(2) == 6
-    assert hasattr(with_helper, "py_func")            # the kernel itself is as it was
+    assert hasattr(with_helper, "py_func")  # the kernel itself is as it was
 
 
 def test_kernels_keep_nan_and_divide_like_numpy(folder):

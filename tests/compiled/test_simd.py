@@ -1,6 +1,5 @@
 """Each word of the vocabulary means the same compiled and as its NumPy definition, on every instruction set."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -125,8 +124,9 @@ def check_words():
     numbers, places = (rng.normal(size=90) * 99).astype(np.float32), rng.integers(0, 89, LANES, dtype=np.int32)
     assert_same_meaning(conversions, numbers, places, np.zeros(2 * LANES, np.float32), np.zeros(LANES, np.int32))
     for n in (-1, 0, 1, LANES - 1, LANES, LANES + 5):
-        assert_same_meaning(parts, rng.normal(size=(2, LANES)).astype(np.float32),
-                            np.full(4 * LANES, 9, np.float32), 3, n)
+        assert_same_meaning(
+            parts, rng.normal(size=(2, LANES)).astype(np.float32), np.full(4 * LANES, 9, np.float32), 3, n
+        )
     numbers = rng.normal(size=12 * LANES).astype(np.float32)
     for width in (1, LANES, 2 * LANES - 1):
         assert_same_meaning(tiles, numbers, np.array([4, 0, 9], np.int32), np.zeros(14 * LANES, np.float32), width)
@@ -148,7 +148,7 @@ def test_compress_keeps_the_chosen_lanes_in_order(keep, dtype):
 def test_maximum_lets_nan_through_a_relu():
     out = np.zeros(9 * LANES, np.float32)
     arithmetic(np.full(LANES + 1, np.nan, np.float32), np.ones(LANES + 1, np.float32), out)
-    assert np.isnan(out[4 * LANES:5 * LANES]).all()
+    assert np.isnan(out[4 * LANES : 5 * LANES]).all()
 
 
 def test_a_vector_load_outside_its_count_touches_no_memory():
@@ -164,7 +164,7 @@ def test_a_vector_load_outside_its_count_touches_no_memory():
     ctypes = __import__("ctypes")
     assert libc.mprotect(ctypes.c_void_p(address + page), ctypes.c_size_t(page), 0) == 0
     try:
-        a = numbers[page // 4 - 4:page // 4]
+        a = numbers[page // 4 - 4 : page // 4]
         a[:] = 1, 2, 3, 4
         out = np.zeros(3 * LANES, np.float32)
         parts(a, out, 0, 3)
@@ -173,14 +173,17 @@ def test_a_vector_load_outside_its_count_touches_no_memory():
     assert out[:4].tolist() == [2, 3, 4, 0]
 
 
-@pytest.mark.parametrize("triple, assembly, expected", [
-    ("x86_64-unknown-linux-gnu", "vfmadd213ps %zmm2, %zmm1, %zmm0", (16, 32, True)),
-    ("x86_64-pc-windows-msvc", "vfmadd213ps %ymm4, %ymm2, %ymm0", (8, 16, True)),
-    ("x86_64-apple-darwin", "callq fmaf", (4, 16, False)),
-    ("x86_64-unknown-linux-gnu", "vmovups %ymm0, 96(%rsp)\n callq *%rbx  # fmaf", (8, 16, False)),
-    ("arm64-apple-darwin", "fmla.4s v19, v4, v0", (4, 32, True)),
-    ("aarch64-unknown-linux-gnu", "fmla v17.4s, v4.4s, v0.4s", (4, 32, True)),
-])
+@pytest.mark.parametrize(
+    "triple, assembly, expected",
+    [
+        ("x86_64-unknown-linux-gnu", "vfmadd213ps %zmm2, %zmm1, %zmm0", (16, 32, True)),
+        ("x86_64-pc-windows-msvc", "vfmadd213ps %ymm4, %ymm2, %ymm0", (8, 16, True)),
+        ("x86_64-apple-darwin", "callq fmaf", (4, 16, False)),
+        ("x86_64-unknown-linux-gnu", "vmovups %ymm0, 96(%rsp)\n callq *%rbx  # fmaf", (8, 16, False)),
+        ("arm64-apple-darwin", "fmla.4s v19, v4, v0", (4, 32, True)),
+        ("aarch64-unknown-linux-gnu", "fmla v17.4s, v4.4s, v0.4s", (4, 32, True)),
+    ],
+)
 def test_registers_are_read_from_what_the_compiler_emits(triple, assembly, expected):
     assert target.registers_of(triple, assembly) == expected
 

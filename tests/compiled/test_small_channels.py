@@ -28,11 +28,11 @@ def between_walls(shape, dtype=np.float32):
     """An array, and the larger one it is the middle of, all filled with UNTOUCHED."""
     size = int(np.prod(shape))
     whole = np.full(size + 8 * LANES, UNTOUCHED, dtype)
-    return whole[4 * LANES:4 * LANES + size].reshape(shape), whole
+    return whole[4 * LANES : 4 * LANES + size].reshape(shape), whole
 
 
 def assert_walls_stand(whole):
-    assert (whole[:4 * LANES] == UNTOUCHED).all() and (whole[-4 * LANES:] == UNTOUCHED).all()
+    assert (whole[: 4 * LANES] == UNTOUCHED).all() and (whole[-4 * LANES :] == UNTOUCHED).all()
 
 
 def in_python(kernel, *arguments):
@@ -47,7 +47,8 @@ class FirstLayer:
         rng = np.random.default_rng([n, h, w, c, filters])
         draw = (lambda *s: rng.integers(-2, 3, s)) if whole_numbers else (lambda *s: rng.normal(size=s))
         self.x, self.w, self.b = (
-            draw(*s).astype(np.float32) for s in ((n, h, w, c), (*kernel, c, filters), (filters,)))
+            draw(*s).astype(np.float32) for s in ((n, h, w, c), (*kernel, c, filters), (filters,))
+        )
         self.conv, self.relu, self.rng = Conv2D(filters, kernel), relu, rng
         self.conv.dtype = np.dtype("float64")
         self.z_shape = (n, *self.conv.build((h, w, c), rng))
@@ -71,8 +72,8 @@ class FirstLayer:
         """dz of all positions: dy at the argmax of each window."""
         dz = np.zeros(self.z_shape, np.float32)
         for cell in range(4):
-            at = dz[:, cell // 2:, cell % 2:][:, :2 * dy.shape[1]:2, :2 * dy.shape[2]:2]
-            at[:, :dy.shape[1], :dy.shape[2]] = np.where(argmax == cell, dy, 0)
+            at = dz[:, cell // 2 :, cell % 2 :][:, : 2 * dy.shape[1] : 2, : 2 * dy.shape[2] : 2]
+            at[:, : dy.shape[1], : dy.shape[2]] = np.where(argmax == cell, dy, 0)
         return dz
 
     def forward(self, call=execute):
@@ -103,7 +104,7 @@ def assert_right(layer):
     exact, exact_winner = layer.exact()
     y, argmax = layer.forward()
     assert_close(y, exact)
-    if (layer.x == np.round(layer.x)).all():          # small whole numbers: no rounding, and many ties
+    if (layer.x == np.round(layer.x)).all():  # small whole numbers: no rounding, and many ties
         assert np.array_equal(argmax, exact_winner)
     else:
         assert np.mean(argmax != exact_winner) < 0.01  # two candidates closer than rounding may change places
@@ -145,7 +146,7 @@ def test_of_equal_candidates_the_first_wins():
     layer = FirstLayer(2, 6, 6, 1, 3, (1, 1), relu=False)
     layer.x[...], layer.w[...], layer.b[...] = 1, 1, 0
     assert (layer.forward()[1] == 0).all()
-    layer.x[:, ::2, ::2] = 0                          # now cells 1, 2 and 3 are equal
+    layer.x[:, ::2, ::2] = 0  # now cells 1, 2 and 3 are equal
     assert (layer.forward()[1] == 1).all()
 
 
@@ -179,14 +180,14 @@ def test_images_that_share_a_register_do_not_mix(filters):
     y, argmax = layer.forward()
     images = layer.x
     for i in range(5):
-        layer.x, layer.y_shape = images[i:i + 1], (1, *y.shape[1:])
+        layer.x, layer.y_shape = images[i : i + 1], (1, *y.shape[1:])
         alone = layer.forward()
         assert np.array_equal(alone[0][0], y[i]) and np.array_equal(alone[1][0], argmax[i])
 
 
 @pytest.mark.parametrize("filters", [3, LANES])
 def test_rows_and_columns_that_fill_no_window_have_no_influence(filters):
-    layer = FirstLayer(2, 8, 9, 1, filters, (3, 3))        # 6 x 7 positions, 3 x 3 windows
+    layer = FirstLayer(2, 8, 9, 1, filters, (3, 3))  # 6 x 7 positions, 3 x 3 windows
     y, argmax = layer.forward()
     dw, db = layer.gradient(pooled_gradient, y, argmax)
     layer.x[:, :, 8] = np.nan

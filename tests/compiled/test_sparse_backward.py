@@ -1,6 +1,5 @@
 """The sparse gradients behind a pool against the textbook's layers in float64, which multiply by all the zeros."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,13 +28,13 @@ def between_walls(shape, value, wall=UNTOUCHED):
     """An array of `value`, and the larger one of `wall` in whose middle it lies."""
     size = int(np.prod(shape))
     whole = np.full(size + 8 * LANES, wall, np.float32)
-    array = whole[4 * LANES:4 * LANES + size].reshape(shape)
+    array = whole[4 * LANES : 4 * LANES + size].reshape(shape)
     array[...] = value
     return array, whole
 
 
 def assert_walls_stand(whole):
-    assert (whole[:4 * LANES] == UNTOUCHED).all() and (whole[-4 * LANES:] == UNTOUCHED).all()
+    assert (whole[: 4 * LANES] == UNTOUCHED).all() and (whole[-4 * LANES :] == UNTOUCHED).all()
 
 
 class Block:
@@ -131,8 +130,15 @@ def test_gradients_of_any_shape_are_the_textbooks(block):
     assert_right(block)
 
 
-@pytest.mark.parametrize("shape", [(6, 13, 13, 32, 64, (3, 3)), (4, 12, 12, 24, 32, (3, 3)),
-                                   (33, 5, 5, 64, 128, (3, 3)), (2, 12, 12, 32, 64, (5, 5))])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (6, 13, 13, 32, 64, (3, 3)),
+        (4, 12, 12, 24, 32, (3, 3)),
+        (33, 5, 5, 64, 128, (3, 3)),
+        (2, 12, 12, 32, 64, (5, 5)),
+    ],
+)
 def test_gradients_at_the_sizes_of_a_network(shape):
     assert_right(Block(*shape))
 
@@ -158,7 +164,7 @@ def test_a_term_for_every_gradient_and_no_other():
     for i, u, v, f in np.ndindex(block.dy.shape):
         g, cell = float(block.dy[i, u, v, f]), int(block.argmax[i, u, v, f])
         if cell != NO_GRADIENT:
-            patch = np.s_[i, 2 * u + cell // 2:2 * u + cell // 2 + 2, 2 * v + cell % 2:2 * v + cell % 2 + 3]
+            patch = np.s_[i, 2 * u + cell // 2 : 2 * u + cell // 2 + 2, 2 * v + cell % 2 : 2 * v + cell % 2 + 3]
             dw[..., f] += g * block.x[patch]
             db[f] += g
             dx[patch] += g * block.conv.W[..., f]
@@ -167,7 +173,7 @@ def test_a_term_for_every_gradient_and_no_other():
 
 
 def test_pixels_that_no_window_reaches_have_no_gradient_and_no_influence():
-    block = Block(2, 8, 9, LANES, 4, (3, 3))          # 6 x 7 positions, 3 x 3 windows: the last column is left over
+    block = Block(2, 8, 9, LANES, 4, (3, 3))  # 6 x 7 positions, 3 x 3 windows: the last column is left over
     dw, _, dx = block.sparse()
     assert (dx[:, :, 8] == 0).all() and (dx[:, :, 7] != 0).any()
     block.x[:, :, 8] = np.nan

@@ -15,9 +15,9 @@ from scratchnet.compiled.kernels.winograd.tiling import (
     TILES,
     best_side,
     filter_scratch,
-    input_places,
+    input_offsets,
     numbers,
-    output_places,
+    output_offsets,
     padded_size,
     tiles,
     winograd_scratch,
@@ -25,7 +25,7 @@ from scratchnet.compiled.kernels.winograd.tiling import (
 from scratchnet.compiled.simd.intrinsics import LANES
 from tests.compiled.test_direct_convolution import Problem, assert_close
 
-TOLERANCE = {2: 1e-5, 3: 1e-5, 4: 2e-5, 5: 5e-5}     # the more points, the farther they are from 0 and 1
+TOLERANCE = {2: 1e-5, 3: 1e-5, 4: 2e-5, 5: 5e-5}  # the more points, the farther they are from 0 and 1
 SIDES = pytest.mark.parametrize("side", POINTS)
 
 
@@ -50,7 +50,7 @@ def convolved(x, w, b, out_h, out_w, side, relu=False, run=winograd, transform=t
     x, starts = cut_into_tiles(x, out_h, out_w, side)
     u, scratch = transformed(w, side, transform), winograd_scratch(c, f, side)
     y = np.full((n, out_h, out_w, f), np.nan, np.float32)
-    run(x, starts, u, b, y, output_places(*y.shape, side), *scratch, x.shape[2] * c, relu, numbers(side))
+    run(x, starts, u, b, y, output_offsets(*y.shape, side), *scratch, x.shape[2] * c, relu, numbers(side))
     return y
 
 
@@ -70,9 +70,9 @@ def gradients(p, side, run=winograd_gradients, border=0):
     swap_channels(p.w, exchanged)
     n, h, w, c = p.x.shape
     dx = np.full((n, h - 2 * border, w - 2 * border, c), np.nan, np.float32)
-    dx_places = input_places(*dx.shape, border, border, p.out_h, p.out_w, side)
+    dx_places = input_offsets(*dx.shape, border, border, p.out_h, p.out_w, side)
     scratch = *winograd_scratch(p.c, p.f, side), filter_scratch(p.c, p.f, side)
-    places, u = output_places(*p.dy.shape, side), transformed(exchanged, side)
+    places, u = output_offsets(*p.dy.shape, side), transformed(exchanged, side)
     run(x, starts, p.dy, places, u, dw, db, dx, dx_places, *scratch, x.shape[2] * p.c, numbers(side))
     return dw, db, dx
 
@@ -113,10 +113,10 @@ def test_pooled_winograd_takes_the_first_maximum(problem, relu):
     y, argmax = pooled(problem, relu)
     exact, which = problem.exact_pool(relu)
     assert_close(y, exact, TOLERANCE[2])
-    if (problem.x == np.round(problem.x)).all():      # halves and quarters of small whole numbers: no rounding
+    if (problem.x == np.round(problem.x)).all():  # halves and quarters of small whole numbers: no rounding
         assert np.array_equal(argmax, which)
     else:
-        assert np.mean(argmax != which) < 0.01        # two candidates closer than rounding may change places
+        assert np.mean(argmax != which) < 0.01  # two candidates closer than rounding may change places
 
 
 @SIDES
@@ -165,7 +165,7 @@ def test_readable_winograd_is_winograd(side):
 
 
 def test_a_position_outside_the_output_is_neither_written_nor_read():
-    places = output_places(1, 3, 3, 10, 2).reshape(2, 2, 4)
+    places = output_offsets(1, 3, 3, 10, 2).reshape(2, 2, 4)
     assert places[0, 0].tolist() == [0, 10, 30, 40]
     assert places[1, 1].tolist() == [80, -1, -1, -1]
     assert [padded_size(out, 2) for out in (1, 2, 3, 11)] == [4, 4, 6, 14]

@@ -65,7 +65,7 @@ MUTANTS = [
         "layers/batchnorm.py",
         "*total, m = ctx.sum(np.append(channel_sum(x), x.size // x.shape[-1]))",
         "*total, m = np.append(channel_sum(x), x.size // x.shape[-1])",
-        "tests/test_chunked_training.py::test_batchnorm_sees_the_batch_and_not_its_chunk",
+        "tests/test_chunked_training.py::test_a_step_in_chunks_is_the_step_in_one_piece",
     ),
     Mutant(
         "a running average is not part of the state",
@@ -84,8 +84,8 @@ MUTANTS = [
     Mutant(
         "the step is no part of the random state",
         "randomness.py",
-        "return stream_key(self.seed, self.step, self.draws)",
-        "return stream_key(self.seed, self.draws)",
+        "return stream_key(self.seed, self.step, draw)",
+        "return stream_key(self.seed, draw)",
         "tests/layers/test_dropout.py::test_another_step_has_another_mask",
     ),
     Mutant(

@@ -1,10 +1,10 @@
 """Execution: layers, loss and optimizer become a program, and threads run it.
 
-    fusion               which compiled layer computes which group of layers
-    contexts             what a layer asks for: memory, packed weights, and to make its calls, now or in a program
-    program              phases, tasks, calls; printable
-    training_program, inference_program      a training step, and the prediction of many images, as programs
-    native, scheduler    calls as data that compiled code executes, and threads that share the tasks
-    guards               when a captured program is still valid
-    engine               the engine that a model holds
+fusion               which compiled layer computes which group of layers
+contexts             what a layer asks for: memory, packed weights, and to make its calls, now or in a program
+program              phases, tasks, calls; printable
+training_program, inference_program      a training step, and the prediction of many images, as programs
+native, scheduler    calls as data that compiled code executes, and threads that share the tasks
+guards               when a captured program is still valid
+engine               the engine that a model holds
 """

@@ -24,7 +24,7 @@ from scratchnet.randomness import ExampleRandom
 from scratchnet.team import shared_team, split_ranges
 
 COMPILING = "compiling the kernels for this machine (once: they are kept for the next run) ..."
-AT_ONCE = 2048  # images that are predicted between two looks at what else there is to do, Ctrl-C for instance
+AT_ONCE = 2048  # images predicted in one call; in between, Ctrl-C is noticed
 SMALLEST, LARGEST = 16, 64  # examples in a chunk: worth the calls it costs; a core's cache holds its activations
 KEPT = 16  # programs of each kind; all are forgotten when there are more
 
@@ -42,7 +42,7 @@ class CompiledEngine(Engine):
             name: array for name, array in network.arrays("state").items() if name.rpartition(".")[0] in uncompiled
         }
         self.training_programs: dict[Any, TrainingProgram] = {}
-        self.inference_programs: dict[Any, list[InferenceProgram]] = {}  # that nobody is using right now
+        self.inference_programs: dict[Any, list[InferenceProgram]] = {}  # not in use at the moment
 
     def context(self, training=False, rng=None):
         self.guard.check()

@@ -69,7 +69,7 @@ class InferenceProgram:
         return Worker(images, calls, logits, runs_of(calls), (0, 0))
 
     def pack(self) -> None:
-        """Pack the present weights. Only what a stage asked for."""
+        """Pack the present weights that the stages read."""
         for (layer, backward), packed in self.captured.packs.items():
             layer.pack(execute, packed, backward)
 

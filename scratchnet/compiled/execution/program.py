@@ -52,7 +52,7 @@ class Call:
 
 @dataclass(frozen=True)
 class PythonCall:
-    """A function of the chunk that is being worked on (`scratchnet.team.Chunk`), and what it does, in words."""
+    """A function of the current chunk (`scratchnet.team.Chunk`), and its description."""
 
     function: Callable[[Any], None]
     text: str

@@ -116,7 +116,7 @@ class TrainingProgram:
         ctx.python(loss, f"{type(self.loss).__name__}")
 
     def update_phases(self, grads) -> list[Phase]:
-        """Gradients, clipping, parameters, and what layers remember: all only if the loss is finite."""
+        """Gradients, clipping, parameters and running statistics: all only if the loss is finite."""
         optimizer, params = self.optimizer, self.engine.network.arrays("params")
         state = [[[call]] for call in self.captured.after_step]
         self.hyperparameters: dict[bool, tuple[str, np.ndarray]] = {}

@@ -9,11 +9,11 @@ import math
 
 import numpy as np
 
-ALIGNMENT = 64                                        # bytes: a cache line, and an AVX-512 register
+ALIGNMENT = 64  # bytes: a cache line, and an AVX-512 register
 
 
 def aligned_empty(shape, dtype=np.float32):
-    """An uninitialised C-contiguous array whose first element lies on a 64-byte boundary.
+    """An uninitialised C-contiguous array aligned to 64 bytes.
 
     >>> aligned_empty((3, 5)).ctypes.data % 64
     0
@@ -22,11 +22,11 @@ def aligned_empty(shape, dtype=np.float32):
     size = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.empty(size + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
-    return raw[start:start + size].view(dtype).reshape(shape)
+    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 def aligned_zeros(shape, dtype=np.float32):
-    """An array of zeros whose first element lies on a 64-byte boundary."""
+    """An array of zeros aligned to 64 bytes."""
     array = aligned_empty(shape, dtype)
     array.fill(0)
     return array

@@ -46,22 +46,22 @@ class KernelCache:
 
     def __init__(self, function):
         self._function = function
-        self.cache_path = None                        # Numba shows it in kernel.stats
+        self.cache_path = None  # Numba shows it in kernel.stats
 
     def load_overload(self, signature, target):
         """The compiled function for these argument types, or None if there is none to be had."""
-        target.refresh()                              # make our SIMD types known before they are read back
+        target.refresh()  # make our SIMD types known before they are read back
         path = self._path(signature, target.codegen())
         if path is None:
             return None
         try:
             contents = path.read_bytes()
             if hashlib.sha256(contents[32:]).digest() != contents[:32]:
-                return None                           # damaged: it will be replaced
+                return None  # damaged: it will be replaced
             return compiler.CompileResult._rebuild(target, *pickle.loads(contents[32:]))
         except FileNotFoundError:
             return None
-        except Exception as problem:                  # whatever it is, compiling anew is the answer
+        except Exception as problem:  # whatever it is, compiling anew is the answer
             warn_once(f"could not be read ({problem!r})")
             return None
 
@@ -96,8 +96,17 @@ class KernelCache:
         if folder is None or source is None:
             return None
         name = f"{function.__module__}.{function.__qualname__}"
-        key = (name, function.__code__.co_firstlineno, source, str(signature), codegen.magic_tuple(),
-               config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE, config.BOUNDSCHECK)
+        key = (
+            name,
+            function.__code__.co_firstlineno,
+            source,
+            str(signature),
+            codegen.magic_tuple(),
+            config.OPT,
+            config.LOOP_VECTORIZE,
+            config.SLP_VECTORIZE,
+            config.BOUNDSCHECK,
+        )
         self.cache_path = str(folder)
         return folder / f"{name.replace('<', '').replace('>', '')}-{digest(repr(key).encode())}.kernel"
 
@@ -109,7 +118,7 @@ def digest(contents):
 
 @functools.cache
 def file_digest(path):
-    """The digest of a source file as it is when first asked for; None for functions typed at a prompt."""
+    """The digest of a source file, read once; None for functions typed at a prompt."""
     try:
         return digest(Path(path).read_bytes())
     except OSError:
@@ -129,7 +138,7 @@ def cache_folder():
         if folder.exists():
             check_private(folder)
             with suppress(OSError):
-                os.utime(folder)                      # in use: see `tidy`
+                os.utime(folder)  # in use: see `tidy`
         return folder
     except (OSError, RuntimeError) as problem:
         warn_once(f"has no folder ({problem!r})")
@@ -147,19 +156,22 @@ def check_private(folder):
 
 @functools.cache
 def tidy(folder):
-    """Remove what former versions of the kernels left beside this folder; once per process, when it has compiled.
+    """Remove the folders of former versions of the kernels; once per process, after it has compiled.
 
-    A process that starts marks the folder it uses. What nobody has marked for 30 days goes, and so does what is not
-    among the 8 last used, unless somebody used it today. Should its owner still run, it compiles once more.
+    Every process updates the time stamp of the folder it uses. Folders unused for 30 days are removed, and those that
+    are not among the 8 last used, unless they were used today. A process that still needs one compiles again.
     """
     with suppress(OSError):
-        used = {other: other.stat().st_mtime for other in folder.parent.iterdir()
-                if other != folder and re.fullmatch("[0-9a-f]{32}", other.name) and not other.is_symlink()}
+        used = {
+            other: other.stat().st_mtime
+            for other in folder.parent.iterdir()
+            if other != folder and re.fullmatch("[0-9a-f]{32}", other.name) and not other.is_symlink()
+        }
         for place, other in enumerate(sorted(used, key=used.__getitem__, reverse=True)):
             idle = (time.time() - used[other]) / DAY
             if idle > KEPT_DAYS or (idle > 1 and place >= KEPT_EDITIONS - 1):
                 shutil.rmtree(other, ignore_errors=True)
-        for file in folder.glob("*.kernel.*"):         # a process that was killed while it wrote
+        for file in folder.glob("*.kernel.*"):  # a process that was killed while it wrote
             if time.time() - file.stat().st_mtime > DAY:
                 file.unlink(missing_ok=True)
 
@@ -179,8 +191,11 @@ problems: list[str] = []
 
 
 def warn_once(problem):
-    """Say that the cache does not work; the first time only, since the next kernel will meet the same."""
+    """Warn that the cache does not work, for the first kernel only."""
     problems.append(problem)
     if len(problems) == 1:
-        warnings.warn(f"the cache of compiled kernels {problem}; kernels are compiled anew in every process. "
-                      "Set NUMBA_CACHE_DIR to a folder that can be written.", stacklevel=2)
+        warnings.warn(
+            f"the cache of compiled kernels {problem}; kernels are compiled anew in every process. "
+            "Set NUMBA_CACHE_DIR to a folder that can be written.",
+            stacklevel=2,
+        )

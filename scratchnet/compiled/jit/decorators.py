@@ -67,10 +67,18 @@ def readable(kernel):
     3
     """
     function = getattr(kernel, "py_func", kernel)
-    helpers = {name: readable(value) for name in function.__code__.co_names
-               if hasattr(value := function.__globals__.get(name), "py_func")}
-    return types.FunctionType(function.__code__, function.__globals__ | helpers, function.__name__,
-                              function.__defaults__, function.__closure__)
+    helpers = {
+        name: readable(value)
+        for name in function.__code__.co_names
+        if hasattr(value := function.__globals__.get(name), "py_func")
+    }
+    return types.FunctionType(
+        function.__code__,
+        function.__globals__ | helpers,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
 
 
 class Stopwatch(event.Listener):
@@ -84,12 +92,12 @@ class Stopwatch(event.Listener):
 
     def on_start(self, event):
         if not isinstance(getattr(event.data["dispatcher"], "_cache", None), KernelCache):
-            return                                    # somebody else's function
+            return  # somebody else's function
         if self._depth == 0:
             self._started = time.perf_counter()
             if self.announce and not self.kernels:
                 self.announce()
-        self._depth += 1                              # a kernel compiles its helpers on the way
+        self._depth += 1  # a kernel compiles its helpers on the way
 
     def on_end(self, event):
         if not isinstance(getattr(event.data["dispatcher"], "_cache", None), KernelCache):
@@ -101,7 +109,7 @@ class Stopwatch(event.Listener):
 
 
 compiling = Stopwatch()
-event.register("numba:compile", compiling)            # Numba's compiler lock keeps these events in order
+event.register("numba:compile", compiling)  # Numba's compiler lock keeps these events in order
 
 
 def cached(kernel):

@@ -41,7 +41,7 @@ from scratchnet.compiled.simd.intrinsics import (
 )
 from scratchnet.compiled.simd.target import PAIR, ROWS, SINGLE
 
-EACH = tuple(range(LANES))                            # the rows of a square of numbers
+EACH = tuple(range(LANES))  # the rows of a square of numbers
 
 
 @jit
@@ -186,7 +186,7 @@ def matmul(a, panels, c, relu, add, transposed):
     m, n = c.shape
     k = a.size // m
     row_step, step = (1, m) if transposed else (k, 1)
-    floor = np.float32(0 if relu else -np.inf)            # data instead of a branch: the larger of C and -inf is C
+    floor = np.float32(0 if relu else -np.inf)  # data instead of a branch: the larger of C and -inf is C
     j = 0
     while j < n:
         width = panel_width(n - j)

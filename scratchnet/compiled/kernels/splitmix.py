@@ -1,7 +1,7 @@
-"""The numbers of `scratchnet.randomness`, one at a time, where a kernel needs them: no array of them is ever in memory.
+"""The counter-based random numbers of `scratchnet.randomness`, generated inside a kernel, without an array of them.
 
-Number i of a stream is a scramble of the stream's key and i. A kernel that knows both has the number that the
-textbook takes out of an array, in whatever order it works and whichever examples it was given.
+Number i of a stream is a scramble of the stream's key and i. So a kernel computes the same number as the textbook, in
+any order and for any part of the batch.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """The maximum of a pool's window and its argmax, in registers: of equals the first, and NaN if one of them is NaN.
 
-    best, which = larger(y0, broadcast(0), y1, 1)         y0 and y1: the first two cells of LANES windows
-    best, which = larger(best, which, y2, 2)              ...
-    best = nan_if_any(y0 + y1 + y2, best)                 a comparison with NaN is false, so it would be lost
+best, which = larger(y0, broadcast(0), y1, 1)         y0 and y1: the first two cells of LANES windows
+best, which = larger(best, which, y2, 2)              ...
+best = nan_if_any(y0 + y1 + y2, best)                 a comparison with NaN is false, so it would be lost
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Where a pool follows, the convolution's own output is never written: the candidates of a window are compared in
 registers, and what remains is the largest and a byte, its argmax: which one it was, or NO_GRADIENT if ReLU cut it off.
-That byte is all that backward needs to know of the forward pass, beside x.
+Backward needs no more of the forward pass than that byte and x.
 
 The algorithms are chosen once, when the engine is made: see `conv_algorithms`.
 """

@@ -37,7 +37,7 @@ def activation_backward(call, g: Geometry, dy, y, argmax, dz) -> None:
 
 
 class DirectForward:
-    """The matrix product's loop over patches where they lie: any kernel, stride, padding and pool."""
+    """The matrix product's loop over patches of the images in place: any kernel, stride, padding and pool."""
 
     name = "direct"
 
@@ -50,7 +50,7 @@ class DirectForward:
 
     def allocate_packed(self):
         g = self.g
-        return aligned_empty((g.k_h * g.run + 1) * padded_width(g.filters))
+        return aligned_empty((g.k_h * g.row_length + 1) * padded_width(g.filters))
 
     def pack(self, call, W, bias, packed):
         call(pack_panels, W.reshape(-1, self.g.filters), bias, packed)
@@ -60,7 +60,7 @@ class DirectForward:
         return self.Workspace(starts, aligned_empty(direct.pool_scratch_size(len(self.cells))))
 
     def forward(self, call, x, packed, y, argmax, work):
-        g, sizes = self.g, (self.g.k_h, self.g.line, self.g.run, self.g.relu)
+        g, sizes = self.g, (self.g.k_h, self.g.row_stride, self.g.row_length, self.g.relu)
         if g.pooled:
             call(direct.convolve_pool, x, work.starts, self.cells, packed, y, argmax, work.scratch, *sizes)
         else:
@@ -99,10 +99,10 @@ class DirectBackward:
 
     def gradients(self, call, x, dz, packed, work, dW, db, needs_dx):
         g = self.g
-        call(direct.weight_gradient, x, work.starts, dz, dW, db, work.panels, g.k_h, g.line, g.run)
+        call(direct.weight_gradient, x, work.starts, dz, dW, db, work.panels, g.k_h, g.row_stride, g.row_length)
         if not needs_dx:
             return None
-        call(direct.input_gradient, dz, work.starts, packed, work.dx, g.k_h, g.k_w, g.line)
+        call(direct.input_gradient, dz, work.starts, packed, work.dx, g.k_h, g.k_w, g.row_stride)
         return g.interior(work.dx)
 
 
@@ -133,7 +133,7 @@ class SmallChannelsForward:
 
 
 class SmallChannelsBackward:
-    """The same for dW. It never computes dx; where dx is wanted all the same, the direct algorithm does it."""
+    """The same for dW. It never computes dx; where dx is needed, the direct algorithm runs."""
 
     name = "register-resident"
 
@@ -203,7 +203,7 @@ class SparseBackward:
         than Winograd's.
         """
         few = g.p_h * g.p_w >= 3 if g.pooled else g.relu and not WinogradBackward.supports(g)
-        return few and g.run >= LANES
+        return few and g.row_length >= LANES
 
     def __init__(self, geometry: Geometry):
         self.g, self.cells = geometry, geometry.cells
@@ -211,7 +211,7 @@ class SparseBackward:
 
     def allocate_packed(self):
         g = self.g
-        return aligned_empty(round_up(g.filters) * g.k_h * round_up(g.run))
+        return aligned_empty(round_up(g.filters) * g.k_h * round_up(g.row_length))
 
     def pack(self, call, W, bias, packed):
         rows, vectors = self.tile
@@ -228,7 +228,7 @@ class SparseBackward:
         if not g.pooled:
             call(sparse_backward.relu_argmax, y, argmax)
         sparse_backward.sparse_gradients(
-            call, x, work.starts, self.cells, dy, argmax, packed, dW, db, target, work.scratch, g.line, *self.tile
+            call, x, work.starts, self.cells, dy, argmax, packed, dW, db, target, work.scratch, g.row_stride, *self.tile
         )
         return g.interior(work.dx) if needs_dx else None
 
@@ -240,7 +240,7 @@ def choose_forward(g: Geometry) -> Any:
 
 
 def choose_inference(g: Geometry) -> Any:
-    """The fastest algorithm if no gradient will be asked for."""
+    """The fastest algorithm for inference."""
     candidates = SmallChannelsForward, WinogradAndPool
     return next((algorithm for algorithm in candidates if algorithm.supports(g)), choose_forward)(g)
 
@@ -257,5 +257,5 @@ def choose_backward(g: Geometry, needs_dx: bool, dense: bool) -> Any:
 
 
 def round_up(count: int) -> int:
-    """So many numbers and those that fill the last register."""
+    """`count`, rounded up to whole registers."""
     return -(-count // LANES) * LANES

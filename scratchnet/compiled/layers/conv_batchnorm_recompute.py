@@ -38,7 +38,7 @@ from scratchnet.compiled.layers.conv_batchnorm import CompiledConvBatchNorm
 from scratchnet.compiled.simd.intrinsics import LANES
 from scratchnet.layers import MaxPool2D
 
-MOST_TAPS = 9  # as many vectors for W, and for dW, fit into registers beside the rest
+MOST_TAPS = 9  # as many vectors for W, and for dW, fit into the registers
 
 
 class Workspace(NamedTuple):

@@ -34,7 +34,7 @@ from scratchnet.layers import BatchNorm, ReLU
 
 
 def for_inference(op):
-    """What computes the same where no gradient will be asked for."""
+    """The same operation for inference."""
     if isinstance(op, CompiledConv2D | CompiledConvBatchNorm):
         return CompiledConvInference(op.layers, op.input_shape)
     return op

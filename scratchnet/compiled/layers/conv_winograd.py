@@ -63,12 +63,12 @@ class WinogradForward:
 
     def allocate(self, n):
         g, side, (out_h, out_w) = self.g, self.side, self.g.covered
-        places = tiling.output_places(n, out_h, out_w, g.filters, side)
+        places = tiling.output_offsets(n, out_h, out_w, g.filters, side)
         return self.Workspace(g.tile_starts(n, side), places, *tiling.winograd_scratch(g.c, g.filters, side))
 
     def forward(self, call, x, packed, y, argmax, work):
         g, (u, bias) = self.g, packed
-        call(forward.winograd, x, work.starts, u, bias, y, work.places, work.v, work.m, g.line, g.relu, self.tile)
+        call(forward.winograd, x, work.starts, u, bias, y, work.places, work.v, work.m, g.row_stride, g.relu, self.tile)
 
 
 class WinogradPool(WinogradForward):
@@ -88,7 +88,7 @@ class WinogradPool(WinogradForward):
 
     def forward(self, call, x, packed, y, argmax, work):
         g, (u, bias) = self.g, packed
-        call(forward.winograd_pool, x, work.starts, u, bias, y, argmax, work.v, work.m, g.line, g.relu)
+        call(forward.winograd_pool, x, work.starts, u, bias, y, argmax, work.v, work.m, g.row_stride, g.relu)
 
 
 class WinogradAndPool(WinogradForward):
@@ -154,9 +154,9 @@ class WinogradBackward:
         return self.Workspace(
             tiles=g.tile_starts(n, side),
             dz=aligned_empty((n, g.out_h, g.out_w, g.filters)),
-            dz_places=tiling.output_places(n, g.out_h, g.out_w, g.filters, side),
+            dz_places=tiling.output_offsets(n, g.out_h, g.out_w, g.filters, side),
             dx=aligned_empty((n, g.h, g.w, g.c)),
-            dx_places=tiling.input_places(n, g.h, g.w, g.c, g.top, g.left, g.out_h, g.out_w, side),
+            dx_places=tiling.input_offsets(n, g.h, g.w, g.c, g.top, g.left, g.out_h, g.out_w, side),
             **dict(zip("vz", tiling.winograd_scratch(g.c, g.filters, side), strict=True)),
             du=tiling.filter_scratch(g.c, g.filters, side),
         )
@@ -169,6 +169,6 @@ class WinogradBackward:
         dx = work.dx if needs_dx else work.dx[:0]
         call(
             backward.winograd_gradients, x, work.tiles, dz, work.dz_places, packed[0], dW, db, dx, work.dx_places,
-            work.v, work.z, work.du, self.g.line, self.tile,
+            work.v, work.z, work.du, self.g.row_stride, self.tile,
         )  # fmt: skip
         return dx if needs_dx else None

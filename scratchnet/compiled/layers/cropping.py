@@ -1,4 +1,4 @@
-"""Cropping2D: the interior of each image, copied to where it lies contiguously, as all kernels expect it."""
+"""Cropping2D: the interior of each image, copied into contiguous memory, as all kernels expect it."""
 
 from __future__ import annotations
 

@@ -1,15 +1,14 @@
-"""Sets of small numbers as the bits of an integer: number n belongs to the set if bit n is 1.
+"""Bit masks in an integer: bit n is 1 if lane, window or filter n is active.
 
-A comparison of two vectors yields a mask, one bit for each lane. Kept as an integer, such a mask is a list that need
-not be written down: its members come out one after the other, in two instructions each, and the lanes where nothing
-is to be done cost nothing.
+A comparison of two vectors yields a mask, one bit for each lane. As an integer it is a list of the active lanes: its
+bits are walked one after the other, in two instructions each, and inactive lanes cost nothing.
 
     members = bitmask(load(a, 0) > 0.0, 0)
     while members != 0:
         n = count_trailing_zeros(members)                           # ... something with a[n]
         members = clear_lowest_bit(members)
 
-As in `simd`, every word is its NumPy definition, and below it is what the compiler makes of it.
+As in `intrinsics`, each function is its NumPy definition; the emitter above it is its machine code.
 """
 
 import numpy as np

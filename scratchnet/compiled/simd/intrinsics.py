@@ -1,13 +1,13 @@
-"""The vocabulary of the kernels: what a CPU does to a whole register of numbers at once.
+"""SIMD intrinsics: what a CPU does to a whole register of numbers at once.
 
 A vector register holds LANES floats (16, 8 or 4, see `target.py`) and one instruction adds, multiplies or compares all
-of them. Every word below is defined by its NumPy body, where a register is an array of LANES numbers. Inside an `@jit`
-kernel the same word is an instruction or two (`lowering.py`), and a variable that holds a vector *is* a register. So a
+of them. Every intrinsic is defined by its NumPy body, where a register is an array of LANES numbers. Inside an `@jit`
+kernel it is an instruction or two (`lowering`), and a variable that holds a vector *is* a register. So a
 kernel can be read as NumPy, and run as NumPy: `readable(kernel)`.
 
-The larger word is the *tile*: rows x vectors accumulators, all in registers, spanned by two tuples of offsets: `rows`
-says where each row begins in memory and `columns` where each vector of a row begins after that. `outer_fma` adds the
-product of a column of numbers and a row of vectors,
+A *tile* is a block of rows x vectors accumulators, all in registers, spanned by two tuples of offsets: `rows` gives the
+beginning of each row in memory, `columns` that of each vector in a row. `outer_fma` adds the product of a column of
+numbers and a row of vectors,
 
     tile[r, v] += a[rows[r] + k] * row[v]                       for all r, v
 
@@ -30,13 +30,13 @@ from scratchnet.compiled.simd.vector_types import intrinsic
 @intrinsic(lowering.load)
 def load(a, i):
     """The LANES elements a[i], a[i + 1], ...   -> vector"""
-    return a.reshape(-1)[i:i + LANES].copy()
+    return a.reshape(-1)[i : i + LANES].copy()
 
 
 @intrinsic(lowering.store)
 def store(a, i, vector):
     """a[i], a[i + 1], ... = vector"""
-    a.reshape(-1)[i:i + LANES] = vector
+    a.reshape(-1)[i : i + LANES] = vector
 
 
 @intrinsic(lowering.load_partial)
@@ -44,7 +44,7 @@ def load_partial(a, i, count):
     """`load` of no more than `count` elements, zeros after them: nothing beyond the end of an array is touched."""
     vector = np.zeros(LANES, a.dtype)
     present = max(0, min(count, LANES))
-    vector[:present] = a.reshape(-1)[i:i + present]
+    vector[:present] = a.reshape(-1)[i : i + present]
     return vector
 
 
@@ -52,7 +52,7 @@ def load_partial(a, i, count):
 def store_partial(a, i, vector, count):
     """`store` of no more than the first `count` elements."""
     present = max(0, min(count, LANES))
-    a.reshape(-1)[i:i + present] = vector[:present]
+    a.reshape(-1)[i : i + present] = vector[:present]
 
 
 @intrinsic(lowering.broadcast)
@@ -104,7 +104,7 @@ def compress_store(a, i, mask, vector):
     Up to LANES elements from a[i] may be overwritten with anything: write lists from left to right.
     """
     chosen = vector[mask]
-    a.reshape(-1)[i:i + len(chosen)] = chosen
+    a.reshape(-1)[i : i + len(chosen)] = chosen
     return i + len(chosen)
 
 
@@ -143,7 +143,7 @@ def offsets(numbers, first, last, step):
     """Offsets of the rows of a tile whose first is row `first`: a tuple as long as `numbers` = (0, 1, 2, ...).
 
     Rows after the `last` are replaced by the last. The tile then computes that row several times and stores the same
-    numbers there several times: no special code for what is left over, even when adding to what is there.
+    numbers there several times: no special code for the remainder, even when adding to what is there.
     """
     return tuple(min(first + r, last) * step for r in numbers)
 

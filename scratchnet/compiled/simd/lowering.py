@@ -1,4 +1,4 @@
-"""What each word of the vocabulary (`simd.py`, same names, same order) is to the compiler, in LLVM instructions.
+"""The emitter of each intrinsic (`intrinsics`, same names, same order): its LLVM instructions.
 
 Loads and stores promise the compiler no more alignment than that of one number: on current CPUs the instruction for
 unaligned memory is as fast as the other when the address happens to be aligned. Nothing here looks at bounds.
@@ -10,11 +10,11 @@ from numba.core import types
 from scratchnet.compiled.simd.target import LANES, MASKS
 from scratchnet.compiled.simd.vector_types import FLOAT, FLOATS, I32, INT, INTS, Tile, Vector, returns
 
-PAIRS = ir.VectorType(ir.IntType(64), LANES)          # two floats in each lane
+PAIRS = ir.VectorType(ir.IntType(64), LANES)  # two floats in each lane
 
 
 def is_flat(array):
-    """Whether Numba knows an array to be C-contiguous, so that an index is an offset."""
+    """Whether the array's type is C-contiguous, so that an index is an offset."""
     return isinstance(array, types.Array) and array.layout == "C"
 
 
@@ -116,12 +116,17 @@ def count(emit, kinds, mask):
 def compress_store(emit, kinds, a, i, mask, vector):
     """The chosen lanes side by side in one instruction, where there is one."""
     build = emit.build
-    if MASKS:                                         # on integers: for floats LLVM knows it on some targets only
-        lanes = emit.call(f"llvm.experimental.vector.compress.v{LANES}i32", INTS, build.bitcast(vector, INTS), mask,
-                          ir.Constant(INTS, None))
+    if MASKS:  # on integers: for floats LLVM knows it on some targets only
+        lanes = emit.call(
+            f"llvm.experimental.vector.compress.v{LANES}i32",
+            INTS,
+            build.bitcast(vector, INTS),
+            mask,
+            ir.Constant(INTS, None),
+        )
         emit.store(emit.at(kinds[0], a, i), build.bitcast(lanes, vector.type))
         return build.add(i, emit.ones(mask))
-    for lane in range(LANES):                         # write every lane, move on after the chosen ones: no branches
+    for lane in range(LANES):  # write every lane, move on after the chosen ones: no branches
         build.store(build.extract_element(vector, I32(lane)), emit.at(kinds[0], a, i))
         i = build.add(i, build.zext(build.extract_element(mask, I32(lane)), i.type))
     return i
@@ -207,15 +212,19 @@ def store_tile(emit, kinds, a, rows, i, columns, tile):
 @returns(lambda a, i, columns, width: Tile(1, columns.count) if is_flat(a) else None)
 def load_row_partial(emit, kinds, a, i, columns, width):
     """One load with a mask for each vector: the mask is what is left of `width` at its column."""
-    return emit.whole(emit.load_partial(emit.at(kinds[0], a, i, column), emit.build.sub(width, column))
-                      for column in emit.parts(kinds[2], columns))
+    return emit.whole(
+        emit.load_partial(emit.at(kinds[0], a, i, column), emit.build.sub(width, column))
+        for column in emit.parts(kinds[2], columns)
+    )
 
 
 @returns(lambda a, rows, i, columns, width: Tile(rows.count, columns.count) if is_flat(a) else None)
 def load_tile_partial(emit, kinds, a, rows, i, columns, width):
     """The same for each row."""
-    return emit.whole(emit.load_partial(place, emit.build.sub(width, column))
-                      for place, column in emit.places(kinds, a, rows, i, columns))
+    return emit.whole(
+        emit.load_partial(place, emit.build.sub(width, column))
+        for place, column in emit.places(kinds, a, rows, i, columns)
+    )
 
 
 @returns(lambda a, rows, i, columns, tile, width: types.none if is_flat(a) else None)
@@ -232,7 +241,7 @@ def outer_fma(emit, kinds, tile, a, rows, k, row):
     accumulators = iter(emit.parts(kinds[0], tile))
     row = emit.parts(kinds[4], row)
     sums = []
-    # An empty instruction that loads may not be moved across. LLVM would unroll the loop around this word, load for
+    # An empty instruction that loads may not be moved across. LLVM would unroll the loop around it, load for
     # several steps in advance, and run out of registers: a weight gradient made 42 GFLOP/s without it, 112 with it.
     emit.build.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
     for offset in emit.parts(kinds[2], rows):
@@ -258,7 +267,9 @@ def transpose(emit, kinds, tile):
     """log2(LANES) rounds of shuffles of two registers each."""
     rows, half = emit.parts(kinds[0], tile), LANES // 2
     first, second = (INTS([start + i // 2 + i % 2 * LANES for i in range(LANES)]) for start in (0, half))
-    for _ in range(LANES.bit_length() - 1):           # a perfect shuffle of all numbers moves the bits of their index
-        rows = [emit.build.shuffle_vector(rows[r // 2], rows[r // 2 + half], second if r % 2 else first)
-                for r in range(LANES)]
+    for _ in range(LANES.bit_length() - 1):  # a perfect shuffle of all numbers moves the bits of their index
+        rows = [
+            emit.build.shuffle_vector(rows[r // 2], rows[r // 2 + half], second if r % 2 else first)
+            for r in range(LANES)
+        ]
     return emit.whole(rows)

@@ -13,8 +13,13 @@ from numba.extending import lower_builtin, type_callable
 from scratchnet.compiled.simd.lowering import joined, lanewise
 from scratchnet.compiled.simd.vector_types import MASK, CodeBuilder, Tile, Vector
 
-ARITHMETIC = {operator.add: ("fadd", "add"), operator.sub: ("fsub", "sub"), operator.mul: ("fmul", "mul"),
-              operator.and_: (None, "and_"), operator.or_: (None, "or_")}
+ARITHMETIC = {
+    operator.add: ("fadd", "add"),
+    operator.sub: ("fsub", "sub"),
+    operator.mul: ("fmul", "mul"),
+    operator.and_: (None, "and_"),
+    operator.or_: (None, "or_"),
+}
 COMPARISONS = {operator.gt: ">", operator.ge: ">=", operator.lt: "<", operator.le: "<=", operator.eq: "=="}
 
 
@@ -26,8 +31,16 @@ def define_operator(symbol, result, operation):
         emit, common = CodeBuilder(context, builder, signature.return_type), joined(*signature.args)
         return lanewise(emit, signature.args, arguments, operation(builder, common), common)
 
-    for kinds in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector), (Tile, Tile), (Tile, Vector),
-                  (Vector, Tile), (Tile, types.Number), (types.Number, Tile)):
+    for kinds in (
+        (Vector, Vector),
+        (Vector, types.Number),
+        (types.Number, Vector),
+        (Tile, Tile),
+        (Tile, Vector),
+        (Vector, Tile),
+        (Tile, types.Number),
+        (types.Number, Tile),
+    ):
         lower_builtin(symbol, *kinds)(lower)
 
 
@@ -46,5 +59,6 @@ def comparison(build, common):
 for symbol, names in ARITHMETIC.items():
     define_operator(symbol, joined, lambda build, common, names=names: getattr(build, names[not is_float(common)]))
 for symbol, sign in COMPARISONS.items():
-    define_operator(symbol, lambda a, b: MASK,
-                    lambda build, common, sign=sign: partial(comparison(build, common), sign))
+    define_operator(
+        symbol, lambda a, b: MASK, lambda build, common, sign=sign: partial(comparison(build, common), sign)
+    )

@@ -44,7 +44,7 @@ def registers_of(triple, assembly):
 
 TRIPLE, CPU, FEATURES = cpu_target.target_context.codegen().magic_tuple()
 LANES, REGISTERS, FUSED = registers_of(TRIPLE, probe_assembly(TRIPLE, CPU, FEATURES))
-MASKS = LANES == 16                                   # an instruction that acts on some lanes only costs nothing more
+MASKS = LANES == 16  # an instruction that acts on some lanes only costs nothing more
 
 # A tile is spanned by the numbers of its rows and the offsets of its vectors. The lengths of these tuples are part of
 # their Numba types, so that a kernel is compiled for each size of tile it uses.

@@ -1,4 +1,4 @@
-"""Registers as values: the two Numba types of the SIMD vocabulary, and how a word gets its compiled meaning.
+"""Registers as values: the two Numba types of the SIMD intrinsics, and how an intrinsic is compiled.
 
 A register is a Numba type of its own, `Vector`, whose value is an LLVM vector such as <16 x float>. A `Tile` is an LLVM
 array of vectors: the optimiser takes such arrays apart, and what remains is one register for each vector. That is all
@@ -58,14 +58,17 @@ FLOAT, INT, MASK = Vector(types.float32), Vector(types.int32), Vector(types.bool
 
 def returns(result):
     """Attach to an emitter the function from argument types to the type of its value."""
+
     def attach(emitter):
         emitter.result = result
         return emitter
+
     return attach
 
 
 def intrinsic(emitter):
-    """Decorate a NumPy definition: inside compiled kernels the word is what `emitter` emits."""
+    """Decorate a NumPy definition: inside compiled kernels a call of it becomes what `emitter` emits."""
+
     def register(function):
         type_callable(function)(lambda context: emitter.result)
 
@@ -75,12 +78,14 @@ def intrinsic(emitter):
             typed = [emit.index(k, v) for k, v in zip(signature.args, arguments, strict=True)]
             value = emitter(emit, [kind for kind, _ in typed], *(v for _, v in typed))
             return context.get_dummy_value() if signature.return_type == types.none else value
+
         return function
+
     return register
 
 
 class CodeBuilder:
-    """LLVM's builder at hand as `.build`, the type of the result, and the steps that words have in common."""
+    """LLVM's builder as `.build`, the type of the result, and the steps that emitters have in common."""
 
     def __init__(self, context, build, result):
         self.context, self.build, self.result = context, build, result
@@ -107,8 +112,10 @@ class CodeBuilder:
         begin, nitems, first = self.array.data, self.array.nitems, self.build.ptrtoint(pointer, I64)
         end = self.build.gep(begin, [nitems])
         last = self.build.ptrtoint(self.build.gep(pointer, [self.build.sext(count, I64)]), I64)
-        outside = self.build.or_(self.build.icmp_unsigned("<", first, self.build.ptrtoint(begin, I64)),
-                                 self.build.icmp_unsigned(">", last, self.build.ptrtoint(end, I64)))
+        outside = self.build.or_(
+            self.build.icmp_unsigned("<", first, self.build.ptrtoint(begin, I64)),
+            self.build.icmp_unsigned(">", last, self.build.ptrtoint(end, I64)),
+        )
         some = self.build.icmp_signed(">", count, count.type(0))
         with self.build.if_then(self.build.and_(some, outside)):
             self.call("llvm.trap", ir.VoidType())
@@ -217,8 +224,11 @@ class CodeBuilder:
 
     def places(self, kinds, a, rows, offset, columns):
         """(address, offset of its column) of every vector of a tile in memory; kinds of (a, rows, offset, columns)."""
-        return [(self.at(kinds[0], a, offset, row, column), column)
-                for row in self.parts(kinds[1], rows) for column in self.parts(kinds[3], columns)]
+        return [
+            (self.at(kinds[0], a, offset, row, column), column)
+            for row in self.parts(kinds[1], rows)
+            for column in self.parts(kinds[3], columns)
+        ]
 
 
 def size(llvm):

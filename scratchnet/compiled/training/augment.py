@@ -1,14 +1,13 @@
-"""Augmentation in one pass: the same changes as the textbook's, drawn and made picture by picture.
+"""Augmentation in one pass: the same changes as the textbook's, image by image.
 
-In NumPy each step of it walks through the whole chunk in float64, with index arrays of eight bytes for every one-byte
-pixel, and a fifth of the time goes to drawing random numbers. Here a kernel is told the keys of the streams only; what
-happens to an example is drawn when its turn comes (`randomness.uniform`: the very numbers of the textbook). Then a
-plane, one channel of one image, is copied into a frame and stays in the cache nearest to the core while everything is
-done to it, LANES pixels of a row at a time. The frame takes the place of asking, four times for each pixel, whether a
-neighbour lies inside of the image.
+In NumPy each step of it passes over the whole chunk in float64, with index arrays of eight bytes for every one-byte
+pixel, and a fifth of the time goes to drawing random numbers. Here the kernel gets the keys of the streams only, and
+draws an example's numbers when it comes to that example (`splitmix.uniform`: the numbers of the textbook). Then a
+plane, one channel of one image, is copied into a frame and stays in the first-level cache while all changes are made,
+LANES pixels of a row at a time. The frame saves four tests for each pixel, whether a neighbour is inside the image.
 
-All of `Augment.digits()` costs 4 ns a pixel, on one thread. Half of that is fetching, for each new pixel, the four old
-ones around its origin: they lie anywhere, but two by two side by side, and are loaded in pairs (`load_pairs`).
+All of `Augment.digits()` costs 4 ns a pixel, on one thread (AMD Zen 4). Half of that is fetching, for each new pixel,
+the four old ones around its origin: two pairs of neighbours at any address, so they are loaded in pairs (`load_pairs`).
 """
 
 from __future__ import annotations
@@ -154,7 +153,7 @@ def affine_map(moves, h, w, map_):
     a, b = cos / zoom, (sin - shear * cos) / zoom
     d, e = -sin / zoom, (cos + shear * sin) / zoom
     c_x, c_y = (w - 1) / 2, (h - 1) / 2
-    x, y = c_x + moves[0], c_y + moves[1]             # where the middle goes
+    x, y = c_x + moves[0], c_y + moves[1]  # where the middle goes
     map_[0, 0], map_[0, 1], map_[0, 2] = a, b, c_x - a * x - b * y
     map_[1, 0], map_[1, 1], map_[1, 2] = d, e, c_y - d * x - e * y
 

@@ -55,7 +55,7 @@ class Piece:
         self.g: np.ndarray | None = None
 
     def gradient(self, call) -> np.ndarray:
-        """Their gradient; the calls that compute it are made when it is first asked for."""
+        """Their gradient; the calls that compute it are made on first use."""
         if self.g is None:
             self.g = self.source.block(call, self.start, self.stop)
         return self.g

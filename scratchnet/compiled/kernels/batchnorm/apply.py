@@ -1,10 +1,10 @@
-"""BatchNorm's two passes over its numbers, when the sums over the batch are known: forward to y, backward to dx.
+"""BatchNorm's two passes over the images, given the sums over the batch: forward to y, backward to dx.
 
     y = max((x - μ) a + β, 0)                    the largest of each window of a max-pool
     dx = a dz - constant - slope (x - μ)         dz is dy at the argmax of each window, 0 elsewhere
 
-Windows lie in a chunk's images read as flat: `starts` is the first cell of each, `cells` how far its cells are from
-there. Without a pool each has one cell.
+Windows are given by offsets in a chunk's images read as flat: `starts` of the first cell of each, `cells` from there to
+each of its cells. Without a pool a window has one cell.
 """
 
 import numpy as np

@@ -1,10 +1,10 @@
-"""What chunks of a batch find out for a BatchNorm, and what follows when they have told each other.
+"""The sums of a BatchNorm over a batch in chunks, and the coefficients that follow from them.
 
     forward     Σ x and Σ x²         ->  μ, σ², a = γ / √(σ² + ε)
     backward    Σ dz and Σ dz x̂      ->  constant and slope of dx = a dz - (constant + slope (x - μ))
 
-Every chunk adds up all that the chunks have found, in their order: the same work done several times, and the same
-bits, but nobody has to wait for one that does it for all.
+Every chunk sums the results of all chunks, in their order: the same work several times, and the same bits, but no
+chunk waits for another one to do it.
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def shifted_moments(x, sums, block):
 
 @jit
 def batch_statistics(sums, m, gamma, epsilon, moments, mean, scale, a):
-    """Every chunk adds up what all have found, in their order: moments = (μ, σ²), and what follows from them."""
+    """moments = (μ, σ²) from the sums of all chunks, in their order, and the coefficients that follow from them."""
     for c in range(gamma.size):
         total, squares = 0.0, 0.0
         for chunk in range(len(sums)):

@@ -3,10 +3,10 @@
     y[p, f] = b[f] + sum over u, v, c of  x[at p + (u, v), c] * W[u, v, c, f]
 
 The patch at position p, unrolled, would be a row of a matrix A with k_h * k_w * c columns (im2col). With channels last
-it already lies in memory as k_h *runs* of k_w * c numbers, `line` numbers apart: row u of the patch begins at
-start[p] + u * line. The matrix product's loop takes its rows of A from wherever a tuple of offsets says, so it is given
-the starts of eight positions and walks along the runs. No patch is copied; a table of starts, made once, also takes
-care of strides and of tiles that reach from one line or one image into the next.
+it is in memory already, as k_h rows of k_w * c contiguous numbers, `row_stride` numbers apart: row u of the patch
+begins at start[p] + u * row_stride. The matrix product's loop takes its rows of A from any tuple of offsets, so it gets
+the starts of eight positions and walks along their rows. No patch is copied. A table of starts, computed once, also
+handles strides, and tiles that reach from one line or one image into the next.
 
 The two gradients are the same loop with the roles exchanged (shapes as in the sum above, P positions):
 
@@ -52,7 +52,7 @@ from scratchnet.compiled.simd.intrinsics import (
 from scratchnet.compiled.simd.target import PAIR, ROWS, SINGLE
 
 NO_GRADIENT = 255  # in the place of an argmax: ReLU lets no gradient through
-BLOCK = 240                                           # positions whose dy is packed at a time: 61 kB for 64 filters
+BLOCK = 240  # positions whose dy is packed at a time: 61 kB for 64 filters
 
 
 def patch_starts(n, h, w, c, out_h, out_w, step_h, step_w):
@@ -62,43 +62,47 @@ def patch_starts(n, h, w, c, out_h, out_w, step_h, step_w):
     array([ 0,  2,  8, 10], dtype=int32)
     """
     if n * h * w * c > np.iinfo(np.int32).max:
-        raise ValueError(f"a chunk of {n} images of {h} x {w} x {c} has too many numbers for 32-bit offsets. "
-                         "Use smaller chunks.")
+        raise ValueError(
+            f"a chunk of {n} images of {h} x {w} x {c} has too many numbers for 32-bit offsets. Use smaller chunks."
+        )
     image, row, column = np.ogrid[:n, :out_h, :out_w]
     return (((image * h + row * step_h) * w + column * step_w) * c).astype(np.int32).reshape(-1)
 
 
 def pool_scratch_size(cells):
-    """How many floats of scratch memory `convolve_pool` needs for windows of so many cells."""
+    """How many floats of scratch memory `convolve_pool` needs for windows of `cells` cells."""
     return cells * len(ROWS) * len(PAIR) * LANES
 
 
 @inline
-def patches_times_panel(x, rows, at, panels, panel, k_h, line, run, columns):
+def patches_times_panel(x, rows, at, panels, panel, k_h, row_stride, row_length, columns):
     """The tile bias + patches @ W, in the columns of one panel, for the patches that begin at x[rows + at]."""
     width = len(columns) * LANES
     tile = zero_tile(ROWS, columns) + load_row(panels, panel, columns)
     for u in range(k_h):
-        tile = product(tile, x, rows, at + u * line, 1, panels, panel + (1 + u * run) * width, columns, run)
+        tile = product(
+            tile, x, rows, at + u * row_stride, 1, panels, panel + (1 + u * row_length) * width, columns, row_length
+        )
     return tile
 
 
 @inline
-def convolve_panel(x, starts, panels, y, j, k_h, line, run, floor, columns):
+def convolve_panel(x, starts, panels, y, j, k_h, row_stride, row_length, floor, columns):
     """All positions of y in the columns of the panel that begins with filter j."""
     f = y.shape[-1]
     positions = y.size // f
     for first in range(0, positions, len(ROWS)):
         rows = table_offsets(ROWS, first, positions - 1, starts)
-        tile = patches_times_panel(x, rows, 0, panels, j * (k_h * run + 1), k_h, line, run, columns)
+        tile = patches_times_panel(x, rows, 0, panels, j * (k_h * row_length + 1), k_h, row_stride, row_length, columns)
         store_columns(y, offsets(ROWS, first, positions - 1, f), j, columns, f - j, maximum(floor, tile))
 
 
 @jit
-def convolve(x, starts, panels, y, k_h, line, run, relu):
+def convolve(x, starts, panels, y, k_h, row_stride, row_length, relu):
     """y = x * W + bias, and if `relu` the larger of that and 0.
 
-    x         the padded images, any shape; a patch is k_h runs of `run` = k_w * c numbers, `line` = w * c apart
+    x         the padded images, any shape; a patch is k_h rows of `row_length` = k_w * c numbers, `row_stride` = w * c
+              apart
     starts    from `patch_starts`, at least one for each position of y
     panels    W (k_h * k_w * c, f) and the bias, from `pack_panels`
     y         (n, out_h, out_w, f), written
@@ -109,9 +113,9 @@ def convolve(x, starts, panels, y, k_h, line, run, relu):
     while j < f:
         width = panel_width(f - j)
         if width > LANES:
-            convolve_panel(x, starts, panels, y, j, k_h, line, run, floor, PAIR)
+            convolve_panel(x, starts, panels, y, j, k_h, row_stride, row_length, floor, PAIR)
         else:
-            convolve_panel(x, starts, panels, y, j, k_h, line, run, floor, SINGLE)
+            convolve_panel(x, starts, panels, y, j, k_h, row_stride, row_length, floor, SINGLE)
         j += width
 
 
@@ -133,7 +137,7 @@ def store_argmax(cells, scratch, rows, width, y, argmax, at, left, floor):
 
 
 @inline
-def convolve_pool_panel(x, starts, cells, panels, y, argmax, scratch, j, k_h, line, run, floor, columns):
+def convolve_pool_panel(x, starts, cells, panels, y, argmax, scratch, j, k_h, row_stride, row_length, floor, columns):
     """All windows of y in the columns of the panel that begins with filter j."""
     f = y.shape[-1]
     windows = y.size // f
@@ -141,14 +145,17 @@ def convolve_pool_panel(x, starts, cells, panels, y, argmax, scratch, j, k_h, li
     for first in range(0, windows, len(ROWS)):
         rows = table_offsets(ROWS, first, windows - 1, starts)
         for cell in range(cells.size):
-            tile = patches_times_panel(x, rows, cells[cell], panels, j * (k_h * run + 1), k_h, line, run, columns)
+            tile = patches_times_panel(
+                x, rows, cells[cell], panels, j * (k_h * row_length + 1), k_h, row_stride, row_length, columns
+            )
             store_tile(scratch, offsets(ROWS, 0, len(ROWS), width), cell * len(ROWS) * width, columns, tile)
-        store_argmax(cells.size, scratch, min(len(ROWS), windows - first), width, y, argmax, first * f + j, f - j,
-                      floor)
+        store_argmax(
+            cells.size, scratch, min(len(ROWS), windows - first), width, y, argmax, first * f + j, f - j, floor
+        )
 
 
 @jit
-def convolve_pool(x, starts, cells, panels, y, argmax, scratch, k_h, line, run, relu):
+def convolve_pool(x, starts, cells, panels, y, argmax, scratch, k_h, row_stride, row_length, relu):
     """`convolve` followed by max-pooling over windows that do not overlap; the convolution's output is never stored.
 
     The rows of a tile are eight windows; their cells come one after the other, each a tile that waits in `scratch`, in
@@ -167,31 +174,35 @@ def convolve_pool(x, starts, cells, panels, y, argmax, scratch, k_h, line, run, 
     while j < f:
         width = panel_width(f - j)
         if width > LANES:
-            convolve_pool_panel(x, starts, cells, panels, y, argmax, scratch, j, k_h, line, run, floor, PAIR)
+            convolve_pool_panel(
+                x, starts, cells, panels, y, argmax, scratch, j, k_h, row_stride, row_length, floor, PAIR
+            )
         else:
-            convolve_pool_panel(x, starts, cells, panels, y, argmax, scratch, j, k_h, line, run, floor, SINGLE)
+            convolve_pool_panel(
+                x, starts, cells, panels, y, argmax, scratch, j, k_h, row_stride, row_length, floor, SINGLE
+            )
         j += width
 
 
 @inline
-def weight_panel(x, starts, p, count, panels, dw, db, j, k_h, line, run, columns):
+def weight_panel(x, starts, p, count, panels, dw, db, j, k_h, row_stride, row_length, columns):
     """Add what the `count` positions from p on contribute to dW[:, j ...] and db[j ...]; `panels` holds their dy."""
     f = db.size
     width = len(columns) * LANES
     add_row_sums(panels, j * BLOCK, count, columns, db, j, f - j)
     for u in range(k_h):
-        for first in range(0, run, len(ROWS)):
-            rows = offsets(ROWS, first, run - 1, 1)
-            places = offsets(ROWS, u * run + first, u * run + run - 1, f)
+        for first in range(0, row_length, len(ROWS)):
+            rows = offsets(ROWS, first, row_length - 1, 1)
+            places = offsets(ROWS, u * row_length + first, u * row_length + row_length - 1, f)
             tile = load_columns(dw, places, j, columns, f - j)
             for q in range(count):
                 row = load_row(panels, j * BLOCK + q * width, columns)
-                tile = outer_fma(tile, x, rows, u * line + starts[p + q], row)
+                tile = outer_fma(tile, x, rows, u * row_stride + starts[p + q], row)
             store_columns(dw, places, j, columns, f - j, tile)
 
 
 @jit
-def weight_gradient(x, starts, dy, dw, db, panels, k_h, line, run):
+def weight_gradient(x, starts, dy, dw, db, panels, k_h, row_stride, row_length):
     """dW = sum over positions of patch^T @ dy, db = sum over positions of dy.
 
     x, starts    as for `convolve`
@@ -210,9 +221,9 @@ def weight_gradient(x, starts, dy, dw, db, panels, k_h, line, run):
         while j < f:
             width = panel_width(f - j)
             if width > LANES:
-                weight_panel(x, starts, p, count, panels, dw, db, j, k_h, line, run, PAIR)
+                weight_panel(x, starts, p, count, panels, dw, db, j, k_h, row_stride, row_length, PAIR)
             else:
-                weight_panel(x, starts, p, count, panels, dw, db, j, k_h, line, run, SINGLE)
+                weight_panel(x, starts, p, count, panels, dw, db, j, k_h, row_stride, row_length, SINGLE)
             j += width
 
 
@@ -225,7 +236,7 @@ def pack_taps(w, panels):
     k_h, k_w, c, f = w.shape
     size = f * padded_width(c)
     for tap in range(k_h * k_w):
-        pack_rows_transposed(w.reshape(-1), tap * c * f, f, c, panels[tap * size:], f, 0)
+        pack_rows_transposed(w.reshape(-1), tap * c * f, f, c, panels[tap * size :], f, 0)
 
 
 @inline
@@ -239,7 +250,7 @@ def input_panel(dy, starts, p, last, panels, panel, dx, at, left, f, columns):
 
 
 @jit
-def input_gradient(dy, starts, panels, dx, k_h, k_w, line):
+def input_gradient(dy, starts, panels, dx, k_h, k_w, row_stride):
     """dx = what every patch receives from its position's dy, added up where patches overlap.
 
     Tap by tap, because the pixels that one tap meets at different positions are different pixels: the rows of a tile
@@ -253,10 +264,10 @@ def input_gradient(dy, starts, panels, dx, k_h, k_w, line):
     f, c = dy.shape[-1], dx.shape[-1]
     positions = dy.size // f
     dx.fill(0)
-    for p in range(0, positions, BLOCK):              # a block's dx and dy stay in the cache through all taps
+    for p in range(0, positions, BLOCK):  # a block's dx and dy stay in the cache through all taps
         last = min(p + BLOCK, positions) - 1
         for tap in range(k_h * k_w):
-            at = tap // k_w * line + tap % k_w * c
+            at = tap // k_w * row_stride + tap % k_w * c
             panel = tap * f * padded_width(c)
             j = 0
             while j < c:

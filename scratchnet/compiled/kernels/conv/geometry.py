@@ -1,4 +1,4 @@
-"""The sizes of one convolution and its pool: what all convolution kernels are told."""
+"""The sizes of one convolution and its pool, from which all convolution kernels take their arguments."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class Geometry:
         return ((rows * self.padded_w + columns) * self.c).reshape(-1).astype(np.int32)
 
     @property
-    def line(self) -> int:
+    def row_stride(self) -> int:
         """Numbers from one row of the padded image to the next."""
         return self.padded_w * self.c
 
     @property
-    def run(self) -> int:
+    def row_length(self) -> int:
         """Numbers in one row of a patch: they lie side by side."""
         return self.k_w * self.c
 

@@ -1,30 +1,30 @@
 """The first layer: Conv2D [+ ReLU] [+ MaxPool2D 2x2] of images with few channels, and no gradient for the images.
 
-A 3x3 kernel on one channel has nine taps. That is little for the tiles of `convolution`, and little enough for another
-plan: the lanes of a register are 16 filters, every tap is a register, and all of them stay where they are while the
-windows of the pool go by:
+A 3x3 kernel on one channel has nine taps (weights per filter). That is too little work for the tiles of `direct`, but
+little enough for all weights to stay in registers: the lanes of a register are 16 filters, every tap is a register, and
+the windows of the pool stream past:
 
     w0 ... w8       the taps, for 16 filters
     s0 s1 s2 s3     the sums at the four positions of a window
     pixel           one number in all lanes; each of the window's 4x4 is loaded once
 
     forward         s[cell] += w[tap] * pixel                         36 multiply-adds, then the largest of s0 ... s3
-    backward        dw[tap] += g * pixel of this tap at the cell that won
+    backward        dw[tap] += g * pixel of this tap at the argmax
 
 The argmax differs from filter to filter, that is, from lane to lane. But there are only four pixels to choose from, and
-to look up one of four numbers in every lane is one instruction (AVX): 9 multiply-adds and 9 look-ups instead of the 36
-multiply-adds with masked gradients. Where a register is at most half full, two images share it (`taps.py`): 24 filters
-are then a register and a half, 6 filters half a register.
+a look-up of one of four numbers in every lane is one instruction (AVX): 9 multiply-adds and 9 look-ups instead of 36
+multiply-adds with masked gradients. Where a register is at most half full, two images share it
+(`small_channels_intrinsics`): 24 filters are then a register and a half, 6 filters half a register.
 
-AMD Zen 4, one thread, ms per 128 images of 28x28; in brackets the kernels of `convolution`:
+AMD Zen 4, one thread, ms per 128 images of 28x28; in brackets the kernels of `direct`:
 
                         forward, 2x2 pool     dW behind the pool     dW of all positions
     3x3x1 -> 32           0.55  (0.61)           0.30  (1.5)            0.45  (1.5)
     5x5x1 -> 24           0.97  (1.16)           0.60  (1.9)            1.05  (1.9)
     3x3x3 -> 32           1.57  (1.45)           0.94  (2.7)            1.30  (2.7)
 
-Forward without a pool has nothing to gain here (0.42 at best, 0.50 there), nor has reading the images as bytes: to turn
-128 of them into floats takes 0.008 ms.
+Forward without a pool gains nothing (0.42 at best, 0.50 there), nor does reading the images as bytes: the conversion of
+128 images to floats takes 0.008 ms.
 """
 
 from functools import cache
@@ -94,7 +94,7 @@ def lanes_of(f, filters):
 
 @jit
 def pack_weights(w, bias, packed):
-    """Copy W (k_h, k_w, c, filters) and the bias (filters) to where `convolve_pool` wants them."""
+    """Copy W (k_h, k_w, c, filters) and the bias (filters) into the layout of `convolve_pool`."""
     filters, flat = bias.size, w.reshape(-1)
     packed[...] = 0
     for f in range(filters):
@@ -122,26 +122,26 @@ def unpack_weights(sums, dw, db):
 
 
 @inline
-def tap_places(rows, run):
+def tap_offsets(rows, row_elements):
     """Where the vectors of a tile of taps lie: the offsets of its rows, and of the vectors in a row."""
-    return offsets(rows, 0, len(rows), len(run) * LANES), offsets(run, 0, len(run), LANES)
+    return offsets(rows, 0, len(rows), len(row_elements) * LANES), offsets(row_elements, 0, len(row_elements), LANES)
 
 
 @inline
-def image_places(images, i, n, size):
+def image_offsets(images, i, n, size):
     """Where the images i, ... begin that share a register; the last image twice if there is no other."""
     return offsets(images, i, n - 1, size)
 
 
 @jit
-def convolve_pool_group(x, packed, y, argmax, floor, first, count, images, channels, rows, run):
+def convolve_pool_group(x, packed, y, argmax, floor, first, count, images, channels, rows, row_elements):
     """`convolve_pool` for the filters of one register."""
     n, h, w, c = x.shape
     _, out_h, out_w, filters = y.shape
-    tap_rows, taps = tap_places(rows, run)
+    tap_rows, taps = tap_offsets(rows, row_elements)
     bias, weights = load(packed, 0), load_tile(packed, tap_rows, LANES, taps)
     for i in range(0, n, len(images)):
-        xs, ys = image_places(images, i, n, h * w * c), image_places(images, i, n, out_h * out_w * filters)
+        xs, ys = image_offsets(images, i, n, h * w * c), image_offsets(images, i, n, out_h * out_w * filters)
         for r in range(out_h):
             for s in range(out_w):
                 s0, s1, s2, s3 = window_sums(x, xs, 2 * (r * w + s) * c, w * c, channels, weights, bias)
@@ -152,13 +152,13 @@ def convolve_pool_group(x, packed, y, argmax, floor, first, count, images, chann
 
 
 @jit
-def pooled_gradient_group(x, dy, argmax, sums, first, count, images, channels, rows, run):
+def pooled_gradient_group(x, dy, argmax, sums, first, count, images, channels, rows, row_elements):
     """`pooled_gradient` for the filters of one register."""
     n, h, w, c = x.shape
     _, out_h, out_w, filters = dy.shape
-    db, dw = broadcast(np.float32(0)), zero_tile(rows, run)
+    db, dw = broadcast(np.float32(0)), zero_tile(rows, row_elements)
     for i in range(0, n, len(images)):
-        xs, ys = image_places(images, i, n, h * w * c), image_places(images, i, n, out_h * out_w * filters)
+        xs, ys = image_offsets(images, i, n, h * w * c), image_offsets(images, i, n, out_h * out_w * filters)
         present = lane_numbers() < (n - i) * (LANES // len(images))
         for r in range(out_h):
             for s in range(out_w):
@@ -168,26 +168,26 @@ def pooled_gradient_group(x, dy, argmax, sums, first, count, images, channels, r
                 g, cell = select(alive, load_shares(dy, ys, at, count), 0.0), select(alive, cell, 0)
                 db = db + g
                 dw = chosen_patch_fma(dw, g, x, xs, 2 * (r * w + s) * c, w * c, channels, cell)
-    tap_rows, taps = tap_places(rows, run)
+    tap_rows, taps = tap_offsets(rows, row_elements)
     store(sums, 0, db)
     store_tile(sums, tap_rows, LANES, taps, dw)
 
 
 @jit
-def gradient_group(x, dy, sums, first, count, images, rows, run):
+def gradient_group(x, dy, sums, first, count, images, rows, row_elements):
     """`gradient` for the filters of one register."""
     n, h, w, c = x.shape
     _, out_h, out_w, filters = dy.shape
-    db, dw = broadcast(np.float32(0)), zero_tile(rows, run)
+    db, dw = broadcast(np.float32(0)), zero_tile(rows, row_elements)
     for i in range(0, n, len(images)):
-        xs, ys = image_places(images, i, n, h * w * c), image_places(images, i, n, out_h * out_w * filters)
+        xs, ys = image_offsets(images, i, n, h * w * c), image_offsets(images, i, n, out_h * out_w * filters)
         present = lane_numbers() < (n - i) * (LANES // len(images))
         for r in range(out_h):
             for s in range(out_w):
                 g = select(present, load_shares(dy, ys, (r * out_w + s) * filters + first, count), 0.0)
                 db = db + g
                 dw = patch_fma(dw, g, x, xs, (r * w + s) * c, w * c)
-    tap_rows, taps = tap_places(rows, run)
+    tap_rows, taps = tap_offsets(rows, row_elements)
     store(sums, 0, db)
     store_tile(sums, tap_rows, LANES, taps, dw)
 
@@ -210,10 +210,10 @@ def convolve_pool(call, x, packed, y, argmax, k_h, k_w, relu):
 
     NaN in a window gives NaN, as in NumPy; so do infinities of both signs.
     """
-    channels, rows, run = unroll_tuples(k_h, k_w, x.shape[3])
+    channels, rows, row_elements = unroll_tuples(k_h, k_w, x.shape[3])
     floor = np.float32(0 if relu else -np.inf)
     for g, (first, count, images) in enumerate(groups(y.shape[3])):
-        call(convolve_pool_group, x, packed[g], y, argmax, floor, first, count, images, channels, rows, run)
+        call(convolve_pool_group, x, packed[g], y, argmax, floor, first, count, images, channels, rows, row_elements)
 
 
 def pooled_gradient(call, x, dy, argmax, dw, db, sums):
@@ -223,15 +223,15 @@ def pooled_gradient(call, x, dy, argmax, dw, db, sums):
     dw, db       (k_h, k_w, c, filters) and (filters), written
     sums         from `packed_weights`
     """
-    channels, rows, run = unroll_tuples(*dw.shape[:3])
+    channels, rows, row_elements = unroll_tuples(*dw.shape[:3])
     for g, (first, count, images) in enumerate(groups(db.size)):
-        call(pooled_gradient_group, x, dy, argmax, sums[g], first, count, images, channels, rows, run)
+        call(pooled_gradient_group, x, dy, argmax, sums[g], first, count, images, channels, rows, row_elements)
     call(unpack_weights, sums, dw, db)
 
 
 def gradient(call, x, dy, dw, db, sums):
     """The same without a pool: dy (n, out_h, out_w, filters) is the gradient of every position of the convolution."""
-    _, rows, run = unroll_tuples(*dw.shape[:3])
+    _, rows, row_elements = unroll_tuples(*dw.shape[:3])
     for g, (first, count, images) in enumerate(groups(db.size)):
-        call(gradient_group, x, dy, sums[g], first, count, images, rows, run)
+        call(gradient_group, x, dy, sums[g], first, count, images, rows, row_elements)
     call(unpack_weights, sums, dw, db)

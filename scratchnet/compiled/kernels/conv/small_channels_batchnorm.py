@@ -17,7 +17,7 @@ import numpy as np
 
 from scratchnet.compiled.jit.decorators import inline, jit
 from scratchnet.compiled.kernels.conv.direct import NO_GRADIENT
-from scratchnet.compiled.kernels.conv.small_channels import image_places, tap_places
+from scratchnet.compiled.kernels.conv.small_channels import image_offsets, tap_offsets
 from scratchnet.compiled.kernels.conv.small_channels_intrinsics import (
     load_shares,
     store_shares,
@@ -54,23 +54,23 @@ def only(present, vector, images):
 
 
 @inline
-def convolved(x, places, at, line, channels, weights, bias, floor):
+def convolved(x, places, at, row_stride, channels, weights, bias, floor):
     """x at the four positions of a window."""
-    s0, s1, s2, s3 = window_sums(x, places, at, line, channels, weights, bias)
+    s0, s1, s2, s3 = window_sums(x, places, at, row_stride, channels, weights, bias)
     return maximum(floor, s0), maximum(floor, s1), maximum(floor, s2), maximum(floor, s3)
 
 
 @jit
-def moments_group(x, packed, floor, sums, found, block, first, count, images, channels, rows, run):
+def moments_group(x, packed, floor, sums, found, block, first, count, images, channels, rows, row_elements):
     """`batchnorm.statistics.shifted_moments` for the filters of one register, over x = max(convolution, floor)."""
     n, h, w, c = x.shape
-    down, across = (h - len(rows) + 1) // 2, (w - len(run) // c + 1) // 2
-    tap_rows, taps = tap_places(rows, run)
+    down, across = (h - len(rows) + 1) // 2, (w - len(row_elements) // c + 1) // 2
+    tap_rows, taps = tap_offsets(rows, row_elements)
     bias, weights = load(packed, 0), load_tile(packed, tap_rows, LANES, taps)
-    first_x, _, _, _ = convolved(x, image_places(images, 0, n, h * w * c), 0, w * c, channels, weights, bias, floor)
+    first_x, _, _, _ = convolved(x, image_offsets(images, 0, n, h * w * c), 0, w * c, channels, weights, bias, floor)
     found[...] = 0
     for i in range(0, n, len(images)):
-        xs = image_places(images, i, n, h * w * c)
+        xs = image_offsets(images, i, n, h * w * c)
         present = lane_numbers() < (n - i) * (LANES // len(images))
         for r in range(down):
             total, squares = broadcast(np.float32(0)), broadcast(np.float32(0))
@@ -97,18 +97,33 @@ def moments_group(x, packed, floor, sums, found, block, first, count, images, ch
 
 @jit
 def normalise_group(
-    x, packed, floor, mean, a, beta, y, argmax, centered_max, floor_y, first, count, images, channels, rows, run
+    x,
+    packed,
+    floor,
+    mean,
+    a,
+    beta,
+    y,
+    argmax,
+    centered_max,
+    floor_y,
+    first,
+    count,
+    images,
+    channels,
+    rows,
+    row_elements,
 ):
     """`batchnorm.apply.normalise_pool` for the filters of one register."""
     n, h, w, c = x.shape
     _, down, across, filters = y.shape
-    tap_rows, taps = tap_places(rows, run)
+    tap_rows, taps = tap_offsets(rows, row_elements)
     bias, weights = load(packed, 0), load_tile(packed, tap_rows, LANES, taps)
-    everywhere = image_places(images, 0, 1, 0)
+    everywhere = image_offsets(images, 0, 1, 0)
     m, a_f = load_shares(mean, everywhere, first, count), load_shares(a, everywhere, first, count)
     b_f = load_shares(beta, everywhere, first, count)
     for i in range(0, n, len(images)):
-        xs, ys = image_places(images, i, n, h * w * c), image_places(images, i, n, down * across * filters)
+        xs, ys = image_offsets(images, i, n, h * w * c), image_offsets(images, i, n, down * across * filters)
         for r in range(down):
             for s in range(across):
                 x0, x1, x2, x3 = convolved(x, xs, 2 * (r * w + s) * c, w * c, channels, weights, bias, floor)
@@ -137,19 +152,19 @@ def gradient_at(here, cell, which, g, m, constant, slope, floor):
 
 @jit
 def gradient_group(
-    x, packed, floor, dy, argmax, mean, a, constant, slope, sums, first, count, images, channels, rows, run
+    x, packed, floor, dy, argmax, mean, a, constant, slope, sums, first, count, images, channels, rows, row_elements
 ):
     """`batchnorm.apply.input_gradient` and then `small_channels.gradient`, for the filters of one register."""
     n, h, w, c = x.shape
     _, down, across, filters = dy.shape
-    tap_rows, taps = tap_places(rows, run)
+    tap_rows, taps = tap_offsets(rows, row_elements)
     bias, weights = load(packed, 0), load_tile(packed, tap_rows, LANES, taps)
-    everywhere = image_places(images, 0, 1, 0)
+    everywhere = image_offsets(images, 0, 1, 0)
     m, a_f = load_shares(mean, everywhere, first, count), load_shares(a, everywhere, first, count)
     k, s_f = load_shares(constant, everywhere, first, count), load_shares(slope, everywhere, first, count)
-    db, dw = broadcast(np.float32(0)), zero_tile(rows, run)
+    db, dw = broadcast(np.float32(0)), zero_tile(rows, row_elements)
     for i in range(0, n, len(images)):
-        xs, ys = image_places(images, i, n, h * w * c), image_places(images, i, n, down * across * filters)
+        xs, ys = image_offsets(images, i, n, h * w * c), image_offsets(images, i, n, down * across * filters)
         present = lane_numbers() < (n - i) * (LANES // len(images))
         for r in range(down):
             for s in range(across):

@@ -2,37 +2,37 @@
 
 A window of the pool passes its gradient to one position of the convolution's output, the one that was its maximum, and
 to none if the ReLU cut that off. With windows of 2x2 at most a quarter of the positions have a gradient; an eighth is
-usual. The matrix products of `convolution` multiply by the zeros all the same. Here a term is computed only where there
-is one: for a gradient g that filter f has at the position whose patch of the image is `patch`,
+usual. The matrix products of `direct` multiply by the zeros too. Here only the nonzero terms are computed: for a
+gradient g of filter f at the position whose patch of the image is `patch`,
 
     dW[:, :, :, f] += g * patch                dpatch += g * W[:, :, :, f]
 
-and that is all of it. It is exact, the same terms as in the products in another order.
+The result is exact: the same terms as in the products, in another order.
 
-Both add a vector, as it lies in memory, times a number. What is added to stays in registers, a *tile*, meanwhile:
+Both add a contiguous vector times a number. The sum stays in registers, a *tile*, meanwhile:
 
-    dW        of each filter:       [ part of dW[f] ]    += g * [ that part of the patch ]    over its live windows
-    dx        at each position:     [ part of dpatch ]   += g * [ that part of W[f] ]         over the filters that won
+    dW        of each filter:       [ part of dW[f] ]    += g * [ that part of the patch ]    over its active windows
+    dx        at each position:     [ part of dpatch ]   += g * [ that part of W[f] ]         over its active filters
 
     registers   tile  v0 v1 v2 v3 v4 v5     one row of the kernel: 3 * 32 channels = 6 vectors of 16
                 g                           one number in all lanes; the other factor comes from memory
 
-A term is 14 instructions, 6 of them multiply-adds. Which terms there are is kept as *sets* (`sets.py`): for each filter
-the windows where it is alive, for each cell of each window the filters that won there. They are found by comparing
-whole vectors, in 3 % of the time; writing lists and sorting them took 12 %.
+A term is 14 instructions, 6 of them multiply-adds. Bit masks say which terms there are (`simd.bitset`): for each filter
+the windows that pass it a gradient, for each cell of each window the filters whose maximum is there. They are found by
+comparing whole vectors, in 3 % of the time; writing lists and sorting them took 12 %.
 
-The work goes through at most BLOCK windows at a time, one image if it has no more: then a part of W for all filters
-(24 kB for 64 filters), or the image (22 kB), stays in the first-level cache while it is read over and over.
+At most BLOCK windows are processed at a time, or one image: then a part of W for all filters (24 kB for 64 filters), or
+the image (22 kB), stays in the first-level cache while it is read repeatedly.
 
-AMD Zen 4, one thread, ms per 128 images, dW and dx, 60 % of the windows alive:
+AMD Zen 4, one thread, ms per 128 images, dW and dx, 60 % of the windows active:
                                     sparse   Winograd   direct   (its multiply-adds at the peak rate of the CPU)
     13x13x32, 3x3 -> 64, pool 2x2     1.96       7.4      10.2        9.7
     12x12x24, 3x3 -> 32, pool 2x2     0.89       2.6       3.8        3.0
     12x12x32, 5x5 -> 64, pool 2x2     3.5                 14.7       14.2
     5x5x64,   3x3 -> 128, pool 2x2    0.46                 3.0        2.9
 
-The time grows with the terms: 1.05 ms for the first with 25 % alive, 2.9 with all. Behind a pool it always pays, behind
-a ReLU alone (`relu_argmax`) below about 65 % of live positions against the direct way, 50 % against Winograd.
+The time grows with the terms: 1.05 ms for the first with 25 % active, 2.9 with all. It always pays behind a pool, and
+behind a ReLU alone (`relu_argmax`) below about 65 % of active positions against `direct`, 50 % against Winograd.
 """
 
 import math
@@ -64,7 +64,7 @@ from scratchnet.compiled.simd.intrinsics import (
 from scratchnet.compiled.simd.target import REGISTERS, SINGLE
 
 EACH = tuple(range(LANES))
-BLOCK = 31                                            # windows in a set: the bits of a positive 32-bit number
+BLOCK = 31  # windows in a bit mask: the bits of a positive 32-bit number
 
 
 def sparse_tile(k_h, k_w, c):
@@ -77,25 +77,31 @@ def sparse_tile(k_h, k_w, c):
     ((0, 1, 2), (0, 1))
     """
     if k_w * c < LANES:
-        raise ValueError(f"a row of the kernel, {k_w} * {c} numbers, does not fill a register of {LANES}. "
-                         "Use `convolution.weight_gradient` and `input_gradient` for kernels that small.")
-    in_run = -(-k_w * c // LANES)
-    vectors = max((v for v in range(2, 13) if in_run % v == 0), default=in_run)
+        raise ValueError(
+            f"a row of the kernel, {k_w} * {c} numbers, does not fill a register of {LANES}. "
+            "Use `convolution.weight_gradient` and `input_gradient` for kernels that small."
+        )
+    vectors_in_row = -(-k_w * c // LANES)
+    vectors = max((v for v in range(2, 13) if vectors_in_row % v == 0), default=vectors_in_row)
     room = 25 if REGISTERS == 32 else 12
     rows = 1 if vectors > 5 else max(r for r in range(1, k_h + 1) if k_h % r == 0 and r * vectors <= max(room, vectors))
     return tuple(range(rows)), tuple(range(vectors))
 
 
 def sparse_scratch(k_h, k_w, c, filters, windows, cells):
-    """The memory `sparse_gradients` works in, for images of so many windows of so many cells: four arrays.
+    """Scratch memory of `sparse_gradients`, for images of `windows` windows of `cells` cells: four arrays.
 
-    sums, what becomes dW, in the layout of `pack_filters`; place, where the patch of a window's argmax begins; alive, a
-    set of windows for each filter; argmaxs, a set of filters (64 to a number) for each cell of each window.
+    sums, which become dW, in the layout of `pack_filters`; place, where the patch of a window's argmax begins;
+    active_windows, a bit mask for each filter; active_filters, bit masks of 64 filters for each cell of each window.
     """
     block = BLOCK if windows > BLOCK else BLOCK // windows * windows  # whole images, if an image fits
     packed = (-(-filters // LANES) * LANES, k_h, -(-k_w * c // LANES) * LANES)
-    return (aligned_empty(math.prod(packed)), aligned_empty((block, filters), np.int32),
-            aligned_empty(filters, np.int32), aligned_empty((block, cells, -(-filters // 64)), np.int64))
+    return (
+        aligned_empty(math.prod(packed)),
+        aligned_empty((block, filters), np.int32),
+        aligned_empty(filters, np.int32),
+        aligned_empty((block, cells, -(-filters // 64)), np.int64),
+    )
 
 
 @jit
@@ -107,12 +113,12 @@ def pack_filters(w, packed, rows, vectors):
     of each a tile has; `packed` has as many floats as W with k_w * c and filters rounded up to whole vectors.
     """
     k_h, k_w, c, filters = w.shape
-    run, size, block = k_w * c, rows * vectors * LANES, 0
+    row_length, size, block = k_w * c, rows * vectors * LANES, 0
     for u in range(0, k_h, rows):
-        for v in range(0, run, vectors * LANES):
+        for v in range(0, row_length, vectors * LANES):
             for place in range(0, size, LANES):
                 row, i = u + place // (vectors * LANES), v + place % (vectors * LANES)
-                number = row * run + min(i, run - LANES)
+                number = row * row_length + min(i, row_length - LANES)
                 for f in range(0, filters, LANES):
                     at = number * filters + f
                     tile = load_tile_partial(w, offsets(EACH, 0, LANES, filters), at, SINGLE, filters - f)
@@ -124,12 +130,12 @@ def pack_filters(w, packed, rows, vectors):
 def unpack_filters(packed, w, rows, vectors):
     """The way back from `pack_filters`."""
     k_h, k_w, c, filters = w.shape
-    run, size, block = k_w * c, rows * vectors * LANES, 0
+    row_length, size, block = k_w * c, rows * vectors * LANES, 0
     for u in range(0, k_h, rows):
-        for v in range(0, run, vectors * LANES):
+        for v in range(0, row_length, vectors * LANES):
             for place in range(0, size, LANES):
                 row, i = u + place // (vectors * LANES), v + place % (vectors * LANES)
-                number = row * run + min(i, run - LANES)
+                number = row * row_length + min(i, row_length - LANES)
                 for f in range(0, filters, LANES):
                     tile = load_tile(packed, offsets(EACH, f, f + LANES, size), block + place, SINGLE)
                     at, rows_of_w = number * filters + f, offsets(EACH, 0, LANES, filters)
@@ -139,9 +145,9 @@ def unpack_filters(packed, w, rows, vectors):
 
 @jit
 def find_terms(dy, argmax, starts, cells, first, count, db, memory):
-    """Note in `place`, `alive` and `argmaxs` which terms the windows from `first` on have; add their dy to db."""
-    (_, place, alive, argmaxs), filters = memory, db.size
-    argmaxs[:count] = 0
+    """Find the terms of the windows from `first` on: fill `place` and the bit masks, and add their dy to db."""
+    (_, place, active_windows, active_filters), filters = memory, db.size
+    active_filters[:count] = 0
     for f in range(0, filters, LANES):
         inside = lane_numbers() < filters - f
         windows, total = broadcast(0), load_partial(db, f, filters - f)
@@ -151,53 +157,59 @@ def find_terms(dy, argmax, starts, cells, first, count, db, memory):
             for cell in range(cells.size):
                 won = (which == cell) & inside
                 begin = select(won, broadcast(starts[first + w] + cells[cell]), begin)
-                argmaxs[w, cell, f // 64] |= bitmask(won, f % 64)
+                active_filters[w, cell, f // 64] |= bitmask(won, f % 64)
             live = (which < cells.size) & inside
             windows = select(live, windows | (1 << w), windows)
             total = total + select(live, load_partial(dy, at, filters - f), 0.0)
             store_partial(place, w * filters + f, begin, filters - f)
-        store_partial(alive, f, windows, filters - f)
+        store_partial(active_windows, f, windows, filters - f)
         store_partial(db, f, total, filters - f)
 
 
 @jit
-def add_to_weights(x, dy, first, line, run, k_h, memory, rows, vectors):
-    """sums[f] += g * patch, for every filter over the windows where it is alive."""
-    sums, place, alive, _ = memory
-    filters, piece, block = alive.size, len(vectors) * LANES, 0
-    patch_rows, sum_rows = offsets(rows, 0, k_h, line), offsets(rows, 0, k_h, piece)
+def add_to_weights(x, dy, first, row_stride, row_length, k_h, memory, rows, vectors):
+    """sums[f] += g * patch, for every filter over its active windows."""
+    sums, place, active_windows, _ = memory
+    filters, piece, block = active_windows.size, len(vectors) * LANES, 0
+    patch_rows, sum_rows = offsets(rows, 0, k_h, row_stride), offsets(rows, 0, k_h, piece)
     for u in range(0, k_h, len(rows)):
-        for v in range(0, run, piece):
-            columns, sum_columns = adjacent(vectors, min(piece, run - v) - LANES), adjacent(vectors, piece - LANES)
+        for v in range(0, row_length, piece):
+            columns, sum_columns = (
+                adjacent(vectors, min(piece, row_length - v) - LANES),
+                adjacent(vectors, piece - LANES),
+            )
             for f in range(filters):
-                windows = element(alive, f)
+                windows = element(active_windows, f)
                 if windows != 0:
                     to = block + f * len(rows) * piece
                     tile = load_tile(sums, sum_rows, to, sum_columns)
                     while windows != 0:
                         at = count_trailing_zeros(windows) * filters + f
                         windows = clear_lowest_bit(windows)
-                        patch = load_tile(x, patch_rows, element(place, at) + u * line + v, columns)
+                        patch = load_tile(x, patch_rows, element(place, at) + u * row_stride + v, columns)
                         tile = fma(element(dy, first * filters + at), patch, tile)
                     store_tile(sums, sum_rows, to, sum_columns, tile)
             block += (filters + LANES - 1) // LANES * LANES * len(rows) * piece
 
 
 @jit
-def add_to_input(weights, dy, starts, cells, first, count, line, run, k_h, dx, memory, rows, vectors):
-    """dx at the patch += g * W[f], for every cell of every window over the filters that won there."""
-    _, _, alive, argmaxs = memory
-    filters, piece, block = alive.size, len(vectors) * LANES, 0
-    patch_rows, weight_rows = offsets(rows, 0, k_h, line), offsets(rows, 0, k_h, piece)
+def add_to_input(weights, dy, starts, cells, first, count, row_stride, row_length, k_h, dx, memory, rows, vectors):
+    """dx at the patch += g * W[f], for every cell of every window over its active filters."""
+    _, _, active_windows, active_filters = memory
+    filters, piece, block = active_windows.size, len(vectors) * LANES, 0
+    patch_rows, weight_rows = offsets(rows, 0, k_h, row_stride), offsets(rows, 0, k_h, piece)
     for u in range(0, k_h, len(rows)):
-        for v in range(0, run, piece):
-            columns, weight_columns = adjacent(vectors, min(piece, run - v) - LANES), adjacent(vectors, piece - LANES)
+        for v in range(0, row_length, piece):
+            columns, weight_columns = (
+                adjacent(vectors, min(piece, row_length - v) - LANES),
+                adjacent(vectors, piece - LANES),
+            )
             for w in range(count):
                 for cell in range(cells.size):
-                    at = starts[first + w] + cells[cell] + u * line + v
+                    at = starts[first + w] + cells[cell] + u * row_stride + v
                     tile = load_tile(dx, patch_rows, at, columns)
-                    for s in range(argmaxs.shape[2]):
-                        won = argmaxs[w, cell, s]
+                    for s in range(active_filters.shape[2]):
+                        won = active_filters[w, cell, s]
                         while won != 0:
                             f = 64 * s + count_trailing_zeros(won)
                             won = clear_lowest_bit(won)
@@ -208,7 +220,7 @@ def add_to_input(weights, dy, starts, cells, first, count, line, run, k_h, dx, m
 
 
 @jit
-def add_terms(x, starts, cells, dy, argmax, weights, db, dx, memory, line, run, k_h, rows, vectors):
+def add_terms(x, starts, cells, dy, argmax, weights, db, dx, memory, row_stride, row_length, k_h, rows, vectors):
     """db, dx and the packed sums for dW, BLOCK windows at a time."""
     windows, block = argmax.size // db.size, memory[1].shape[0]
     memory[0][:] = 0
@@ -217,12 +229,14 @@ def add_terms(x, starts, cells, dy, argmax, weights, db, dx, memory, line, run, 
     for first in range(0, windows, block):
         count = min(block, windows - first)
         find_terms(dy, argmax, starts, cells, first, count, db, memory)
-        add_to_weights(x, dy, first, line, run, k_h, memory, rows, vectors)
+        add_to_weights(x, dy, first, row_stride, row_length, k_h, memory, rows, vectors)
         if dx.size > 0:
-            add_to_input(weights, dy, starts, cells, first, count, line, run, k_h, dx, memory, rows, vectors)
+            add_to_input(
+                weights, dy, starts, cells, first, count, row_stride, row_length, k_h, dx, memory, rows, vectors
+            )
 
 
-def sparse_gradients(call, x, starts, cells, dy, argmax, weights, dw, db, dx, memory, line, rows, vectors):
+def sparse_gradients(call, x, starts, cells, dy, argmax, weights, dw, db, dx, memory, row_stride, rows, vectors):
     """The gradients of convolution, ReLU and max-pool, from dy of the pool's output.
 
     call             makes the calls (`jit.decorators.execute`, or a program's)
@@ -235,11 +249,11 @@ def sparse_gradients(call, x, starts, cells, dy, argmax, weights, dw, db, dx, me
     dw, db           (k_h, k_w, c, filters) and (filters), written
     dx               as x, written; an array of size 0 if it is not wanted
     memory           from `sparse_scratch`
-    line             numbers from one row of x to the next, w * c
+    row_stride             numbers from one row of x to the next, w * c
     rows, vectors    from `sparse_tile`
     """
     k_h, k_w, c, _ = dw.shape
-    call(add_terms, x, starts, cells, dy, argmax, weights, db, dx, memory, line, k_w * c, k_h, rows, vectors)
+    call(add_terms, x, starts, cells, dy, argmax, weights, db, dx, memory, row_stride, k_w * c, k_h, rows, vectors)
     call(unpack_filters, memory[0], dw, len(rows), len(vectors))
 
 

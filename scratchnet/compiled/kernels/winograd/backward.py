@@ -2,11 +2,9 @@
 
     dU[p] = V[p]^T @ Z[p]    dW = G^T dU G              dV[p] = Z[p] @ U[p]^T    dx = B dV B^T, added up
 
-the picture of `winograd` with its arrows turned round: the same planes, the same transforms, transposed. For dW the
-products are summed over the tiles, and a matrix (c, f) of each plane waits in memory for its tiles to come by. Tiles of
-the image overlap; what they say of a pixel is added up in dx.
+the transpose of `forward`: the same planes, the same transforms, transposed. For dW the products are summed over the
+tiles into a matrix (c, f) for each plane. Tiles of the image overlap; their contributions to a pixel are summed in dx.
 """
-
 
 from scratchnet.compiled.jit.decorators import inline, jit
 from scratchnet.compiled.kernels.gemm import padded_width, panel_width
@@ -20,9 +18,9 @@ from scratchnet.compiled.kernels.winograd.forward import (
 )
 from scratchnet.compiled.kernels.winograd.tiling import TILES, plane_size
 from scratchnet.compiled.kernels.winograd.transforms import (
-    load_places,
+    load_scattered,
     store_patch,
-    store_places,
+    store_scattered,
     total,
     transform_filter_gradient,
     transform_image_gradient,
@@ -80,14 +78,14 @@ def add_planes(v, count, c, z, du, f, planes):
 
 
 @jit
-def winograd_gradients(x, starts, dy, places, u, dw, db, dx, dx_places, v, z, du, line, tile):
+def winograd_gradients(x, starts, dy, places, u, dw, db, dx, dx_places, v, z, du, row_stride, tile):
     """dW = G^T (sum over tiles of V^T @ Z) G, db = sum over positions of dy, dx = the sum of tiles B (Z @ U^T) B^T.
 
     x, starts, places   as for `winograd`
     dy                  (n, out_h, out_w, f)
     u                   from `exchange` and `transform_filters`
     dw, db              (3, 3, c, f) and (f), written
-    dx, dx_places       (n, h, w, c), the images without padding, written, and `input_places`; of size 0: no dx
+    dx, dx_places       (n, h, w, c), the images without padding, written, and `input_offsets`; of size 0: no dx
     v, z, du            from `winograd_scratch` and `filter_scratch`
     """
     c, f, outputs = x.shape[-1], dy.shape[-1], tile[:-2]
@@ -98,20 +96,20 @@ def winograd_gradients(x, starts, dy, places, u, dw, db, dx, dx_places, v, z, du
     dx.fill(0)
     for first in range(0, tiles, TILES):
         count = min(TILES, tiles - first)
-        transform_images(x, starts, first, count, v, line, c, tile)
+        transform_images(x, starts, first, count, v, row_stride, c, tile)
         for t in range(count):
             for j in range(0, f, LANES):
-                of_tile = load_places(dy, places, (first + t) * positions, outputs, j, f - j)
+                of_tile = load_scattered(dy, places, (first + t) * positions, outputs, j, f - j)
                 store_planes(z, t * padded_width(f) + j, plane_size(f), tile, transform_output_gradient(of_tile))
                 store_partial(db, j, load_partial(db, j, f - j) + total(of_tile), f - j)
         add_planes(v, count, c, z, du, f, planes)
         if dx.size > 0:
-            multiply_planes(z, count, f, u, v, c, planes)     # dV, where V was
+            multiply_planes(z, count, f, u, v, c, planes)  # dV, where V was
             for t in range(count):
                 for i in range(0, c, LANES):
                     place, dv = (first + t) * planes, load_planes(v, t * padded_width(c) + i, plane_size(c), tile)
-                    there = load_places(dx, dx_places, place, tile, i, c - i)
-                    store_places(dx, dx_places, place, tile, i, c - i, there + transform_image_gradient(dv))
+                    there = load_scattered(dx, dx_places, place, tile, i, c - i)
+                    store_scattered(dx, dx_places, place, tile, i, c - i, there + transform_image_gradient(dv))
     for i in range(c):
         for j in range(0, f, LANES):
             of_filter = load_planes(du, i * padded_width(f) + j, c * padded_width(f), tile)

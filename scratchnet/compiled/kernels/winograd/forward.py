@@ -1,6 +1,6 @@
-"""3x3 convolutions with fewer multiplications, and their gradients: Winograd's way.
+"""3x3 convolutions with fewer multiplications: Winograd's algorithm.
 
-Two outputs of a 3-tap filter need six products the plain way, and four this way:
+Two outputs of a 3-tap filter take six products directly, and four this way:
 
     y0 = d0 g0 + d1 g1 + d2 g2        m0 = (d2 - d0) (-g0)          m1 = (d1 + d2) (g0 + g1 + g2) / 2
     y1 = d1 g0 + d2 g1 + d3 g2        m3 = (d3 - d1) g2             m2 = (d2 - d1) (g0 - g1 + g2) / 2
@@ -44,7 +44,7 @@ from scratchnet.compiled.kernels.window import max_of_four
 from scratchnet.compiled.kernels.winograd.tiling import TILES, plane_size
 from scratchnet.compiled.kernels.winograd.transforms import (
     load_patch,
-    store_places,
+    store_scattered,
     transform_filter,
     transform_image,
     transform_products,
@@ -64,7 +64,7 @@ from scratchnet.compiled.simd.intrinsics import (
 from scratchnet.compiled.simd.target import LANES, PAIR, ROWS, SINGLE
 
 TAPS = (0, 1, 2)
-FOUR = (0, 1, 2, 3)                                   # tiles of 2x2 outputs: a window of a pool each
+FOUR = (0, 1, 2, 3)  # tiles of 2x2 outputs: a window of a pool each
 
 
 @inline
@@ -121,22 +121,22 @@ def multiply_planes(v, count, c, u, m, f, planes):
 
 
 @inline
-def transform_images(x, starts, first, count, v, line, c, tile):
+def transform_images(x, starts, first, count, v, row_stride, c, tile):
     """V = B^T d B for `count` tiles from `first` on."""
     for t in range(count):
         for i in range(0, c, LANES):
-            d = load_patch(x, steps(tile, line), starts[first + t] + i, steps(tile, c), c - i)
+            d = load_patch(x, steps(tile, row_stride), starts[first + t] + i, steps(tile, c), c - i)
             store_planes(v, t * padded_width(c) + i, plane_size(c), tile, transform_image(d))
 
 
 @jit
-def winograd(x, starts, u, bias, y, places, v, m, line, relu, tile):
+def winograd(x, starts, u, bias, y, places, v, m, row_stride, relu, tile):
     """y = x * W + bias, and if `relu` the larger of that and 0.
 
-    x        padded images (n, h, w, c) with h >= padded_size(out_h, side), w likewise; `line` = w * c
+    x        padded images (n, h, w, c) with h >= padded_size(out_h, side), w likewise; `row_stride` = w * c
     starts   where the tiles begin: patch_starts(n, h, w, c, tiles down, tiles across, side, side)
     u, bias  from `transform_filters`; (f)
-    y        (n, out_h, out_w, f), written; `places` is output_places(n, out_h, out_w, f, side)
+    y        (n, out_h, out_w, f), written; `places` is output_offsets(n, out_h, out_w, f, side)
     v, m     from `winograd_scratch`
     """
     c, f, outputs = x.shape[-1], y.shape[-1], tile[:-2]
@@ -145,17 +145,17 @@ def winograd(x, starts, u, bias, y, places, v, m, line, relu, tile):
     floor = np.float32(0 if relu else -np.inf)
     for first in range(0, tiles, TILES):
         count = min(TILES, tiles - first)
-        transform_images(x, starts, first, count, v, line, c, tile)
+        transform_images(x, starts, first, count, v, row_stride, c, tile)
         multiply_planes(v, count, c, u, m, f, len(tile) * len(tile))
         for t in range(count):
             for j in range(0, f, LANES):
                 products = load_planes(m, t * padded_width(f) + j, plane_size(f), tile)
                 of_tile = transform_products(products) + load_partial(bias, j, f - j)
-                store_places(y, places, (first + t) * positions, outputs, j, f - j, maximum(floor, of_tile))
+                store_scattered(y, places, (first + t) * positions, outputs, j, f - j, maximum(floor, of_tile))
 
 
 @jit
-def winograd_pool(x, starts, u, bias, y, argmax, v, m, line, relu):
+def winograd_pool(x, starts, u, bias, y, argmax, v, m, row_stride, relu):
     """`winograd` with tiles of 2x2, followed by max-pooling over windows of 2x2: every tile is a window.
 
     starts   where the windows' patches begin: patch_starts(n, h, w, c, out_h // 2, out_w // 2, 2, 2); x needs no
@@ -169,7 +169,7 @@ def winograd_pool(x, starts, u, bias, y, argmax, v, m, line, relu):
     floor = np.float32(0 if relu else -np.inf)
     for first in range(0, windows, TILES):
         count = min(TILES, windows - first)
-        transform_images(x, starts, first, count, v, line, c, FOUR)
+        transform_images(x, starts, first, count, v, row_stride, c, FOUR)
         multiply_planes(v, count, c, u, m, f, 16)
         for t in range(count):
             for j in range(0, f, LANES):

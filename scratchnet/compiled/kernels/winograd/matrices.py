@@ -16,10 +16,10 @@ instead of the inputs: it is the transpose of this, with the same three matrices
 A point at infinity stands for the highest coefficient: its values are g[2] and y[side - 1], and it is no factor in any
 product. Any points will do; those of POINTS keep rounding small. 0, 1, -1, 2, -2 of the textbooks cost twice as much
 for tiles of 4x4 as 0, +-1/sqrt(2), +-sqrt(2), whose powers stay close to 1. Relative errors of sums over 64 channels,
-root of the mean square, found by trying: 2, 4, 6 and 12 times 1e-7 for tiles of side 2, 3, 4 and 5.
+root of the mean square, measured: 2, 4, 6 and 12 times 1e-7 for tiles of side 2, 3, 4 and 5.
 
 A point and its negative share their work: their even powers are equal, their odd ones opposite. So they stand side by
-side here, and `winograd_transforms` makes `even + odd` and `even - odd` of them.
+side here, and `transforms` computes `even + odd` and `even - odd` of them.
 
 Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, arXiv:1509.09308.
 """
@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-TAPS = 3                                              # numbers in a line of the filter
+TAPS = 3  # numbers in a line of the filter
 INFINITY = math.inf
 NEAR, FAR = math.sqrt(0.5), math.sqrt(2)
 

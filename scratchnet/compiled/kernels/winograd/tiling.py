@@ -1,4 +1,4 @@
-"""Where Winograd's tiles lie in memory, and how much memory they take.
+"""Winograd's tiles in memory: their places, and how much memory they take.
 
 A tile of side × side outputs sees (side + 2) × (side + 2) numbers of the image. Tiles of the output lie side by side,
 those of the image overlap by two rows and columns. A transformed tile is spread over *planes*, number p of every tile
@@ -15,11 +15,11 @@ from scratchnet.compiled.kernels.gemm import padded_width
 from scratchnet.compiled.kernels.winograd.matrices import POINTS
 from scratchnet.compiled.simd.target import LANES
 
-TILES = 24                                            # 16, 32 and 48 are within 3 % of it
+TILES = 24  # 16, 32 and 48 are within 3 % of it
 
 
 def numbers(side):
-    """0, 1, 2, ... as many as a tile of the image is wide: how the kernels are told the size of their tiles."""
+    """(0, 1, ..., side + 1): a tuple as long as a tile of the image is wide. Kernels are compiled for its length."""
     return tuple(range(side + 2))
 
 
@@ -33,7 +33,7 @@ def products(side, out_h, out_w):
 
 
 def tiles(side, out_h, out_w):
-    """How many tiles cover so many positions, down and across."""
+    """The number of tiles that cover an output, down and across."""
     return -(-out_h // side), -(-out_w // side)
 
 
@@ -55,7 +55,7 @@ def padded_size(out, side):
     return -(-out // side) * side + 2
 
 
-def output_places(n, out_h, out_w, f, side):
+def output_offsets(n, out_h, out_w, f, side):
     """Where the positions of every tile lie in outputs (n, out_h, out_w, f) read as flat   -> int32, flat
 
     -1 stands for a position outside, which the last tile of a line or column may have.
@@ -84,14 +84,14 @@ def plane_size(channels):
     return TILES * padded_width(channels) + LANES
 
 
-def input_places(n, h, w, c, top, left, out_h, out_w, side):
+def input_offsets(n, h, w, c, top, left, out_h, out_w, side):
     """Where the positions of every tile of the padded images lie in images (n, h, w, c)   -> int32, flat
 
     -1 stands for a position in the padding. A tile of `side` x `side` outputs sees two rows and columns more.
     """
     rows, columns = padded_size(out_h, side), padded_size(out_w, side)
     places = np.full((n, max(rows, top + h), max(columns, left + w)), -1, np.int32)
-    places[:, top:top + h, left:left + w] = np.arange(n * h * w).reshape(n, h, w) * c
+    places[:, top : top + h, left : left + w] = np.arange(n * h * w).reshape(n, h, w) * c
     places = places[:, :rows, :columns]
     seen = np.lib.stride_tricks.sliding_window_view(places, (side + 2, side + 2), axis=(1, 2))[:, ::side, ::side]
     return np.ascontiguousarray(seen).reshape(-1)

@@ -1,12 +1,11 @@
-"""The words of Winograd's transforms: a matrix of `winograd_points`, a tile, and the matrix transposed.
+"""Intrinsics for Winograd's transforms: a matrix of `matrices`, a tile, and the matrix transposed.
 
-A tile of the image, of a filter, of the output or of their gradients has a vector at each of its places: the numbers of
-LANES channels or filters there. So it is a Tile like those of a matrix product, and its size decides which matrix is
-meant. The compiler knows both: a word becomes the additions and multiply-adds that its matrix asks for, first for the
-columns, then for the rows, and none for its zeros. Tiles of 4x4 stay in registers; of larger ones the compiler keeps
-in memory what does not fit.
+A tile of the image, of a filter, of the output or of their gradients has a vector at each position: the numbers of
+LANES channels or filters there. It is a Tile like those of a matrix product, and its size selects the matrix. Both are
+known at compile time: an intrinsic becomes the additions and multiply-adds of its matrix, first for the columns, then for the
+rows, and none for its zeros. Tiles of 4x4 stay in registers; parts of larger ones are spilled to memory.
 
-As in `simd`, every word is its NumPy definition, and above it is what the compiler makes of it.
+As in `simd.intrinsics`, each is its NumPy definition; the emitter above it is its machine code.
 """
 
 import numpy as np
@@ -52,20 +51,20 @@ def by_parity(matrix):
     return found
 
 
-def product(emit, matrix, line):
+def product(emit, matrix, row_stride):
     """matrix @ line"""
     result = []
     for rows in by_parity(matrix):
-        parts = [combination(emit, row, line) for row in rows]
+        parts = [combination(emit, row, row_stride) for row in rows]
         result += parts if len(parts) == 1 else [emit.build.fadd(*parts), emit.build.fsub(*parts)]
     return result
 
 
-def transposed_product(emit, matrix, line):
+def transposed_product(emit, matrix, row_stride):
     """matrix.T @ line"""
-    line, factors, terms = list(line), [], []
+    row_stride, factors, terms = list(row_stride), [], []
     for rows in by_parity(matrix):
-        parts = [line.pop(0) for _ in rows]
+        parts = [row_stride.pop(0) for _ in rows]
         terms += parts if len(parts) == 1 else [emit.build.fadd(*parts), emit.build.fsub(*parts)]
         factors += rows
     return [combination(emit, column, terms) for column in np.transpose(factors)]
@@ -77,7 +76,7 @@ def square(side):
 
 
 def emitter(multiply, matrix, result):
-    """What a word emits: `multiply` by the matrix, from both sides. Types tell which matrix, and the result's type."""
+    """The emitter of an intrinsic: `multiply` by the matrix, from both sides. The types select matrix and result."""
 
     @returns(result)
     def emit_both_sides(emit, kinds, tile, *_):
@@ -152,12 +151,12 @@ def _store_patch(emit, kinds, a, rows, i, columns, count, tile):
 @intrinsic(_store_patch)
 def store_patch(a, rows, i, columns, count, tile):
     """`store_tile` of the first `count` elements at each place."""
-    for row, line in zip(rows, tile, strict=True):
-        for column, vector in zip(columns, line, strict=True):
+    for row, row_stride in zip(rows, tile, strict=True):
+        for column, vector in zip(columns, row_stride, strict=True):
             store_partial(a, row + i + column, vector, count)
 
 
-def places_of(emit, kinds, a, table, at, side, i, count):
+def scattered_addresses(emit, kinds, a, table, at, side, i, count):
     """(address, how many elements are there) for each place of a tile."""
     build, none = emit.build, count.type(0)
     for n in range(kinds[3].count ** 2):
@@ -167,12 +166,14 @@ def places_of(emit, kinds, a, table, at, side, i, count):
 
 
 @returns(lambda a, table, at, side, i, count: square(side.count))
-def _load_places(emit, kinds, a, table, at, side, i, count):
-    return emit.whole(emit.load_partial(*place) for place in places_of(emit, kinds, a, table, at, side, i, count))
+def _load_scattered(emit, kinds, a, table, at, side, i, count):
+    return emit.whole(
+        emit.load_partial(*place) for place in scattered_addresses(emit, kinds, a, table, at, side, i, count)
+    )
 
 
-@intrinsic(_load_places)
-def load_places(a, table, at, side, i, count):
+@intrinsic(_load_scattered)
+def load_scattered(a, table, at, side, i, count):
     """A tile whose vectors are where a table says: at a[table[at + n] + i], or zeros where that is negative.
 
     `side` is a tuple as long as the tile's side. `count` elements of each vector, zeros after them. A mask instead of a
@@ -184,15 +185,15 @@ def load_places(a, table, at, side, i, count):
 
 
 @returns(lambda a, table, at, side, i, count, tile: types.none)
-def _store_places(emit, kinds, a, table, at, side, i, count, tile):
-    places = places_of(emit, kinds, a, table, at, side, i, count)
+def _store_scattered(emit, kinds, a, table, at, side, i, count, tile):
+    places = scattered_addresses(emit, kinds, a, table, at, side, i, count)
     for (address, present), vector in zip(places, emit.parts(kinds[6], tile), strict=True):
         emit.store_partial(address, present, vector)
 
 
-@intrinsic(_store_places)
-def store_places(a, table, at, side, i, count, tile):
-    """Write the vectors of a tile to where `load_places` would find them; nothing where the table is negative."""
+@intrinsic(_store_scattered)
+def store_scattered(a, table, at, side, i, count, tile):
+    """Write the vectors of a tile to where `load_scattered` would find them; nothing where the table is negative."""
     for n, vector in enumerate(tile.reshape(-1, LANES)):
         store_partial(a, table[at + n] + i, vector, count if table[at + n] >= 0 else 0)
 
