@@ -62,7 +62,8 @@ COLUMNS = {"preset": "preset", "published": "published", "published_loss": "test
 def train(preset: str, seed: int, args) -> dict:
     """One run of the script -> its numbers. args: threads, data_dir, epochs and limit, 0 for all there are."""
     with tempfile.TemporaryDirectory() as folder:
-        options = {"preset": preset, "seed": seed, "out": folder, "threads": args.threads, "data-dir": args.data_dir,
+        out = Path(folder) / "run"
+        options = {"preset": preset, "seed": seed, "out": out, "threads": args.threads, "data-dir": args.data_dir,
                    "epochs": args.epochs, "limit": args.limit}
         words = [f"--{name}={value}" for name, value in options.items() if value not in (None, 0) or name == "seed"]
         begun = time.perf_counter()
@@ -70,7 +71,7 @@ def train(preset: str, seed: int, args) -> dict:
         done = subprocess.run([sys.executable, TRAIN, "--quiet", *words], stdout=subprocess.DEVNULL, env=beside)
         if done.returncode:
             raise ValueError(f"{preset}, seed {seed}: train.py ended with exit code {done.returncode}, see above")
-        found = json.loads((Path(folder) / "metrics.json").read_text())
+        found = json.loads((out / "metrics.json").read_text())
     return {"test_accuracy": found["test_accuracy"], "test_loss": found["test_loss"], "epochs": found["epochs"],
             "val_accuracy": found["val_accuracy"], "as_drawn": found["as_drawn_accuracy"],
             "seconds": found["train_seconds"], "process_seconds": time.perf_counter() - begun}

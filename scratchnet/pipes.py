@@ -19,6 +19,7 @@ import shlex
 import subprocess
 import sys
 import unicodedata
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,9 +34,12 @@ SUBSTITUTES = {
 def run_script(main: Callable[[], int]) -> int:
     """main()'s exit code; 141, without a word, if whoever reads the output has closed it; 130 after Ctrl-C.
 
+    A warning is one line, as an error is.
+
     >>> run_script(lambda: 2)
     2
     """
+    shown, warnings.showwarning = warnings.showwarning, in_one_line
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure") and (may_fail(stream) or stream.errors == "backslashreplace"):
             stream.reconfigure(errors=SPELLED)
@@ -50,6 +54,13 @@ def run_script(main: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
+    finally:
+        warnings.showwarning = shown
+
+
+def in_one_line(message, *where, **more) -> None:
+    """A warning as the user of a program wants it."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def say(text: str) -> None:

@@ -1,7 +1,7 @@
 """Which run is better, and is the difference more than chance?
 
     python scripts/compare.py runs/first runs/second runs/third
-    python scripts/compare.py runs/first runs/second --out both    a picture, and tables as CSV
+    python scripts/compare.py runs/first latest --out both         a picture, and tables as CSV
 
 Every run is compared with the first one. All models answer the same test images.
 """
@@ -13,20 +13,18 @@ import sys
 from pathlib import Path
 
 from scratchnet import comparison, report
+from scratchnet.commands.running import exit_code
 from scratchnet.pipes import console, run_script
 
 
+@exit_code
 def main(argv=None) -> int:
     args = parse_args(argv)
-    try:
-        if args.out and not args.overwrite:
-            report.check_absent(Path(args.out) / name for name in comparison.FILES)
-        runs = comparison.read_runs(args.runs, args.data_dir, args.engine)
-        if args.out:
-            comparison.write_comparison(args.out, runs)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if args.out and not args.overwrite:
+        report.check_absent(Path(args.out) / name for name in comparison.FILES)
+    runs = comparison.read_runs(map(report.find_run, args.runs), args.data_dir, args.engine)
+    if args.out:
+        comparison.write_comparison(args.out, runs)
     print_tables(runs)
     for run in runs[1:]:
         change = comparison.change(runs[0], run)
@@ -70,7 +68,7 @@ def first_of(images, show: int) -> str:
 def parse_args(argv):
     parser = argparse.ArgumentParser(description="Compare finished runs on the same test images.")
     add = parser.add_argument
-    add("runs", metavar="RUN", nargs="+", help="folders of runs, at least two; the others are compared with the first")
+    add("runs", metavar="RUN", nargs="+", help="folders of runs (or `latest`), at least two; the first is the measure")
     add("--out", metavar="FOLDER", help="write compare.png, compare.csv, curves.csv and changed.csv into this folder")
     add("--overwrite", action="store_true", help="replace these files if they are there")
     add("--show", type=int, default=12, help="how many changed images to name (default: %(default)s)")

@@ -1,6 +1,7 @@
 """Measure a saved model, or several and their ensemble, on the test set.
 
-    python scripts/evaluate.py runs/2026-11-21_101500-default      the best model of a run
+    python scripts/evaluate.py latest                              the best model of the last run
+    python scripts/evaluate.py runs/2026-11-21_101500-default      of any run
     python scripts/evaluate.py digits.safetensors --data-dir my_idx_files
     python scripts/evaluate.py digits.safetensors --json           for another program
     python scripts/evaluate.py runs/first runs/second runs/third   each one, and all together as an ensemble
@@ -12,30 +13,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import scratchnet as sn
 from scratchnet import data, report
+from scratchnet.commands.running import exit_code
 from scratchnet.metrics import losses, measure
 from scratchnet.pipes import console, printable, run_script
 
 
+@exit_code
 def main(argv=None) -> int:
     args = parse_args(argv)
-    paths = [path / "model.safetensors" if path.is_dir() else path for path in map(Path, args.models)]
-    try:
-        ensemble = sn.Ensemble(sn.load_model(path, args.engine) for path in paths)
-        dataset, data_dir = data_of(paths, args)
-        (_, (x, y)), dataset = data.load_dataset(dataset, data_dir)
-        answers = [sn.predict_augmented(model, x) if args.tta else model.predict(x) for model in ensemble.models]
-        each = [{"model": str(path), **score(p, y)} for path, p in zip(paths, answers, strict=True)]
-        found = score(np.mean(answers, axis=0), y)  # as the ensemble's own predict, without asking everyone again
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    paths = [report.find_model(name) for name in args.models]
+    ensemble = sn.Ensemble(sn.load_model(path, args.engine) for path in paths)
+    dataset, data_dir = data_of(paths, args)
+    (_, (x, y)), dataset = data.load_dataset(dataset, data_dir)
+    answers = [sn.predict_augmented(model, x) if args.tta else model.predict(x) for model in ensemble.models]
+    each = [{"model": str(path), **score(p, y)} for path, p in zip(paths, answers, strict=True)]
+    found = score(np.mean(answers, axis=0), y)  # as the ensemble's own predict, without asking every model again
     alone = len(paths) == 1
     if args.json:
         models = {"model": str(paths[0])} if alone else {"models": each}
@@ -106,7 +104,7 @@ def print_mistakes(found, names) -> None:
 def parse_args(argv):
     parser = argparse.ArgumentParser(description="Measure saved models on the test set.")
     add = parser.add_argument
-    add("models", metavar="RUN_OR_MODEL", nargs="+", help="folder of a run, or a model file; several: their ensemble")
+    add("models", metavar="RUN_OR_MODEL", nargs="+", help="a run's folder, `latest`, a model file; several: ensemble")
     add("--data-dir", help="folder of the four IDX files (default: the run's, $SCRATCHNET_DATA, the user's cache)")
     add("--dataset", choices=data.CHOICES, help="default: what the run was trained on, or auto")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")

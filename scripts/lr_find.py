@@ -13,42 +13,40 @@ import argparse
 import sys
 from pathlib import Path
 
-from options import at_least_one, network_options, positive
-from train import PRESETS, choose_optimizer, prepare
-
 import scratchnet as sn
 from scratchnet import report
+from scratchnet.commands.images import build, choose_recipe, load_images
+from scratchnet.commands.options import at_least_one, network_options, positive
+from scratchnet.commands.running import exit_code
 from scratchnet.pipes import run_script
 
 
+@exit_code
 def main(argv=None) -> int:
     args = parse_args(argv)
     if args.threads:
         sn.set_threads(args.threads)
     picture = Path(args.out or f"lr_find-{args.preset}.png")
-    try:
-        if not args.overwrite:
-            report.check_absent((picture, picture.with_suffix(".csv")))
-        (train, _), dataset, model, recipe = prepare(args)
-        x, y = (array[: args.limit] for array in train)
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        found = sn.lr_find(
-            model, x, y, optimizer=choose_optimizer(args, recipe), batch_size=recipe.batch_size,
-            start=args.start, end=args.end, steps=args.steps,
-        )  # fmt: skip
-        found.plot(picture)
-        found.save_csv(picture.with_suffix(".csv"))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{args.preset} on {dataset}, {len(found.rates)} steps: {found.reason}")
+    if not args.overwrite:
+        report.check_absent((picture, picture.with_suffix(".csv")))
+    images = load_images(args)
+    recipe, _ = choose_recipe(args, images)
+    model = build(args, images, recipe)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    found = sn.lr_find(
+        model, images.x, images.y, optimizer=recipe.optimizer, batch_size=recipe.batch_size,
+        start=args.start, end=args.end, steps=args.steps,
+    )  # fmt: skip
+    found.plot(picture)
+    found.save_csv(picture.with_suffix(".csv"))
+    print(f"{args.preset} on {images.dataset}, {len(found.rates)} steps: {found.reason}")
     print(f"the curve is in {picture}, its numbers in {picture.with_suffix('.csv')}")
     return 0 if found.suggestion else 1
 
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(
-        description="Find a learning rate: one sweep from too small to too large.", parents=[network_options(PRESETS)]
+        description="Find a learning rate: one sweep from too small to too large.", parents=[network_options()]
     )
     add = parser.add_argument
     add("--start", type=positive, default=1e-6, help="the first learning rate (default: %(default)s)")
@@ -57,9 +55,7 @@ def parse_args(argv):
     add("--threads", type=at_least_one, help="default: all processors this process may use")
     add("--out", metavar="PICTURE", help="image file, .png or .svg (default: lr_find-<preset>.png)")
     add("--overwrite", action="store_true", help="replace the picture, and the CSV file beside it, if they are there")
-    args = parser.parse_args(argv)
-    args.lr = None  # what choose_optimizer asks for, and what this script is there to find
-    return args
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What is in this picture?
 
     python scripts/predict.py digits.safetensors photo.png scan.jpg
-    python scripts/predict.py runs/2026-11-21_101500-default photo.png --json
+    python scripts/predict.py latest photo.png --json
     python scripts/predict.py runs/2026-11-21_101500-default photo.png --tta      the mean over nine places of it
 
 Any image file will do. For a model of digits, the digit is found, turned into white on black, scaled and
@@ -17,18 +17,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 
 import scratchnet as sn
+from scratchnet import report
+from scratchnet.commands.running import exit_code
 from scratchnet.out_of_distribution import energies, kept_threshold
 from scratchnet.pipes import run_script
 
 
+@exit_code
 def main(argv=None) -> int:
     args = parse_args(argv)
-    path = Path(args.model)
+    path = report.find_run(args.model)
     try:
         model = sn.load_model(path / "model.safetensors" if path.is_dir() else path, args.engine)
         if len(model.input_shape) != 3 or model.input_shape[2] not in (1, 3):
@@ -109,7 +111,7 @@ def takes_digits(model) -> bool:
 def parse_args(argv):
     parser = argparse.ArgumentParser(description="Recognise what is in image files.")
     add = parser.add_argument
-    add("model", metavar="MODEL", help="a model file, or the folder of a run")
+    add("model", metavar="MODEL", help="a model file, the folder of a run, or `latest`")
     add("images", metavar="IMAGE", nargs="+", help="image files")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--digits", action="store_true", help="find the digits in each picture and centre them")

@@ -1,5 +1,6 @@
 """Draw a run's pictures and its report.html again, from the files of its folder and the data.
 
+    python scripts/report.py latest
     python scripts/report.py runs/2026-11-21_101500-default
 
 A training does this by itself; this is for runs whose health or findings came later, and for other versions.
@@ -14,26 +15,24 @@ from pathlib import Path
 
 import scratchnet as sn
 from scratchnet import data, report
+from scratchnet.commands.running import exit_code
 from scratchnet.pipes import run_script
 
 
+@exit_code
 def main(argv=None) -> int:
     args = parse_args(argv)
-    run = Path(args.run)
+    run = report.find_run(args.run)
+    if not (run / "metrics.json").exists():
+        raise FileNotFoundError(f"{run}: there is no metrics.json: this is no finished run of scripts/train.py")
+    model = sn.load_model(run / "model.safetensors", args.engine)
+    history = report.read_history(run / "history.csv")
+    dataset, data_dir = report.trained_on(run)
+    datasets, _ = data.load_dataset(dataset, args.data_dir or data.folder_then(data_dir, run))
     try:
-        if not (run / "metrics.json").exists():
-            raise FileNotFoundError(f"{run}: there is no metrics.json: this is no finished run of scripts/train.py")
-        model = sn.load_model(run / "model.safetensors", args.engine)
-        history = report.read_history(run / "history.csv")
-        dataset, data_dir = report.trained_on(run)
-        datasets, _ = data.load_dataset(dataset, args.data_dir or data.folder_then(data_dir, run))
         report.redraw(run, model, history, split_as_then(run, *datasets))
     except KeyError as error:
-        print(f"error: {run}: metrics.json lacks {error}; it was written by another version", file=sys.stderr)
-        return 2
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        raise ValueError(f"{run}: metrics.json lacks {error}; it was written by another version") from None
     print(run / "report.html")
     return 0
 
@@ -49,7 +48,7 @@ def split_as_then(run: Path, training, test):
 def parse_args(argv):
     parser = argparse.ArgumentParser(description="Draw a run's pictures and its report.html again.")
     add = parser.add_argument
-    add("run", metavar="RUN", help="folder of a run")
+    add("run", metavar="RUN", help="folder of a run, or `latest`")
     add("--data-dir", help="folder of the four IDX files (default: the run's, $SCRATCHNET_DATA, the user's cache)")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
     return parser.parse_args(argv)

@@ -4,7 +4,7 @@
     python scripts/tune.py --preset two-conv --search lr widths --epochs 3 --schedule one-cycle
     python scripts/tune.py --preset two-conv --processes 4 --time-limit 3600
 
-What is said of the training (--optimizer adam) holds for all trials; what is not said is searched. The first trial
+Options of the training given here (--optimizer adam) are fixed for all trials; the others are searched. The first trial
 is the preset as it stands. The same command goes on with a search that was interrupted. Only the validation set is
 looked at; the command that is printed in the end trains the best trial again, and measures it on the test set.
 """
@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
-import subprocess
 import sys
 import time
-import warnings
-
-import train
-from options import at_least_one, positive, training_options
 
 import scratchnet as sn
-from scratchnet import data, report, search
+from scratchnet import report, search
+from scratchnet.commands.images import build, choose_recipe, load_images
+from scratchnet.commands.options import at_least_one, check_schedule, positive, training_options
+from scratchnet.commands.running import as_typed, exit_code, stoppable
+from scratchnet.commands.workers import run_workers
 from scratchnet.figures.picture import percent
 from scratchnet.figures.search import in_words
 from scratchnet.pipes import command_line, console, run_script
@@ -31,22 +29,12 @@ from scratchnet.report.run import digest
 from scratchnet.team import available_threads
 
 
+@exit_code
 def main(argv=None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     args = parse_args(argv)
-    former = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        return tune(args, argv)
-    except KeyboardInterrupt:  # before the first trial, or again while the report is written
-        print("stopped; the same command goes on", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        raise
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    finally:
-        signal.signal(signal.SIGTERM, former)
+    # What stops it before the first trial, or once more while the report is written; `tune` takes it otherwise.
+    return stoppable(lambda: tune(args, argv), lambda: print("stopped; the same command goes on", file=sys.stderr))
 
 
 def tune(args, argv) -> int:
@@ -63,7 +51,7 @@ def tune(args, argv) -> int:
                 if not args.quiet:
                     print(line(trial), flush=True)
         else:
-            run_workers(argv, args.processes)
+            run_workers([sys.executable, __file__, *argv, "--worker"], args.processes)
     except (KeyboardInterrupt, SystemExit) as stop:
         stopped = 130 if isinstance(stop, KeyboardInterrupt) else 143
     return stopped if args.worker else conclude(args, found, images, stopped)
@@ -73,46 +61,33 @@ def prepare(args):
     """The study, a function that trains one trial, and how many images there are to train and to choose by."""
     if not search.is_begun(args.out):
         report.check_no_run(args.out, cure="Choose another --out")
-    given = {name: value for name, value in args.fixed.items() if name != "data_dir"}
-    told = train.parse_args(search.as_arguments(args.fixed))
-    datasets, dataset, _, recipe = train.prepare(told)
-    names = data.class_names(dataset, args.data_dir)
-    x, y = (array[: args.limit] for array in datasets[0])
-    fit, val = train.split(told, recipe, y)
-    x_fit, y_fit, held_out = x[fit], y[fit], (x[val], y[val])
+    told = as_options(args.fixed)
+    images = load_images(told)
+    recipe, _ = choose_recipe(told, images)
+    rows, held_out = recipe.split(images.y, told.seed)
+    x, y, validation = images.x[rows], images.y[rows], (images.x[held_out], images.y[held_out])
 
     def trainer(options, callback):
-        told = train.parse_args(search.as_arguments(args.fixed | options))
-        model, recipe = train.build(told, datasets, dataset, names)
-        how = train.fit_options(told, recipe, train.choose_optimizer(told, recipe), len(x_fit))
+        told = as_options(args.fixed | options)
+        recipe, _ = choose_recipe(told, images)
+        model = build(told, images, recipe)
+        how = recipe.fit_options(len(y), told.warm_up)
         how["callbacks"].append(callback)
-        model.fit(x_fit, y_fit, validation_data=held_out, verbose=False, **how)
+        model.fit(x, y, validation_data=validation, verbose=False, **how)
         return {"parameters": sum(p.size for p in model.parameters().values())}
 
-    settings = {"preset": args.preset, "dataset": dataset, "given": given, "sha256 of the images": digest(x, y)}
+    given = {name: value for name, value in args.fixed.items() if name != "data_dir"}
+    settings = {
+        "preset": args.preset, "dataset": images.dataset, "given": given,
+        "sha256 of the images": digest(images.x, images.y),
+    }  # fmt: skip
     found = search.Search(args.out, settings, recipe, args.search, args.seed, not args.no_halving)
-    return found, trainer, {"training": len(fit), "validation": len(val)}
+    return found, trainer, {"training": len(rows), "validation": len(held_out)}
 
 
-def run_workers(argv, processes: int) -> None:
-    """The same command several times side by side; a signal to this process ends all of them in order."""
-    command = [sys.executable, __file__, *argv, "--worker"]
-    # Ctrl-C in a terminal reaches everyone in it: workers are born deaf to it, and told by this process.
-    listening = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    workers = [subprocess.Popen(command) for _ in range(processes)]
-    signal.signal(signal.SIGINT, listening)
-    try:
-        for worker in workers:
-            worker.wait()
-    except BaseException:
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.wait()
-        raise
-    for worker in workers:
-        if worker.returncode:
-            print(f"warning: a worker ended with exit code {worker.returncode}", file=sys.stderr)
+def as_options(settings: dict):
+    """Options of scripts/train.py as they are typed, read as that program reads them: a trial is a command line."""
+    return training_options().parse_args(search.as_arguments(settings))
 
 
 def conclude(args, found, images, stopped: int) -> int:
@@ -129,7 +104,7 @@ def conclude(args, found, images, stopped: int) -> int:
     best = {
         "trial": ranked[0].number, "val_accuracy": ranked[0].accuracy, "val_loss": ranked[0].kept["val_loss"],
         "kept_epoch": ranked[0].kept_epoch, "parameters": ranked[0].parameters,
-        "command": command_line(["python", "scripts/train.py", *arguments]), "options": ranked[0].options,
+        "command": command_line([*as_typed("train"), *arguments]), "options": ranked[0].options,
         "as_good": [trial.number for trial in equals], "images": images, "scratchnet": sn.__version__,
     }  # fmt: skip
     search.write_results(args.out, trials, best)
@@ -163,8 +138,8 @@ def line(trial) -> str:
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(
-        description="Search good settings for a preset.", parents=[training_options(train.PRESETS)],
-        epilog="What is said of the training holds for all trials; what is not said is searched.",
+        description="Search good settings for a preset.", parents=[training_options()],
+        epilog="Options of the training given here are fixed for all trials; the others are searched.",
     )  # fmt: skip
     add = parser.add_argument
     add("--search", nargs="+", choices=search.SEARCHED, metavar="SETTING",
@@ -179,7 +154,8 @@ def parse_args(argv):
     add("--quiet", action="store_true", help="no line for every trial")
     add("--worker", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    defaults = vars(training_options(train.PRESETS).parse_args([]))
+    check_schedule(parser, args)
+    defaults = vars(training_options().parse_args([]))
     args.fixed = {name: value for name in defaults if (value := getattr(args, name)) != defaults[name]}
     said = [name for name in search.SEARCHED if name.replace("-", "_") in args.fixed]
     if both := [name for name in args.search or () if name in said]:
@@ -190,5 +166,4 @@ def parse_args(argv):
 
 
 if __name__ == "__main__":
-    warnings.showwarning = train.in_one_line
     sys.exit(run_script(main))

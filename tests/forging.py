@@ -224,7 +224,7 @@ def attempt(sn, path):
 def faithful(model, original, content: bytes, must_be_equal: bool) -> bool:
     """Whether a file that was accepted gave what stands in it: the original's arrays, and a description in range."""
     same = [a.tobytes() for a in model.network.arrays("params").values()] == [
-        a.tobytes() for a in original.arrays("params").values()
+        a.tobytes() for a in original.network.arrays("params").values()
     ]
     if must_be_equal:
         return same and model.config() == original.config()

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import scratchnet as sn
+from scratchnet.commands.run_folder import say_how_to_go_on
 from tests.patterns import stripes_folder
 
 SMALL = ["--preset", "mlp", "--engine", "numpy", "--batch-size", 32, "--epochs", 1, "--quiet"]
@@ -46,7 +47,7 @@ def test_a_finished_run_is_not_written_over_unasked(train, tmp_path, capsys):
 def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(train, tmp_path, monkeypatch):
     monkeypatch.setattr("time.strftime", lambda form: "now")
     assert train() == train() == 0
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["now-mlp", "now-mlp-2"]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["latest", "now-mlp", "now-mlp-2"]
     config = json.loads((tmp_path / "runs" / "now-mlp-2" / "config.json").read_text())
     assert config["out"] == "runs/now-mlp-2"
 
@@ -114,12 +115,11 @@ def test_a_former_runs_relative_path_is_seen_from_here_and_what_is_not_found_is_
 
 
 def test_the_command_that_goes_on_can_be_copied(script, tmp_path, capsys):
-    train = importlib.import_module("train")
     (tmp_path / "my run").mkdir()
     model = sn.Sequential([sn.Flatten(), sn.Dense(2)], (2, 2, 1), engine="numpy")
     checkpoint = sn.Checkpoint("my run/checkpoint.safetensors")
     model.fit([[[1.0, 2], [3, 4]]] * 4, [0, 1, 0, 1], callbacks=[checkpoint], verbose=False)
-    train.say_how_to_go_on("my run", since=0)
+    say_how_to_go_on("my run", since=0)
     assert capsys.readouterr().err.endswith("Go on with: python scripts/train.py --resume 'my run'\n")
 
 

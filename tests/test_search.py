@@ -21,6 +21,7 @@ from tests.patterns import stripes_folder
 
 pytest.importorskip("optuna")
 from scratchnet import search
+from scratchnet.commands.workers import run_workers
 from tests import searching
 
 ROOT = Path(__file__).parents[1]
@@ -178,12 +179,12 @@ def test_ctrl_c_before_the_first_trial_is_one_line(script, data, capsys, monkeyp
     assert capsys.readouterr().err == "stopped; the same command goes on\n"
 
 
-def test_workers_are_born_deaf_to_ctrl_c(script, monkeypatch):
+def test_workers_are_born_deaf_to_ctrl_c(monkeypatch):
     """Python leaves a signal alone that is ignored when it starts: a terminal's Ctrl-C ends no worker half-way."""
     heard, before = [], signal.getsignal(signal.SIGINT)
     worker = lambda command: heard.append(signal.getsignal(signal.SIGINT)) or Mock(returncode=0)  # noqa: E731
     monkeypatch.setattr(subprocess, "Popen", worker)
-    importlib.import_module("tune").run_workers([], 2)
+    run_workers([], 2)
     assert heard == [signal.SIG_IGN] * 2 and signal.getsignal(signal.SIGINT) is before
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
+from scratchnet.zoo import PRESETS
 from tests.patterns import stripes_folder
 
 TRAIN = Path(__file__).parents[1] / "scripts" / "train.py"
@@ -24,8 +25,8 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def script():
-    """The names in the script, which no other test sees changed."""
-    return runpy.run_path(str(TRAIN))["main"].__globals__
+    """The names in the script."""
+    return runpy.run_path(str(TRAIN))
 
 
 @pytest.fixture
@@ -109,13 +110,13 @@ def test_impossible_options_are_refused_by_name(train, capsys, options, message)
     assert message in capsys.readouterr().err
 
 
-def test_a_recipe_is_followed_where_the_command_line_says_nothing(script, train, tmp_path):
-    plain, options = script["PRESETS"]["mlp"], ("--augment", "light", "--warm-up", 3, "--label-smoothing", 0.1)
+def test_a_recipe_is_followed_where_the_command_line_says_nothing(monkeypatch, train, tmp_path):
+    plain, options = PRESETS["mlp"], ("--augment", "light", "--warm-up", 3, "--label-smoothing", 0.1)
     options = (*options, "--schedule", "cosine", "--weight-average", 0.9, "--epochs", 2)
     asked = {"augment": sn.Augment.light(), "warm_up": 3, "label_smoothing": 0.1}
     asked |= {"schedule": "cosine", "weight_average": 0.9, "epochs": 2}
     assert train("said", *options) == train("plain", "--epochs", 1) == 0
-    script["PRESETS"]["mlp"] = lambda classes: replace(plain(classes), **asked)
+    monkeypatch.setitem(PRESETS, "mlp", lambda classes: replace(plain(classes), **asked))
     undone = ("--augment", "off", "--label-smoothing", 0, "--schedule", "constant", "--weight-average", 0)
     assert train("asked") == train("undone", *undone, "--epochs", 1) == 0
     said, asked, undone, plain = (
@@ -125,11 +126,11 @@ def test_a_recipe_is_followed_where_the_command_line_says_nothing(script, train,
     assert said == asked != plain == undone
 
 
-def test_a_recipe_keeps_the_best_weights_or_the_last(script, train, tmp_path):
+def test_a_recipe_keeps_the_best_weights_or_the_last(monkeypatch, train, tmp_path):
     """The best of four epochs is an early one, and what is kept of it is what a shorter training ends with."""
-    plain = script["PRESETS"]["mlp"]
-    script["PRESETS"]["mlp"] = lambda classes: replace(plain(classes), keep="last")
-    script["PRESETS"]["best"] = plain
+    plain = PRESETS["mlp"]
+    monkeypatch.setitem(PRESETS, "mlp", lambda classes: replace(plain(classes), keep="last"))
+    monkeypatch.setitem(PRESETS, "best", plain)
     assert train("best", "--preset", "best", "--epochs", 4) == train("last", "--epochs", 4) == 0
     accuracy = column(tmp_path / "best", "val_accuracy")
     first = accuracy.index(max(accuracy)) + 1
@@ -141,9 +142,9 @@ def test_a_recipe_keeps_the_best_weights_or_the_last(script, train, tmp_path):
     assert best == short != last
 
 
-def test_what_is_not_known_to_be_digits_is_augmented_only_if_that_is_said(script, train, tmp_path, capsys):
-    plain = script["PRESETS"]["mlp"]
-    script["PRESETS"]["mlp"] = lambda classes: replace(plain(classes), augment=sn.Augment.digits())
+def test_what_is_not_known_to_be_digits_is_augmented_only_if_that_is_said(monkeypatch, script, tmp_path, capsys):
+    plain = PRESETS["mlp"]
+    monkeypatch.setitem(PRESETS, "mlp", lambda classes: replace(plain(classes), augment=sn.Augment.digits()))
     main, fixed = script["main"], ["--preset", "mlp", "--engine", "numpy", "--epochs", "1", "--out"]
     data = ["--data-dir", str(stripes_folder(tmp_path / "stripes"))]
     for out, options in {"plain": [], "off": ["--augment", "off"], "asked": ["--augment", "digits"]}.items():

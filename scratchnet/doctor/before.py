@@ -70,6 +70,20 @@ def examine(model, x, y, verbose: bool = True) -> Iterator[Check]:
     yield check_one_batch(model, x[:BATCH], y[:BATCH])
 
 
+def print_checks(model, x, y) -> str:
+    """Print what `examine` finds, each check when it is made; "" if all passed, else "1 of 5 checks failed".
+
+    >>> print_checks(model, x, [10] * len(x))
+    ✗ labels: ...
+    '1 of 1 checks failed'
+    """
+    passed = []
+    for check in examine(model, x, y):
+        print(check, flush=True)
+        passed.append(check.passed)
+    return "" if all(passed) else f"{passed.count(False)} of {len(passed)} checks failed"
+
+
 def check_labels(model, x, y) -> Check:
     """A label for every image, all of them classes that the model has."""
     classes = model.shapes[-1][-1]

@@ -184,6 +184,9 @@ def import_optuna():
     try:
         import optuna
     except ImportError as error:
-        raise ImportError(f"a search needs Optuna ({error}). Run: python -m pip install -e '.[tune]'") from None
+        raise ImportError(
+            f"a search needs Optuna ({error}). Run: python -m pip install -e '.[tune]' "
+            "(outside the repository: python -m pip install 'optuna>=5,<6')"
+        ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

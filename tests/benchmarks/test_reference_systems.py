@@ -70,6 +70,7 @@ def test_a_run_is_that_of_the_script(monkeypatch):
     def run(command, **_):
         _, script, *words = command
         asked.append(runpy.run_path(str(script))["parse_args"](words))
+        Path(asked[-1].out).mkdir()
         (Path(asked[-1].out) / "metrics.json").write_text(json.dumps(metrics))
         return subprocess.CompletedProcess(command, 0)
 

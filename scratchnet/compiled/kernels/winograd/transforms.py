@@ -2,8 +2,8 @@
 
 A tile of the image, of a filter, of the output or of their gradients has a vector at each position: the numbers of
 LANES channels or filters there. It is a Tile like those of a matrix product, and its size selects the matrix. Both are
-known at compile time: an intrinsic becomes the additions and multiply-adds of its matrix, first for the columns, then for the
-rows, and none for its zeros. Tiles of 4x4 stay in registers; parts of larger ones are spilled to memory.
+known at compile time: an intrinsic becomes the additions and multiply-adds of its matrix, first for the columns, then
+for the rows, and none for its zeros. Tiles of 4x4 stay in registers; parts of larger ones are spilled to memory.
 
 As in `simd.intrinsics`, each is its NumPy definition; the emitter above it is its machine code.
 """

@@ -1,25 +1,42 @@
-"""Options that several scripts have, and the kinds of their values.
+"""Options that several programs have, and the kinds of their values.
 
-    network_options    what is trained, and on what                       train.py, tune.py, lr_find.py
-    training_options   these, and how: all that decides the weights       train.py, tune.py
+    network_options    what is trained, and on what                       train, tune, lr_find, doctor
+    training_options   these, and how: all that decides the weights       train, tune
+
+A parser takes them as its parents. What depends on several options at once is looked at afterwards:
+
+    resumed            with --resume, the options of the run are the defaults
+    check_schedule     --schedule and --warm-up
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
-from scratchnet import data
+from scratchnet import data, report
 from scratchnet.data.augment import AUGMENTATIONS
 from scratchnet.optimizers import OPTIMIZERS
 from scratchnet.schedules import SCHEDULES
+from scratchnet.zoo import PRESETS
+
+# Options that a resumed run keeps. Those of its folder, its machine and its output are free.
+RESUMED = (
+    "epochs", "batch_size", "schedule", "warm_up", "augment", "label_smoothing", "weight_average", "preset", "widths",
+    "dropout", "data_dir", "dataset", "lr", "optimizer", "clip_norm", "seed", "engine", "limit",
+)  # fmt: skip
 
 
-def network_options(presets) -> argparse.ArgumentParser:
-    """What is trained, and on what: a parent for a script's parser. presets: the names that --preset may say."""
+def network_options() -> argparse.ArgumentParser:
+    """What is trained, and on what: a parent for a program's parser.
+
+    >>> network_options().parse_args(["--preset", "mlp", "--widths", "64,32"]).widths
+    [64, 32]
+    """
     parser = argparse.ArgumentParser(add_help=False)
     add = parser.add_argument
-    add("--preset", choices=list(presets), default="default",
+    add("--preset", choices=list(PRESETS), default="default",
         help="the network and how it is trained: see train.py --list-presets")
     add("--data-dir", type=absolute,
         help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
@@ -37,9 +54,9 @@ def network_options(presets) -> argparse.ArgumentParser:
     return parser
 
 
-def training_options(presets) -> argparse.ArgumentParser:
+def training_options() -> argparse.ArgumentParser:
     """What is trained, on what, and how: all that decides a training's weights, and that a search may hold fast."""
-    parser = argparse.ArgumentParser(add_help=False, parents=[network_options(presets)])
+    parser = argparse.ArgumentParser(add_help=False, parents=[network_options()])
     add = parser.add_argument
     add("--epochs", type=at_least_one, help="passes over the training set (default: the recipe's)")
     add("--lr", type=positive, help="learning rate (default: the recipe's)")
@@ -56,7 +73,40 @@ def training_options(presets) -> argparse.ArgumentParser:
     return parser
 
 
+def resumed(parser: argparse.ArgumentParser, argv, args: argparse.Namespace) -> argparse.Namespace:
+    """The arguments, parsed; with --resume once more, what the run was told being the default of RESUMED."""
+    if not args.resume:
+        return args
+    if args.overwrite or (args.out and Path(args.out).resolve() != Path(args.resume).resolve()):
+        parser.error("argument --resume: the run goes on in its own folder; leave out --out and --overwrite")
+    config = Path(args.resume) / "config.json"
+    try:
+        former = json.loads(config.read_text()).get("arguments", {}) if config.exists() else {}
+        parser.set_defaults(**{name: former[name] for name in RESUMED if name in former})
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        parser.error(f"argument --resume: {config} is damaged ({error})")
+    return parser.parse_args(argv)
+
+
+def check_schedule(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End with exit code 2 if a warm-up was asked for in front of a schedule that has one."""
+    if args.schedule == "one-cycle" and args.warm_up:
+        parser.error("argument --warm-up: one-cycle has a warm-up of its own")
+
+
+def run_to_resume(text: str) -> str:
+    """The folder of a run, by its name or as `latest`."""
+    try:
+        path = report.find_run(text)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is not the folder of a run")
+    return str(path)
+
+
 def at_least_one(text: str) -> int:
+    """A whole number from 1."""
     if (value := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
     return value
@@ -70,16 +120,19 @@ def absolute(text: str) -> str:
 
 
 def several(text: str) -> list[int]:
+    """Whole numbers from 1, with commas between them."""
     return [at_least_one(number) for number in text.split(",")]
 
 
 def positive(text: str) -> float:
+    """A number above 0."""
     if not (value := float(text)) > 0:
         raise argparse.ArgumentTypeError(f"must be positive, got {text}")
     return value
 
 
 def below_one(text: str) -> float:
+    """A share: a number from 0, below 1."""
     if not 0 <= (value := float(text)) < 1:
         raise argparse.ArgumentTypeError(f"must be from 0 to below 1, got {text}")
     return value

@@ -1,0 +1,77 @@
+"""The folder of a run, from before it begins until it is stopped."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from scratchnet import report
+from scratchnet.checkpoint import newest
+from scratchnet.commands.running import as_typed
+from scratchnet.pipes import command_line
+
+
+class RunFolder:
+    """Where a run is written: the folder `resume` to go on in, the folder `out`, or a new one, runs/<time>-<preset>.
+
+    Raises FileExistsError if `out` has a run already that may not be replaced (overwrite). Nothing is made before
+    `begin`; what was made and stayed empty is removed when the block ends.
+    """
+
+    def __init__(self, preset: str, out: str | None = None, resume: str | None = None, overwrite: bool = False):
+        self.preset, self.out, self.resume, self.overwrite = preset, out, resume, overwrite
+        self.path: Path | None = None
+        self.created = time.time()
+        if out and not resume:
+            report.check_no_run(out, overwrite)
+
+    def begin(self) -> Path:
+        """Make the folder, if it is missing; its path."""
+        if self.resume:
+            self.path = Path(self.resume)
+        elif self.out:
+            self.path = report.run_folder(self.out, self.overwrite)
+        else:
+            self.path = report.new_folder(f"runs/{time.strftime('%Y-%m-%d_%H%M%S')}-{self.preset}")
+        return self.path
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """The run has begun: config.json says what it is, and `latest` is this folder."""
+        assert self.path is not None, "begin() makes the folder"
+        report.write_json(self.path / "config.json", config)
+        report.mark_latest(self.path)
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self.path is not None and not (self.out or self.resume):
+            with suppress(OSError):  # it is not empty
+                self.path.rmdir()
+
+    def say_how_to_go_on(self) -> None:
+        """On stderr, after a signal: what is saved, and the command that goes on from there."""
+        say_how_to_go_on(self.path or self.resume or self.out, since=0.0 if self.resume else self.created)
+
+
+def say_how_to_go_on(out, since: float) -> None:
+    """What is saved (not by a former run, `since` a time), and the command that goes on from there.
+
+    out: the run's folder; None if there is none yet.
+    """
+    try:
+        if out is None:
+            raise FileNotFoundError
+        path = Path(out) / "checkpoint.safetensors"
+        if path.stat().st_mtime < since:
+            raise FileNotFoundError
+        saved = newest(path).data
+    except (OSError, ValueError):
+        print("\nstopped before there was anything to save", file=sys.stderr)
+        return
+    where = f"epoch {saved['epoch'] + 1}, after {saved['batch']} batches"
+    command = command_line([*as_typed("train"), "--resume", out])
+    print(f"\nstopped; saved in {where}. Go on with: {command}", file=sys.stderr)

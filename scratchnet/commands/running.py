@@ -1,0 +1,71 @@
+"""How a program ends: its exit code, and what is said on the way.
+
+    0 all is well                   130 after Ctrl-C (128 + SIGINT)
+    1 it ran, and it is not well    143 after SIGTERM (128 + SIGTERM)
+    2 a mistake of the user's       141 the reader of the output has gone (128 + SIGPIPE; see `pipes`)
+"""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+from collections.abc import Callable
+
+from scratchnet.divergence import TrainingDivergedError
+
+CALLS = ("scratchnet", "python -m scratchnet")
+
+
+def exit_code(main: Callable[..., int]) -> Callable[..., int]:
+    """main, with a mistake of the user's as one line on stderr and exit code 2, a diverged training likewise as 1.
+
+    >>> @exit_code
+    ... def main(argv=None):
+    ...     raise ValueError("epochs: expected at least 1, got 0")  # prints "error: epochs: ..."
+    >>> main()
+    2
+    """
+
+    @functools.wraps(main)
+    def called(argv=None) -> int:
+        try:
+            return main(argv)
+        except BrokenPipeError:
+            raise
+        except (TrainingDivergedError, ValueError, OSError, ImportError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1 if isinstance(error, TrainingDivergedError) else 2
+
+    return called
+
+
+def stoppable(program: Callable[[], int], say: Callable[[], None]) -> int:
+    """program()'s exit code; after Ctrl-C 130 and after SIGTERM 143, when say() has told how to resume.
+
+    >>> def program():
+    ...     raise KeyboardInterrupt
+    >>> stoppable(program, lambda: print("stopped; the same command resumes"))
+    stopped; the same command resumes
+    130
+    """
+    former = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        return program()
+    except (KeyboardInterrupt, SystemExit) as stop:
+        say()
+        return 130 if isinstance(stop, KeyboardInterrupt) else 143
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def as_typed(program: str) -> list[str]:
+    """The words that call a program, in the way in which this one was called.
+
+    >>> as_typed("lr_find")
+    ['python', 'scripts/lr_find.py']
+    """
+    for call in CALLS:
+        if sys.argv[0].startswith(f"{call} "):  # `commands.main` has put it there
+            return [*call.split(), program.replace("_", "-")]
+    return ["python", f"scripts/{program}.py"]

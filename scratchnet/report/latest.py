@@ -1,0 +1,84 @@
+"""`latest`: the run that began last, so that nobody need copy a folder's name from the screen.
+
+    python scripts/train.py && python scripts/evaluate.py latest
+
+Beside the folders of the runs, in runs/, stands a symbolic link `latest` to the last one. Where the system has no
+symbolic links (Windows, for most users) it is a text file with the folder's name. What a user calls `latest`, a
+folder or a file or a link to elsewhere, stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from scratchnet.report.folder import RUN
+
+LATEST, RUNS, MODEL = "latest", "runs", "model.safetensors"
+
+
+def mark_latest(folder) -> None:
+    """Let `latest` beside a run's folder lead to it. What goes wrong is not worth ending a run for.
+
+    >>> Path("runs/a").mkdir(parents=True)
+    >>> mark_latest("runs/a")
+    >>> find_run("latest").as_posix()
+    'runs/a'
+    """
+    folder = Path(os.path.abspath(folder))
+    link, new = folder.parent / LATEST, folder.parent / f".{LATEST}-{os.getpid()}"
+    if folder.name == LATEST or (os.path.lexists(link) and not marked(link)):
+        return
+    with suppress(OSError):
+        try:
+            new.symlink_to(folder.name, target_is_directory=True)
+        except (OSError, NotImplementedError):
+            new.write_text(f"{folder.name}\n", encoding="utf-8")
+        try:
+            new.replace(link)
+        except OSError:  # Windows replaces no link to a folder
+            link.unlink()
+            new.replace(link)
+    with suppress(OSError):
+        new.unlink(missing_ok=True)
+
+
+def marked(link: Path) -> Path | None:
+    """The folder beside it that a `latest` of ours leads to, whether it is still there or not; else None."""
+    try:
+        if link.is_symlink():
+            name = os.readlink(link)
+        elif link.is_file() and link.stat().st_size < 1024:
+            name = link.read_text(encoding="utf-8").rstrip("\n")
+        else:
+            return None
+    except (OSError, ValueError):
+        return None
+    folder = link.parent / name
+    is_name = name == Path(name).name and name.isprintable() and name not in ("", LATEST)
+    is_run = not folder.exists() or not any(folder.iterdir()) or any((folder / part).exists() for part in RUN)
+    return folder if is_name and is_run else None
+
+
+def find_run(name) -> Path:
+    """The path that is meant by `name`: `latest` is the last run beside it, alone also the last one in runs/.
+
+    Any other path is returned as it is. Raises FileNotFoundError if there is no `latest`.
+    """
+    path = Path(name)
+    if path.name != LATEST:
+        return path
+    links = [path, Path(RUNS) / LATEST] if path == Path(LATEST) else [path]
+    found = [(link.lstat().st_mtime_ns, folder) for link in links if (folder := marked(link)) is not None]
+    if found:
+        return max(found)[1]
+    if path.exists():  # a user's own
+        return path
+    raise FileNotFoundError(f"{path}: no run has begun here yet. Begin one (train), or name the folder of a run")
+
+
+def find_model(name) -> Path:
+    """The model file that is meant by a run's folder, a model file, or `latest`. Whether it is there, reading tells."""
+    path = find_run(name)
+    return path / MODEL if path.is_dir() else path
