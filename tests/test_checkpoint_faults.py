@@ -1,4 +1,4 @@
-"""Whatever happens while a checkpoint is written or to what was written: the training goes on, or can be resumed."""
+"""Faults while a checkpoint is written, or in a written one: training continues, or can be resumed."""
 
 import errno
 import os
@@ -181,7 +181,7 @@ def test_M9_of_a_damaged_newest_generation_the_one_before_is_taken_and_that_is_s
     spoiled = damaged(two_generations[NAMES[1]], number)
     assert spoiled != two_generations[NAMES[1]]
     (tmp_path / NAMES[1]).write_bytes(spoiled)
-    message = r"checkpoint.safetensors: .* Going on from the one before, .*previous"
+    message = r"checkpoint.safetensors: .* Resuming from the previous one, .*previous"
     with pytest.warns(UserWarning, match=message) as caught:
         saved = newest(tmp_path / NAMES[1])
     assert len(caught) == 1 and (saved.data["epoch"], saved.data["batch"]) == (1, 5)
@@ -200,14 +200,15 @@ def test_M9_resumed_from_the_generation_before_the_bits_are_the_same_and_the_goo
             if run.epoch == 0:
                 assert (tmp_path / NAMES[0]).read_bytes() == good
 
-    with pytest.warns(UserWarning, match="Going on from the one before"):
+    with pytest.warns(UserWarning, match="Resuming from the previous one"):
         assert train(tmp_path, Look(), resume=tmp_path) == whole
 
 
 def test_M9_a_missing_newest_generation_is_said_too(tmp_path, whole):
     train(tmp_path, epochs=1)
     (tmp_path / NAMES[1]).unlink()
-    with pytest.warns(UserWarning, match=r"no such model file. Going on from the one before, .*\(epoch 1, batch 40\)"):
+    resumed = r"no such model file. Resuming from the previous one, .*\(epoch 1, batch 40\)"
+    with pytest.warns(UserWarning, match=resumed):
         assert train(tmp_path, resume=tmp_path) == whole
 
 

@@ -63,14 +63,14 @@ def test_a_dead_layer_is_named_and_not_taken_for_a_low_learning_rate():
     model = network()
     model.parameters()["5.dense.b"][...] = -100
     warnings = diagnose(model, sn.Adam(0.01), epochs=2)["warning"]
-    assert warnings[0].startswith("Nothing was learned") and warnings[0].endswith("lets no gradient through.")
+    assert warnings[0].startswith("Nothing was learned") and warnings[0].endswith("blocks all gradients.")
     assert warnings[1].startswith("Dead units, 0 for every image: all of 6.relu since step 1 or earlier.")
 
 
 def test_a_network_that_learns_noise_by_heart_over_fits():
     noise = np.random.default_rng(0).integers(0, 4, 60)
     warnings = diagnose(network(), sn.Adam(0.01), epochs=25, x=X[:60], y=noise, batch_size=8)["warning"]
-    assert any(text.startswith("Over-fitting: from epoch") for text in warnings)
+    assert any(text.startswith("Overfitting: from epoch") for text in warnings)
 
 
 def test_shuffled_labels_teach_nothing():
@@ -81,7 +81,7 @@ def test_shuffled_labels_teach_nothing():
 
 def test_a_training_that_stops_too_early_under_fits():
     notes = diagnose(network(), sn.Adam(0.001), epochs=4)["note"]
-    assert notes[0].startswith("Under-fitting: even on the training set the loss is 1.2")
+    assert notes[0].startswith("Underfitting: even on the training set the loss is 1.2")
 
 
 def test_running_averages_that_lag_behind_are_not_taken_for_anything_else():
@@ -96,7 +96,7 @@ def test_rare_classes_and_classes_never_answered_are_named():
     keep = np.flatnonzero((Y[TRAIN] != 2) | (np.arange(240) < 8))
     found = diagnose(network(), sn.Adam(0.01), epochs=2, x=X[keep], y=Y[keep])
     assert any(text.startswith("There are 60 training images of class 0 and 2 of class 2:") for text in found["note"])
-    assert found["warning"] == ["The model never answers 2, though the validation set has such images."]
+    assert found["warning"] == ["The model never predicts 2, though the validation set has such images."]
 
 
 # histories
@@ -108,7 +108,7 @@ def test_a_loss_that_is_no_number_means_divergence():
 
 
 def test_a_training_loss_that_goes_up_and_down_asks_for_a_lower_rate():
-    assert of_history([0.3, 0.1, 0.3, 0.1, 0.3])["warning"][0].startswith("The training loss goes up and down (2 rises")
+    assert of_history([0.3, 0.1, 0.3, 0.1, 0.3])["warning"][0].startswith("The training loss oscillates (2 rises")
     assert not of_history([0.30, 0.29, 0.30, 0.29, 0.30])["warning"]  # a flutter
 
 
@@ -123,7 +123,7 @@ def test_a_training_that_still_improves_should_be_longer():
 
 def test_over_fitting_begins_after_the_lowest_validation_loss():
     text = of_history([0.3, 0.2, 0.1, 0.05], [0.3, 0.2, 0.22, 0.3])["warning"][0]
-    assert text.startswith("Over-fitting: from epoch 3 on the validation loss rose (0.2 to 0.3) while the training")
+    assert text.startswith("Overfitting: from epoch 3 on the validation loss rose (0.2 to 0.3) while the training")
     assert not of_history([0.3, 0.2, 0.1, 0.05], [0.3, 0.2, 0.22, 0.21])["warning"]  # within the noise
     assert not of_history([0.3, 0.2, 0.1, 0.25], [0.3, 0.2, 0.22, 0.3])["warning"]  # the training loss rose too
 
@@ -143,7 +143,7 @@ def test_classes_go_by_their_names():
     labels = np.array([0] * 8 + [1])
     found = doctor.findings(sn.History(), labels=labels, confusion=confusion, class_names=["cat", "dog"])
     assert "8 training images of class cat and 1 of class dog" in by_level(found)["note"][0]
-    assert "never answers dog," in by_level(found)["warning"][0]
+    assert "never predicts dog," in by_level(found)["warning"][0]
 
 
 def test_warnings_come_first():

@@ -266,7 +266,7 @@ def test_M5_the_script_refuses_another_training_in_one_line_and_changes_nothing(
     process = program(data_dir, run, "--resume", run, "--lr", "0.5", "--limit", "300")
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 2 and stderr.count("\n") == 1
-    assert "the checkpoint is of another training: optimizer.lr was 0.001 and is 0.5; data.x was 'uint8 (" in stderr
+    assert "the checkpoint belongs to a different run: optimizer.lr was 0.001 and is 0.5; data.x was 'uint8 (" in stderr
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 

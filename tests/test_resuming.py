@@ -1,4 +1,4 @@
-"""M5: a training that was interrupted goes on from its checkpoint as if nothing had been, to the last bit."""
+"""M5: an interrupted run resumes from its checkpoint with bit-identical results."""
 
 import warnings
 
@@ -132,7 +132,7 @@ def test_every_optimizers_memory_is_kept(stripes, tmp_path, optimizer, slots):
     assert results[0] == results[1]
 
 
-# another training
+# a different run
 
 
 def fit(stripes, path, resume=None, model=network, **change):
@@ -167,16 +167,16 @@ def changed(x):
 ])  # fmt: skip
 def test_M5_another_training_is_refused_by_the_name_of_what_differs(stripes, tmp_path, change, message):
     fit(stripes, tmp_path / "c")
-    with pytest.raises(sn.ModelFileError, match=f"c: the checkpoint is of another training: {message}") as caught:
+    with pytest.raises(sn.ModelFileError, match=f"c: the checkpoint belongs to a different run: {message}") as caught:
         fit(stripes, tmp_path / "new", resume=tmp_path / "c", **change)
-    assert "Go on with the settings and the data it was made with, or begin a new training." in str(caught.value)
+    assert "Resume with the original settings and data, or start a new run." in str(caught.value)
 
 
 def test_M5_other_data_is_refused_even_if_one_pixel_or_label_differs(stripes, tmp_path):
     fit(stripes, tmp_path / "c")
     x, labels = stripes
     for change, name in (({"x": changed(x)}, "data.x"), ({"y": np.roll(labels, 1)}, "data.y")):
-        with pytest.raises(sn.ModelFileError, match=rf"another training: {name} was '.* and is '"):
+        with pytest.raises(sn.ModelFileError, match=rf"a different run: {name} was '.* and is '"):
             fit(stripes, tmp_path / "new", resume=tmp_path / "c", **change)
 
 

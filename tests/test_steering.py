@@ -149,7 +149,7 @@ def test_functions_can_be_callbacks(stripes):
     (lambda: sn.EarlyStopping(patience=-1), "EarlyStopping: patience must be a whole number of epochs, 0 or more"),
     (lambda: sn.EarlyStopping(patience=1.5), "patience must be a whole number"),
     (lambda: sn.EarlyStopping(min_delta=-1), "EarlyStopping: min_delta must be 0 or more, got -1"),
-    (lambda: sn.ReduceLROnPlateau(factor=1), "ReduceLROnPlateau: factor must lie between 0 and 1, got 1"),
+    (lambda: sn.ReduceLROnPlateau(factor=1), "ReduceLROnPlateau: factor must be between 0 and 1, got 1"),
     (lambda: sn.ReduceLROnPlateau(min_lr=-1), "ReduceLROnPlateau: min_lr must be 0 or more"),
     (lambda: sn.ReduceLROnPlateau(cooldown=-1), "ReduceLROnPlateau: cooldown must be a whole number"),
 ])  # fmt: skip

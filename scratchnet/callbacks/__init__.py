@@ -1,14 +1,14 @@
-"""Callbacks: what happens beside the training, without an `if` in the loop.
+"""Callbacks: extensions of the training loop, without an `if` in the loop.
 
-The loop tells every callback what it is about to do or has done; a callback looks at `run` (the model,
-the optimizer, the epoch, the history so far) and at the latest numbers, and may set `run.stop`.
+The loop calls hooks of every callback before and after each stage. A hook receives `run` (the model, the optimizer,
+the epoch, the history so far) and the latest numbers, and may set `run.stop`.
 
     base                the protocol                          monitor             is this epoch better than the best?
-    early_stopping      stop when it gets no better           model_checkpoint    keep the best model in a file
-    learning_rate       a rate that follows the training      weight_average      the mean of the weights on their way
-    loggers             a CSV file; functions as callbacks    progress            what is printed
-    whitening           first filters from the images         recorded            which numbers there will be
-    (scratchnet.checkpoint: all that a resume needs)
+    early_stopping      stop without improvement              model_checkpoint    keep the best model in a file
+    learning_rate       a learning rate that adapts           weight_average      a moving average of the weights
+    loggers             a CSV file; functions as callbacks    progress            the console output
+    whitening           first filters from the images         recorded            the names in the history
+    (scratchnet.checkpoint: everything that resuming needs)
 """
 
 from scratchnet.callbacks.base import Callback, Callbacks

@@ -1,11 +1,9 @@
 """The protocol of a callback, and several callbacks as one.
 
-A callback says what it is by two tuples of attribute names, as a layer does:
+Like a layer, a callback declares two tuples of attribute names:
 
-    arguments    what steers the training: must be the same when a training is resumed
-    memory       what it remembers from epoch to epoch: is kept in checkpoints and put back on resuming
-
-so that a training that was interrupted goes on with callbacks that know what they knew.
+    arguments    settings that affect training: must be equal when a run is resumed
+    memory       state that changes from epoch to epoch: saved in checkpoints and restored on resuming
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from contextlib import contextmanager
 
 
 class Callback:
-    """Override what you need. logs: the newest numbers, name -> value.
+    """Override the hooks you need. logs: the latest numbers, name -> value.
 
     >>> class Shout(Callback):
     ...     def on_epoch_end(self, run, logs):
@@ -26,10 +24,10 @@ class Callback:
 
     arguments: tuple[str, ...] = ()
     memory: tuple[str, ...] = ()
-    last = False  # whether it is told after all others, wherever it stands
+    last = False  # whether its hooks are called after those of all others, whatever the order
 
     def on_train_begin(self, run) -> None:
-        """Before the first epoch. Forget what an earlier training left."""
+        """Before the first epoch. Reset the state of an earlier run."""
 
     def on_epoch_begin(self, run) -> None:
         """Before the first batch of an epoch."""
@@ -41,17 +39,17 @@ class Callback:
         """After the last batch of an epoch, before its evaluation."""
 
     def on_epoch_end(self, run, logs: dict[str, float]) -> None:
-        """After evaluation; logs has everything that goes into the history."""
+        """After evaluation; logs has every number of the history."""
 
     def on_interrupt(self, run) -> None:
-        """Ctrl-C or SIGTERM came, the batch is finished, the training is about to end: the time to save."""
+        """After Ctrl-C or SIGTERM, when the batch is finished and training is about to end: the time to save."""
 
     def on_divergence(self, run, error) -> bool:
-        """The loss is no longer a finite number. True: end the training without the error."""
+        """The loss is no longer finite. Return True to end training without the error."""
         return False
 
     def on_train_end(self, run) -> None:
-        """After the last epoch, or when the training ends by an error or Ctrl-C."""
+        """After the last epoch, or when training ends by an error or Ctrl-C."""
 
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self)).parameters
@@ -61,7 +59,7 @@ class Callback:
 
 
 class Callbacks:
-    """Several callbacks as one: what it is told all are told, in the order given."""
+    """Several callbacks as one: every hook is passed to all of them, in the given order."""
 
     def __init__(self, run, callbacks):
         for callback in callbacks:
@@ -70,21 +68,21 @@ class Callbacks:
         self.run, self.callbacks = run, sorted(callbacks, key=lambda callback: callback.last)
 
     def tell(self, hook: str, *news) -> bool:
-        """Call one hook of every callback; whether any of them answered True."""
+        """Call one hook of every callback; True if any of them returned True."""
         answers = [getattr(callback, hook)(self.run, *news) for callback in self.callbacks]
         return any(answers)
 
 
 @contextmanager
 def surviving(callback: Callback, path) -> Iterator[None]:
-    """A disk that is full or gone is no reason to lose a training: warn once, go on, try again next time."""
+    """A full or missing disk must not end training: warn once, continue, and try again at the next save."""
     try:
         yield
     except OSError as error:
         if not getattr(callback, "warned", False):
             callback.warned = True  # type: ignore[attr-defined]
             warnings.warn(
-                f"{path} could not be written: {error.strerror or error}. The training goes on, what was saved "
-                "before is untouched, and each later save is tried again (without another warning).",
+                f"{path} could not be written: {error.strerror or error}. Training continues, earlier saves are "
+                "intact, and later saves are tried again (without another warning).",
                 stacklevel=2,
             )

@@ -1,9 +1,9 @@
-"""When to stop: early stopping, and an end without an error for a training that diverged.
+"""When to stop: early stopping, and an end without an error when training diverges.
 
-A network that has learned what the examples have in common goes on to learn the examples by heart: the
-training loss still falls, the validation loss rises. The number of epochs is therefore a parameter that
-limits what the network can express, and the validation set chooses it (Prechelt 1998, "Early stopping - but
-when?"). Some bad luck is allowed for: `patience` epochs without improvement.
+A network first learns what the examples have in common, and then memorises single examples: the training loss
+still falls, the validation loss rises. The number of epochs therefore limits what the network can express, and the
+validation set chooses it (Prechelt 1998, "Early stopping - but when?"). `patience` epochs without improvement
+are tolerated.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from scratchnet.callbacks.monitor import Monitor, patience_of
 
 
 class EarlyStopping(Monitor):
-    """Stop after `patience` epochs in a row without improvement; go back to the best epoch's weights.
+    """Stop after `patience` epochs in a row without improvement, and restore the best epoch's weights.
 
-    min_delta: what is smaller is no improvement. restore_best_weights: when the training ends, however it ends,
-    the model gets the parameters and BatchNorm statistics back that it had after its best epoch.
+    min_delta: the smallest change that counts as an improvement. restore_best_weights: when training ends, for any
+    reason, the model gets back the parameters and BatchNorm statistics of its best epoch.
 
     >>> stop = EarlyStopping("val_accuracy", patience=5)
     >>> history = model.fit(x, y, epochs=2, validation_data=(x, y), callbacks=[stop], verbose=False)
@@ -54,9 +54,9 @@ class EarlyStopping(Monitor):
 
 
 class TerminateOnNaN(Callback):
-    """End a training whose loss becomes NaN or infinite with a warning, where it would be an error.
+    """When the loss becomes NaN or infinite, end training with a warning instead of an error.
 
-    The history has the epochs before, and the model is as it was before the step that diverged.
+    The history has the earlier epochs, and the model has the weights from before the step that diverged.
 
     >>> history = model.fit(x, y, callbacks=[TerminateOnNaN()], verbose=False)
     """
@@ -67,5 +67,5 @@ class TerminateOnNaN(Callback):
 
 
 def weights(model) -> dict[str, np.ndarray]:
-    """All arrays of a model, trained or not: the live ones."""
+    """All arrays of a model, trained or not; not copies."""
     return {**model.parameters(), **model.state()}

@@ -1,8 +1,8 @@
-"""Learning rates that follow the training.
+"""Learning rates that adapt during training.
 
-An optimizer's `lr` is a number or a schedule of the step; `lr_scale` stands in front of it, and is 1 to begin
-with. ReduceLROnPlateau lowers the scale, so that it works on a schedule as on a number: the schedule keeps its
-shape and becomes smaller as a whole. LearningRateSchedule sets `lr` itself, epoch by epoch.
+An optimizer's `lr` is a number or a schedule of the step; `lr_scale`, initially 1, is a factor in front of it.
+ReduceLROnPlateau lowers the scale, so it works with a schedule as with a number: the schedule keeps its shape and is
+scaled as a whole. LearningRateSchedule sets `lr` itself, once per epoch.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from scratchnet.callbacks.monitor import Monitor, patience_of
 class ReduceLROnPlateau(Monitor):
     """Multiply the learning rate by `factor` when `monitor` has not improved for `patience` epochs.
 
-    cooldown: epochs after a reduction that do not count. min_lr: the rate is never reduced below it (with a
-    schedule: the rate of the step at which it is reduced). min_delta: what is smaller is no improvement.
-    The reduction stays with the optimizer, as its `lr_scale`.
+    cooldown: epochs after a reduction that do not count. min_lr: the lower bound of the rate (with a schedule: of
+    the rate at the step of the reduction). min_delta: the smallest change that counts as an improvement.
+    The reduction remains in the optimizer, as its `lr_scale`.
 
     >>> callbacks = [ReduceLROnPlateau("loss", factor=0.5, patience=3, min_lr=1e-7)]
     >>> history = model.fit(x, y, callbacks=callbacks, verbose=False)
@@ -32,7 +32,7 @@ class ReduceLROnPlateau(Monitor):
     ):
         super().__init__(monitor, mode, min_delta)
         if not 0 < factor < 1:
-            raise ValueError(f"ReduceLROnPlateau: factor must lie between 0 and 1, got {factor!r}")
+            raise ValueError(f"ReduceLROnPlateau: factor must be between 0 and 1, got {factor!r}")
         if not min_lr >= 0:
             raise ValueError(f"ReduceLROnPlateau: min_lr must be 0 or more, got {min_lr!r}")
         self.factor, self.min_lr = float(factor), float(min_lr)
@@ -61,8 +61,8 @@ class ReduceLROnPlateau(Monitor):
 class LearningRateSchedule(Callback):
     """The learning rate of each epoch, from a function of its number (0, 1, ...).
 
-    Any of `scratchnet.schedules` will do, counted in epochs; given to the optimizer as `lr` it counts steps.
-    The optimizer gets its own `lr` back when the training ends.
+    Any of `scratchnet.schedules` works; here it counts epochs, as the optimizer's `lr` it counts steps.
+    The optimizer gets its own `lr` back when training ends.
 
     >>> callbacks = [LearningRateSchedule(StepDecay(0.01, every=10))]
     >>> model.fit(x, y, callbacks=callbacks, verbose=False)["lr"]

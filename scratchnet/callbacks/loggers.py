@@ -11,9 +11,9 @@ from scratchnet.data.atomic import replacing
 
 
 class CSVLogger(Callback):
-    """One line per epoch in a CSV file, up to date after every epoch, so that it can be watched and plotted.
+    """One line per epoch in a CSV file, updated after every epoch.
 
-    The file is the history, written anew each time: a resumed training leaves no line twice.
+    Each update rewrites the whole history, so resuming never duplicates a line.
 
     >>> history = model.fit(x, y, epochs=2, callbacks=[CSVLogger("history.csv")], verbose=False)
     """
@@ -36,7 +36,7 @@ class CSVLogger(Callback):
 
 
 class LambdaCallback(Callback):
-    """A callback made of functions, for what is too small for a class. They get what the hooks get.
+    """A callback made of functions, with the same arguments as the hooks, for what is too small for a class.
 
     >>> def shout(run, logs):
     ...     print(f"epoch {run.epoch + 1}!")

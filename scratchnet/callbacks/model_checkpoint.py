@@ -1,7 +1,7 @@
 """The best model so far, in a file.
 
-The last epoch is seldom the best one. What counts is the validation set: the test set is looked at once, by the
-model that this callback kept.
+The last epoch is rarely the best one. The validation set decides; the test set is used once, for the model that this
+callback kept.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from scratchnet.callbacks.recorded import ALWAYS, VALIDATED, check_recorded
 
 
 class ModelCheckpoint(Monitor):
-    """Save the model whenever `monitor` is better than ever before, or after every epoch: the best, or the last.
+    """Save the model whenever `monitor` reaches a new best, or after every epoch: the best, or the last.
 
-    path: a file that `load_model` reads; its folder is made if it is missing. Its name may have numbers of the epoch
-    in it, as in "w.{epoch:02d}-{val_loss:.2f}.safetensors": `epoch` counts from 1, and everything in the history may
-    be named. A brace that is meant as such is written twice.
-    save_best_only: False to save after every epoch, whatever `monitor` says.
-    A save that fails (a full disk) is a warning, and the former file stays as it is.
+    path: a file that `load_model` reads; its folder is created if it is missing. The file name may contain numbers
+    of the history, as in "w.{epoch:02d}-{val_loss:.2f}.safetensors"; `epoch` counts from 1. A literal brace is
+    doubled.
+    save_best_only: False to save after every epoch, regardless of `monitor`.
+    A failed save (a full disk) is a warning, and the existing file is kept.
 
     >>> history = model.fit(x, y, callbacks=[ModelCheckpoint("best.safetensors", "loss")], verbose=False)
     >>> best = load_model("best.safetensors")
@@ -53,11 +53,11 @@ class ModelCheckpoint(Monitor):
             with surviving(self, path):
                 run.model.save(path)
                 return
-            self.best = former  # the file still holds the former best
+            self.best = former  # the file still holds the previous best
 
 
 def fields(name: str) -> list[str]:
-    """What is between the braces of a format string.
+    """The names in the braces of a format string.
 
     >>> fields("w.{epoch:02d}-{val_loss:.2f}.safetensors")
     ['epoch', 'val_loss']
@@ -66,17 +66,17 @@ def fields(name: str) -> list[str]:
 
 
 def check_fields(folder: Path, name: str) -> None:
-    """Raise ValueError if the file's name cannot be formatted, or if the folder's looks as if it should be."""
+    """Raise ValueError if the file's name cannot be formatted, or if the folder's name contains a format field."""
     known = ALWAYS + VALIDATED
     try:
         sample = dict.fromkeys(fields(name), 0.5) | {"epoch": 1, "images": 1}
         name.format(**sample)
     except (ValueError, LookupError, AttributeError) as error:
         raise ValueError(
-            f"ModelCheckpoint: the file name {name!r} cannot be filled in: {error}. Name numbers of the history, as "
-            f"in {{epoch:02d}}, {{val_loss:.2f}}; a brace that is meant as such is written twice: {{{{"
+            f"ModelCheckpoint: the file name {name!r} cannot be filled in: {error}. Use names of the history, as "
+            f"in {{epoch:02d}}, {{val_loss:.2f}}; double a literal brace: {{{{"
         ) from None
     if said := [field for field in known if f"{{{field}" in str(folder)]:
         raise ValueError(
-            f"ModelCheckpoint: {{{said[0]}}} is in the folder {str(folder)!r}, and only the file's name is filled in"
+            f"ModelCheckpoint: {{{said[0]}}} is in the folder {str(folder)!r}; only the file's name is filled in"
         )

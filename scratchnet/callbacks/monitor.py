@@ -1,7 +1,7 @@
 """Is this epoch better than the best so far?
 
-A loss is better when it is lower, an accuracy when it is higher, and a value that is not a finite number is
-never better than anything: comparisons with NaN are all false, and a best of NaN could never be beaten.
+A loss is better when it is lower, an accuracy when it is higher. A value that is not finite never counts as better:
+all comparisons with NaN are false, so a best of NaN could never be beaten.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ MODES = ("auto", "min", "max")
 
 
 class Monitor(Callback):
-    """The part that callbacks share which watch one quantity of the history.
+    """Base class of callbacks that watch one quantity of the history.
 
     monitor: its name, such as "val_loss". mode: "min" or "max", which is better; "auto" is "max" for an accuracy.
-    min_delta: by how much a value must be better to count. A name that the training will not record is a ValueError
-    before the first step.
+    min_delta: the smallest change that counts as an improvement. A name that the history will not have is a
+    ValueError before the first step.
 
     >>> watch = Monitor("val_loss")
     >>> watch.on_train_begin(run=None)
@@ -45,7 +45,7 @@ class Monitor(Callback):
         check_recorded(f"{type(self).__name__}: monitor", self.monitor, run)
 
     def improved(self, logs: dict[str, float]) -> bool:
-        """Whether the monitored value is better than ever before; if so it is the best from now on."""
+        """Whether the monitored value is a new best; if so, remember it."""
         if self.monitor not in logs:
             raise KeyError(f"{type(self).__name__}: {not_recorded(self.monitor, logs)}")
         value = logs[self.monitor]
@@ -59,7 +59,7 @@ class Monitor(Callback):
 
 
 def patience_of(name: str, epochs: SupportsIndex, least: int = 0) -> int:
-    """A number of epochs, of any integer type, or an error that names the argument."""
+    """A number of epochs as an int, from any integer type, or an error that names the argument."""
     try:
         number = least - 1 if isinstance(epochs, bool) else operator.index(epochs)
     except TypeError:

@@ -1,4 +1,4 @@
-"""What is printed while a model is trained."""
+"""The console output during training."""
 
 from __future__ import annotations
 

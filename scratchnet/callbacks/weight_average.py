@@ -1,12 +1,12 @@
-"""The average of the weights on their way, in place of the last ones.
+"""An average of the weights along the optimizer's path, in place of the last weights.
 
-Near a minimum the weights do not stand still: every batch pulls them to another side, and the larger the learning
-rate the wider they wander about. What they wander about is better than any place on the way (Polyak, Juditsky
-1992; Izmailov et al. 2018, arXiv 1803.05407), and an exponential moving average finds it without a list of them:
+Near a minimum each batch moves the weights in a different direction, further for larger learning rates. The centre of
+that motion is better than any single iterate (Polyak, Juditsky 1992; Izmailov et al. 2018, arXiv 1803.05407), and an
+exponential moving average estimates it without storing the iterates:
 
-    a = d a + (1 - d) w          after every step; a remembers about the last 1 / (1 - d) steps
+    a = d a + (1 - d) w          after every step; a averages over about the last 1 / (1 - d) steps
 
-The first weights are worth little, so the memory begins short and grows: in step t = 0, 1, ... d is at most
+The first weights are poor, so the window starts short and grows: in step t = 0, 1, ... d is at most
 (1 + t) / (10 + t).
 
 BatchNorm's running statistics are averaged with the weights: those of the last weights would not fit the average.
@@ -21,12 +21,11 @@ from scratchnet.callbacks.early_stopping import weights
 class WeightAverage(Callback):
     """Train the weights, but evaluate, save and return their exponential moving average.
 
-    decay: how much of the average a step keeps, d above. 0.99 remembers about a hundred steps, 0.999 a thousand.
+    decay: d above, the share of the average that a step keeps. 0.99 averages about a hundred steps, 0.999 a thousand.
 
-    While an epoch's batches are done, the model holds the weights that are trained. From the epoch's last batch to
-    the beginning of the next one it holds the average: what is evaluated, what ModelCheckpoint saves, what
-    EarlyStopping brings back, and what is left when the training ends, are averages. A training that breaks off
-    within an epoch leaves the trained weights.
+    During an epoch's batches, the model holds the trained weights. From the epoch's last batch to the start of the
+    next epoch it holds the average: evaluation, ModelCheckpoint, EarlyStopping and the final model use averages.
+    A run that ends within an epoch leaves the trained weights.
 
     >>> history = model.fit(x, y, epochs=2, callbacks=[WeightAverage(0.99)], verbose=False)
     """
@@ -40,11 +39,11 @@ class WeightAverage(Callback):
         self.decay = float(decay)
 
     def on_train_begin(self, run):
-        self.other = {name: array.copy() for name, array in weights(run.model).items()}  # what is not in the model
+        self.other = {name: array.copy() for name, array in weights(run.model).items()}  # those not in the model
         self.averaged, self.steps = False, 0  # averaged: the average is in the model, the trained weights in `other`
 
     def on_epoch_begin(self, run):
-        if self.averaged and run.batch == 0:  # else resumed after the last batch: the average is to be evaluated
+        if self.averaged and run.batch == 0:  # else resumed after the last batch, before evaluating the average
             self.swap(run.model)
 
     def on_batch_end(self, run, logs):
@@ -59,7 +58,7 @@ class WeightAverage(Callback):
             self.swap(run.model)
 
     def swap(self, model) -> None:
-        """Put into the model what was kept beside it, and keep what was in it."""
+        """Exchange the model's arrays with `other`."""
         for name, array in weights(model).items():
             array[...], self.other[name] = self.other[name], array.copy()
         self.averaged = not self.averaged

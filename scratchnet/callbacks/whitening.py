@@ -1,13 +1,13 @@
-"""A start that has seen the images: the first filters as the principal components of their patches.
+"""Whitening initialisation: the first filters are the principal components of image patches.
 
-Neighbouring pixels are nearly equal, so most random filters see nearly the same thing, and the first layer spends its
-first steps on learning to look for differences. What it would look for can be read from the images without a label:
-with p the patches that the filters meet, as vectors without their mean,
+Neighbouring pixels are nearly equal, so most random filters give nearly the same response, and the first layer spends
+its first steps on learning to respond to differences. These directions can be computed from the images without
+labels. With p the centred patches under the filters, as vectors,
 
     C = E[p pᵀ] = V Λ Vᵀ        w_i = v_i / √(λ_i + ε)        i = 1, 2, ... from the largest λ on
 
-the responses w_i · p are uncorrelated and of variance 1 ("white"). ε keeps directions that are little more than
-noise from being magnified. Each filter comes twice, as w and as -w: the ReLU behind lets only half of each through.
+the responses w_i · p are uncorrelated and have variance 1 ("white"). ε keeps noisy directions from being amplified.
+Each filter occurs twice, as w and as -w, because the ReLU after it passes only half of each response.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import numpy as np
 from scratchnet.callbacks.base import Callback
 from scratchnet.layers import Context, Conv2D
 
-IMAGES = 2000  # of the training set, from which the patches are taken: two thousand images say enough
+IMAGES = 2000  # training images from which the patches are taken; two thousand are enough
 
 
 class WhitenedStart(Callback):
     """Before the first step, replace the first convolution's weights by whitening filters of the training images.
 
-    epsilon: ε above, in units of the variance that the convolution's inputs have. If there are more filters than
-    twice the numbers of a patch, the others stay as they are. A training that goes on is left alone.
+    epsilon: ε above, relative to the variance of the convolution's inputs. If there are more filters than twice the
+    entries of a patch, the others keep their initial values. Skipped when resuming.
 
     >>> callbacks = [WhitenedStart()]  # for model.fit(x, y, callbacks=callbacks)
     """
@@ -51,7 +51,7 @@ class WhitenedStart(Callback):
 
 
 def whiten(W: np.ndarray, x: np.ndarray, epsilon: float) -> None:
-    """Replace filters W (k_h, k_w, c, filters) by pairs w, -w for images (n, h, w, c) that meet them, in place."""
+    """Replace filters W (k_h, k_w, c, filters), in place, by pairs w, -w from their inputs x (n, h, w, c)."""
     k_h, k_w, c, filters = W.shape
     w = whitening_filters(patches(x, k_h, k_w), epsilon)[: filters // 2]  # (components, k_h·k_w·c)
     pairs = np.concatenate([w, -w])
@@ -59,13 +59,13 @@ def whiten(W: np.ndarray, x: np.ndarray, epsilon: float) -> None:
 
 
 def patches(x: np.ndarray, k_h: int, k_w: int) -> np.ndarray:
-    """(patches, k_h·k_w·c): what a k_h×k_w filter meets on images (n, h, w, c), at every other row and column."""
+    """(patches, k_h·k_w·c): the k_h×k_w patches of images (n, h, w, c), at every other row and column."""
     windows = np.lib.stride_tricks.sliding_window_view(x, (k_h, k_w), axis=(1, 2))[:, ::2, ::2]
     return windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, k_h * k_w * x.shape[-1])
 
 
 def whitening_filters(p: np.ndarray, epsilon: float) -> np.ndarray:
-    """(components, size): v_i / √(λ_i + ε) for patches (n, size), from the largest λ on, ε in mean variances."""
+    """(components, size): v_i / √(λ_i + ε) for patches (n, size), largest λ first, ε relative to the mean variance."""
     C = np.atleast_2d(np.cov(p, rowvar=False))
     eigenvalues, V = np.linalg.eigh(C)  # in ascending order
     w = V / np.sqrt(eigenvalues + epsilon * np.trace(C) / len(C))

@@ -1,10 +1,10 @@
-"""Checkpoints: a training that was interrupted, anywhere, goes on as if nothing had been.
+"""Checkpoints: an interrupted run resumes at any point, with bit-identical results.
 
-To the last bit: everything that the next step depends on is in the file. That is less than one might think,
-because nothing here draws from a tape of random numbers: the order of the examples is a function of seed and
-epoch, dropout of seed and step (see `scratchnet.randomness`). What remains are arrays and a position.
+The file has everything that the next step depends on. That is little, because no random number depends on a
+generator's state: the order of the examples is a function of seed and epoch, dropout a function of seed and step
+(see `scratchnet.randomness`). What remains are arrays and a position.
 
-    setup          what a training is: two trainings with the same setup are the same training
+    setup          the configuration of a run: equal setups are the same run
     contents       what a checkpoint holds
     generations    when it is written, how the last good one survives, which one is read
 """

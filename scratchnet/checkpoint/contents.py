@@ -1,8 +1,8 @@
-"""What a checkpoint holds: arrays, and a page of plain data.
+"""What a checkpoint holds: arrays, and plain data.
 
-    arrays      parameters, BatchNorm statistics, what the optimizer remembers, arrays of callbacks, the
-                losses of the epoch so far, and the history
-    data        the setup; the position: epoch, batch, step; what callbacks remember
+    arrays      parameters, BatchNorm statistics, optimizer state, arrays of callbacks, the losses of the
+                epoch so far, and the history
+    data        the setup; the position: epoch, batch, step; the state of callbacks
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Saved:
 
     arrays: Arrays
     data: dict[str, Any]
-    path: Any = None  # where it was read
+    path: Any = None  # the file it was read from
 
     @classmethod
     def of(cls, run) -> Saved:
-        """All that a run needs to go on. The arrays are the live ones: write them before the next step."""
+        """Everything that a run needs to resume. The arrays are not copies: write them before the next step."""
         epoch, batch = run.position
         arrays, remembered = arrays_of(run), []
         arrays["run.history"] = as_bytes(run.history.epochs, "history")
@@ -53,7 +53,7 @@ class Saved:
         return cls(arrays, data)
 
     def restore(self, run) -> None:
-        """Bring a run to the position where it was saved; of its callbacks, see `remind`."""
+        """Bring a run to the saved position. `remind` restores its callbacks."""
         with explaining(self.path):
             own = {name: a for name, a in self.arrays.items() if not name.startswith(("run.", "callback"))}
             fill(arrays_of(run), own)
@@ -65,7 +65,7 @@ class Saved:
             run.history.compile_seconds = data["compile_seconds"]
 
     def remind(self, run) -> None:
-        """Give the callbacks their memory back."""
+        """Restore the state of the callbacks."""
         live = {**run.model.parameters(), **run.model.state()}
         with explaining(self.path):
             for number, callback in enumerate(steering(run.callbacks)):
@@ -73,13 +73,13 @@ class Saved:
                 for name in callback.memory:
                     begin = f"callback{number}.{name}."
                     arrays = {n.removeprefix(begin): a.copy() for n, a in self.arrays.items() if n.startswith(begin)}
-                    if arrays.keys() & live.keys():  # copies of the model's arrays, which will be written back
+                    if arrays.keys() & live.keys():  # copies of the model's arrays, which the callback will write back
                         compare({n: (a.dtype, a.shape) for n, a in live.items()}, arrays)
                     setattr(callback, name, arrays or values[name])
 
 
 def arrays_of(run) -> Arrays:
-    """The live arrays that a step changes: parameters, statistics, the optimizer's memory."""
+    """The arrays that a step changes, not copied: parameters, statistics, optimizer state."""
     params, optimizer = run.model.parameters(), run.optimizer
     optimizer.attach(params)
     memory = {
@@ -91,7 +91,7 @@ def arrays_of(run) -> Arrays:
 
 
 def plain(value: Any, name: str) -> Any:
-    """A value as JSON can hold it: numbers, text, and lists and dicts of them."""
+    """A value converted for JSON: numbers, text, and lists and dicts of them."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic):
@@ -107,10 +107,10 @@ def plain(value: Any, name: str) -> Any:
 
 
 def as_bytes(value: Any, name: str) -> np.ndarray:
-    """A value as JSON, in an array: the header of a file has a limit, a history has none."""
+    """A value as JSON, in an array: the size of a file's header is limited, that of a history is not."""
     return np.frombuffer(json.dumps(plain(value, name)).encode(), np.uint8)
 
 
 def from_bytes(array: np.ndarray) -> Any:
-    """What `as_bytes` was given."""
+    """The inverse of `as_bytes`."""
     return parse_json(array.tobytes(), constants=float)

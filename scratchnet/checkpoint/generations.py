@@ -1,10 +1,10 @@
 """Two generations of checkpoints: the newest, and the one before it.
 
-    checkpoint.safetensors             written whole or not at all, with its checksum inside
-    checkpoint.previous.safetensors    what bore that name before
+    checkpoint.safetensors             written atomically, with its checksum inside
+    checkpoint.previous.safetensors    the file that had that name before
 
-A file that was written well can still be damaged later, so the newest one whose checksum is right is taken. And
-a damaged one never takes the place of the good one before it.
+A file can be damaged after it was written, so the newest file with a valid checksum is used. A damaged file never
+replaces the previous good one.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from scratchnet.divergence import check_finite
 from scratchnet.saving import read_file, write_file
 
 NAME = "checkpoint.safetensors"  # in the folder of a run
-COST = 0.01  # of the time, at most, for the checkpoints within an epoch
+COST = 0.01  # the largest share of the time for checkpoints within an epoch
 
 
 class Checkpoint(Callback):
-    """Save all that `fit(resume=path)` needs: after every epoch, on Ctrl-C, and from time to time in between.
+    """Save everything that `fit(resume=path)` needs: after every epoch, on Ctrl-C, and at intervals within an epoch.
 
-    every_seconds: not more often than that within an epoch, and never so often that it takes 1 % of the time.
-    every_batches: instead, after every so many batches.
-    A save that fails (a full disk) is a warning: the training goes on, the files are as they were, and the next
-    save is tried. A training that has diverged is not saved.
+    every_seconds: the shortest interval within an epoch; it grows if saving would take more than 1 % of the time.
+    every_batches: an interval in batches instead.
+    A failed save (a full disk) is a warning: training continues, the files are unchanged, and the next save is tried.
+    A diverged model is not saved.
 
     >>> history = model.fit(x, y, callbacks=[Checkpoint("checkpoint.safetensors")], verbose=False)
     >>> len(model.fit(x, y, epochs=1, resume="checkpoint.safetensors", verbose=False).epochs)  # nothing left to do
     1
     """
 
-    last = True  # the others' memory is in it
+    last = True  # it saves the state of the others
 
     def __init__(self, path, every_seconds: float = 30.0, every_batches: int | None = None):
         if every_batches is not None and every_batches < 1:
@@ -65,7 +65,7 @@ class Checkpoint(Callback):
         self.save(run)
 
     def save(self, run) -> None:
-        """Write the newest generation; the one before becomes the previous one."""
+        """Write a new generation; the newest one so far becomes the previous one."""
         begin = time.monotonic()
         check_finite(run.model, run.optimizer)
         saved = Saved.of(run)
@@ -78,26 +78,26 @@ class Checkpoint(Callback):
 
 
 def load(path, run) -> Saved:
-    """Read the newest checkpoint that is whole, and make sure that it is one of this training.
+    """Read the newest intact checkpoint, and check that it belongs to this run.
 
-    path: the file, or the folder of a run. Raises ModelFileError if no generation is whole or if the training was
-    another one, FileNotFoundError if there is none. Nothing is deleted or changed.
+    path: the file, or the folder of a run. Raises ModelFileError if no generation is intact or if the setups
+    differ, FileNotFoundError if there is none. Nothing is deleted or changed.
     """
     path = Path(path) / NAME if Path(path).is_dir() else Path(path)
     saved = newest(path)
     with_setup = saved.data.get("setup")
     if with_setup is None:
-        raise ModelFileError(f"{saved.path}: a model file, but not a checkpoint: it cannot be resumed")
+        raise ModelFileError(f"{saved.path}: a model file, not a checkpoint: it cannot be resumed")
     if found := differences({**ADDED, **with_setup} if isinstance(with_setup, dict) else with_setup, run.setup):
         raise ModelFileError(
-            f"{saved.path}: the checkpoint is of another training: {'; '.join(found)}. "
-            "Go on with the settings and the data it was made with, or begin a new training."
+            f"{saved.path}: the checkpoint belongs to a different run: {'; '.join(found)}. "
+            "Resume with the original settings and data, or start a new run."
         )
     return saved
 
 
 def newest(path: Path) -> Saved:
-    """The newest generation whose checksum is right; if that is not the first, a warning says so."""
+    """The newest generation with a valid checksum; a warning if that is the previous one."""
     problems: list[Exception] = []
     for candidate in (path, previous(path)):
         try:
@@ -107,7 +107,7 @@ def newest(path: Path) -> Saved:
             continue
         if problems:
             position = f"epoch {saved.data.get('epoch', 0) + 1}, batch {saved.data.get('batch')}"
-            warnings.warn(f"{problems[0]}. Going on from the one before, {candidate} ({position}).", stacklevel=4)
+            warnings.warn(f"{problems[0]}. Resuming from the previous one, {candidate} ({position}).", stacklevel=4)
         return saved
     if all(isinstance(error, FileNotFoundError) for error in problems):
         raise problems[0]
@@ -120,7 +120,7 @@ def previous(path: Path) -> Path:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether there is a file whose checksum is right."""
+    """Whether the file exists and its checksum is valid."""
     try:
         read_file(path)
     except (ModelFileError, OSError):

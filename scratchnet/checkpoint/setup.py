@@ -1,9 +1,9 @@
-"""What a training is, as plain data: if two have the same setup, the one may go on where the other stopped.
+"""The configuration of a run as plain data: with equal setups, one run may resume from the other's checkpoint.
 
-The model's architecture and seed, the optimizer with its rate or schedule, the loss, the batch size, what the
-callbacks that steer were told, and a digest of the data. The number of threads is not part of it (results do
-not depend on it), nor is the number of epochs (a training may go on for longer), unless a schedule was made
-from it: then the schedule differs.
+A setup is the model's architecture and seed, the optimizer with its rate or schedule, the loss, the batch size, the
+arguments of the callbacks that affect training, and a digest of the data. The number of threads is not part of it
+(results do not depend on it), nor is the number of epochs (training may be extended); but a schedule may depend on
+the number of epochs, and is part of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 ADDED = {"shuffle": True, "initial_epoch": 0}  # entries that checkpoints of version 0.1.0 lack, and their values then
-ROWS = 4096  # examples that are copied at a time if the data is not in one piece
+ROWS = 4096  # examples that are copied at a time if the data is not contiguous
 
 
 def setup_of(run) -> dict[str, Any]:
@@ -37,12 +37,12 @@ def setup_of(run) -> dict[str, Any]:
 
 
 def steering(callbacks) -> list[Any]:
-    """Those callbacks that have arguments or a memory: the others only look on, and may come and go."""
+    """The callbacks with arguments or memory. The others only observe, and may be added or removed."""
     return [callback for callback in callbacks if callback.arguments or callback.memory]
 
 
 def describe(value: Any) -> Any:
-    """An object as plain data: its class, and what was given to its constructor; a function by its name.
+    """An object as plain data: its class and constructor arguments; a function as its name.
 
     >>> describe(SGD(StepDecay(0.1, every=100)))["lr"]
     {'class': 'StepDecay', 'lr': 0.1, 'every': 100, 'factor': 0.5}
@@ -63,18 +63,18 @@ def describe(value: Any) -> Any:
         return f"{value.__module__}.{value.__qualname__}"
     try:
         return described(value, inspect.signature(type(value)).parameters)
-    except ValueError:  # written in C, and says nothing about itself
+    except ValueError:  # written in C, without a signature
         return described(value, ())
 
 
 def described(value: Any, names) -> dict[str, Any]:
-    """An object's class, and those of its attributes that have these names."""
+    """An object's class, and its attributes of these names."""
     attributes = {name: describe(getattr(value, name)) for name in names if hasattr(value, name)}
     return {"class": type(value).__name__, **attributes}
 
 
 def digest(array: np.ndarray | None) -> str | None:
-    """Type, shape and the beginning of the SHA-256 of the bytes: 20 ms for MNIST.
+    """Type, shape and the first digits of the SHA-256 of the bytes: about 20 ms for MNIST on an AMD EPYC.
 
     >>> digest(np.zeros((2, 3), np.uint8))
     'uint8 (2, 3) b0f66adc83641586'
@@ -88,7 +88,7 @@ def digest(array: np.ndarray | None) -> str | None:
 
 
 def differences(then: Any, now: Any, name: str = "") -> list[str]:
-    """What is not the same in two setups, each with its name and both values.
+    """The differences of two setups, each with its name and both values.
 
     >>> differences({"lr": 0.1, "sizes": [1, 2]}, {"lr": 0.2, "sizes": [1, 2, 3]})
     ['lr was 0.1 and is 0.2', 'sizes[2] was not there and is 3']
@@ -112,5 +112,5 @@ def differences(then: Any, now: Any, name: str = "") -> list[str]:
 
 
 def shown(value: Any) -> str:
-    """A value in few words: of an object, its class."""
+    """A short form of a value: for an object, its class."""
     return str(value["class"]) if isinstance(value, dict) and "class" in value else repr(value)

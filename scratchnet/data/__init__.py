@@ -1,25 +1,25 @@
 """Data: from the bytes of a file to the rows of a batch.
 
     atomic      a file that appears complete or not at all
-    idx         the file format of MNIST, read without believing a word of it
-    download    a file that is known by the hash of its content
-    locate      which of the files in a folder they are
-    folder      four such files and the names of the classes: a data set
-    mnist       where MNIST's four files are, how they get there, what they hold
+    idx         the file format of MNIST, parsed as untrusted input
+    download    a file identified by the hash of its content
+    locate      which files of a folder are the four IDX files
+    folder      a data set: four IDX files and the class names
+    mnist       where MNIST's four files are, how they are fetched, what they hold
     fashion     the same for Fashion-MNIST
-    synthetic   digits for those who have neither MNIST nor a network
-    pictures    a picture of any kind, as bytes
-    pieces      which pixels touch each other
+    synthetic   digits drawn from fonts, for machines without MNIST and without a network
+    pictures    any image source -> an 8-bit image
+    pieces      connected components
     sheet       where in a picture the paper is
-    ink         what stands out from the paper
-    strokes     which ink makes a digit
-    images      photographed digits, made as MNIST was made
-    labelled    a folder of labelled pictures becomes a data set
-    choose      which data set a script works on
-    augment     more examples from the ones there are
+    ink         foreground from background
+    strokes     which pieces of ink form a digit
+    images      photographed digits, preprocessed as MNIST was
+    labelled    a folder of labelled pictures -> a data set
+    choose      which data set a script uses
+    augment     data augmentation
     batches     which examples an epoch and a step see
 
-Nothing here knows of layers or models: arrays come out, that is all.
+Nothing here knows of layers or models: the output is arrays.
 """
 
 from scratchnet.data.augment import Augment

@@ -1,10 +1,9 @@
 """A file that appears complete or not at all.
 
-Whoever is killed while writing, or runs out of disk, leaves half a file; and half a file under its final name
-is believed for ever. So the bytes go to a hidden `.part` file in the same folder, which takes the final name
-in one step when everything has reached the disk; then the folder itself is written to the disk, for a name is
-part of the folder. Several processes may write the same file at once: each has a `.part` of its own, and the
-last rename wins.
+A process that is killed while writing, or a full disk, leaves half a file; under its final name half a file looks
+complete. So the bytes go to a hidden `.part` file in the same folder. Once they are on the disk, an atomic rename
+gives the file its name, and the folder is synced too, because the name is part of the folder. Several processes
+may write the same file at once: each has its own `.part` file, and the last rename wins.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ DAY = 86400.0
 
 @contextmanager
 def replacing(path: str | os.PathLike[str], previous: str | os.PathLike[str] | None = None) -> Iterator[BufferedIOBase]:
-    """An open binary file that takes the name `path` when the block ends well, and is removed otherwise.
+    """An open binary file, renamed to `path` when the block succeeds and removed when it raises.
 
-    previous: a name under which the file that is replaced is kept. There is a whole file called `path` at every
-    moment, once there has been one. Raises OSError if the folder cannot be written.
+    previous: the name under which the replaced file is kept. Once `path` exists, it is a complete file at every
+    moment. Raises OSError if the folder cannot be written.
 
     >>> with replacing("notes.txt") as file:
     ...     count = file.write(b"all or nothing")
@@ -50,23 +49,23 @@ def replacing(path: str | os.PathLike[str], previous: str | os.PathLike[str] | N
 
 
 def _part_of(path: Path) -> Path:
-    """A name for a part that nobody else has; it says which process on which machine is writing."""
+    """A unique name for a part file, with the machine and the process that write it."""
     return path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def _to_disk(descriptor: int) -> None:
-    """Wait until the disk has it. On macOS fsync waits for the cable only, F_FULLFSYNC for the disk."""
+    """Wait until the data is on the disk. On macOS fsync only reaches the drive's cache; F_FULLFSYNC flushes it."""
     if platform.system() == "Darwin":
         import fcntl
 
-        with suppress(OSError):  # not every file system knows it
+        with suppress(OSError):  # not every file system supports it
             fcntl.fcntl(descriptor, getattr(fcntl, "F_FULLFSYNC", 51))
             return
     os.fsync(descriptor)
 
 
 def _folder_to_disk(folder: Path) -> None:
-    """Make the new name last through a power cut, where a folder can be opened (Windows does it by itself)."""
+    """Sync a folder, so that a new name survives a power cut. Windows cannot open folders, and does it by itself."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -76,7 +75,7 @@ def _folder_to_disk(folder: Path) -> None:
 
 
 def _keep(path: Path, previous: Path) -> None:
-    """Give the file `path`, if there is one, a second name; or make a copy where files have only one name."""
+    """Hard-link the file `path`, if it exists, to the name `previous`; copy it where links are not supported."""
     if not path.exists():
         return
     remove_stale_parts(previous)
@@ -92,7 +91,7 @@ def _keep(path: Path, previous: Path) -> None:
 
 
 def _rename(part: Path, path: Path) -> None:
-    """os.replace; on Windows a virus scanner may hold the file that is replaced: wait for it up to 1.5 s."""
+    """os.replace; on Windows a virus scanner may hold the replaced file open: retry for up to 1.5 s."""
     for seconds in (0.1, 0.2, 0.4, 0.8) if os.name == "nt" else ():
         try:
             return os.replace(part, path)
@@ -102,12 +101,13 @@ def _rename(part: Path, path: Path) -> None:
 
 
 def remove_stale_parts(path: Path) -> None:
-    """Remove what was left behind by processes that were killed.
+    """Remove the part files of killed processes.
 
-    A process of this machine can be asked for; of any other one it is known that nobody writes for a day.
+    On this machine the process id shows whether the writer is alive. On other machines a part file older than a day
+    counts as abandoned.
     """
     pattern = re.compile(rf"\.{re.escape(path.name)}\.(.*)-(\d+)-[0-9a-f]+\.part")
-    with suppress(OSError):  # the folder may be missing, and others may remove the same part
+    with suppress(OSError):  # the folder may be missing, and another process may remove the same part
         for other in path.parent.iterdir():
             if match := pattern.fullmatch(other.name):
                 dead = match[1] == platform.node() and not _is_alive(int(match[2]))
@@ -116,11 +116,11 @@ def remove_stale_parts(path: Path) -> None:
 
 
 def _is_alive(process: int) -> bool:
-    """Whether this machine has such a process; True where one cannot ask without harm (Windows)."""
+    """Whether this process exists; True on Windows, where os.kill would end it."""
     if os.name == "nt":
         return True
     try:
-        os.kill(process, 0)  # signal 0: nothing is sent, only asked
+        os.kill(process, 0)  # signal 0: only checks that the process exists
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):

@@ -1,19 +1,18 @@
-"""Augmentation: more examples from the ones there are, because a 7 that is moved a little is still a 7.
+"""Augmentation: more examples from the existing ones, because a 7 that is shifted a little is still a 7.
 
-A network learns what it is shown. Shown centred digits only, it may well fail on one that is not; so in each
-epoch each image is shown a little changed. What becomes of its *shape* is one question, asked for every pixel
-p = (x, y) of the new picture: where was this in the old one?
+A network trained on centred digits only may fail on one that is off centre. So each epoch shows each image slightly
+changed. The change of *shape* is one map: for every pixel p = (x, y) of the new picture, its position in the old one,
 
     p_old = c + A (p - c - shift) + d(p)          A = turn⁻¹ · shear⁻¹ / zoom          c: the middle of the image
 
-It is asked backwards, from new to old, so that every new pixel gets exactly one value. The answer lies between
-pixels; the value there is the *bilinear* mean of the four around it, and outside of the image it is 0, black.
-d is an elastic distortion (Simard, Steinkraus, Platt, ICDAR 2003), made as for U-Net (arXiv 1505.04597): a few
-random arrows on a coarse grid, and between them a smooth curve, here a cubic B-spline.
+The map goes from new to old, so that every new pixel gets exactly one value. p_old lies between pixels: its value is
+interpolated *bilinearly* from the four pixels around it, and is 0, black, outside the image.
+d is an elastic distortion (Simard, Steinkraus, Platt, ICDAR 2003), computed as for U-Net (arXiv 1505.04597): random
+displacements on a coarse grid, interpolated smoothly, here by cubic B-splines.
 
-Before that the *pen* may become thicker, when each pixel takes something of the largest of its neighbours, or
-thinner, of the smallest. After it the *paper* may get a grain, a random number added to each pixel; and a box may be
-*erased* (arXiv 1708.04896), lest one part of a digit be relied on.
+Before the map the *pen* may become thicker or thinner: each pixel moves towards the largest or the smallest of its
+neighbours. After the map the *paper* may get a grain, random noise added to each pixel; and a box may be *erased*
+(arXiv 1708.04896), so that the network does not rely on one part of a digit.
 
 Which changes an example gets is a function of (seed, step, example): see `scratchnet.randomness`.
 """
@@ -26,31 +25,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-KNOTS = 6  # arrows along each side of an elastic distortion: on 28 pixels they are 9 pixels apart
+KNOTS = 6  # displacements along each side of an elastic distortion: on 28 pixels they are 9 pixels apart
 MOST = {"shift": 1000, "rotate": 180, "zoom": 3, "shear": 1, "elastic": 100, "thickness": 1, "noise": 255, "erase": 1}
 
 
 class Changes(NamedTuple):
-    """What happens to each of n examples."""
+    """The changes of each of n examples."""
 
     moves: np.ndarray  # (n, 6): shift across and down, turn in radians, log of the zoom, shear, thickness
     arrows: np.ndarray  # (n, 2, KNOTS, KNOTS): d at the knots, in x and in y; (n, 2, 0, 0) without distortion
-    grain: np.ndarray  # (n, h, w): what is added to each pixel; (n, 1, 1) of zeros without noise
-    boxes: np.ndarray  # (n, 4): top, bottom, left, right of what is erased; empty where top = bottom
+    grain: np.ndarray  # (n, h, w): noise added to each pixel; (n, 1, 1) of zeros without noise
+    boxes: np.ndarray  # (n, 4): top, bottom, left, right of the erased box; empty where top = bottom
 
 
 @dataclass(frozen=True)
 class Augment:
     """Random changes of images, one for each example: f(images, rng) -> images, for `fit(augment=f)`.
 
-    Every argument says how far it may go, in either direction; 0 turns it off.
+    Every argument is the maximum of one change, in either direction; 0 turns it off.
 
     shift: pixels, across and down. rotate: degrees. zoom: 0.1 is between 1/1.1 and 1.1 times as large.
     shear: 0.1 slants an upright line by 1 pixel in 10. elastic: pixels, the standard deviation of the distortion.
-    thickness: 1 adds or takes a pixel on each side of a stroke. noise: grey levels, the standard deviation of what is
-    added to the pixels, the same in all channels. erase: sides of a black box, as a share of the image's.
+    thickness: 1 adds or removes a pixel on each side of a stroke. noise: grey levels, the standard deviation of the
+    noise, the same in all channels. erase: sides of a black box, as a share of the image's.
 
-    images: (n, h, w) or (n, h, w, channels). uint8 stays uint8, rounded and cut off at 0 and 255; other types stay too.
+    images: (n, h, w) or (n, h, w, channels). The dtype is kept; integers are rounded and clipped to their range.
 
     >>> Augment.light()
     Augment(shift=1, rotate=5, zoom=0.05, shear=0, elastic=0, thickness=0, noise=0, erase=0)
@@ -81,7 +80,7 @@ class Augment:
 
     @classmethod
     def digits(cls) -> Augment:
-        """For handwriting, as it is found outside of MNIST: off the middle, slanted, another pen, grainy paper."""
+        """For handwriting outside MNIST: off centre, slanted, written with another pen on grainy paper."""
         return cls(shift=2.5, rotate=12, zoom=0.15, shear=0.15, elastic=0.5, thickness=0.5, noise=20)
 
     def __call__(self, images: np.ndarray, rng) -> np.ndarray:
@@ -110,7 +109,7 @@ class Augment:
             arrows = self.elastic * spread(rng.random((n, 2, KNOTS, KNOTS)))
         if self.erase:
             boxes = draw_boxes(self.erase, h, w, rng.random((n, 4)))
-        if self.noise:  # one number for the picture, how much of it; then one for each pixel
+        if self.noise:  # one number for the noise level of the picture, then one for each pixel
             u = rng.random((n, 1 + h * w))
             grain = self.noise * u[:, :1, None] * spread(u[:, 1:]).reshape(n, h, w)
         return Changes(moves, arrows, grain, boxes)
@@ -122,7 +121,7 @@ class Augment:
 
 
 def spread(u: np.ndarray) -> np.ndarray:
-    """Uniform numbers of mean 0 and standard deviation 1, between -√3 and √3, from those between 0 and 1."""
+    """Uniform in [0, 1) -> uniform in [-√3, √3): mean 0 and standard deviation 1."""
     return math.sqrt(3) * (2 * u - 1)
 
 
@@ -140,7 +139,7 @@ def affine_maps(moves: np.ndarray, h: int, w: int) -> np.ndarray:
     a, b = cos / zoom, (sin - shear * cos) / zoom
     d, e = -sin / zoom, (cos + shear * sin) / zoom
     c_x, c_y = (w - 1) / 2, (h - 1) / 2
-    x, y = c_x + shift_x, c_y + shift_y  # where the middle goes
+    x, y = c_x + shift_x, c_y + shift_y  # the new position of the middle
     return np.array([[a, b, c_x - a * x - b * y], [d, e, c_y - d * x - e * y]]).transpose(2, 0, 1)
 
 
@@ -152,7 +151,7 @@ def draw_boxes(most: float, h: int, w: int, u: np.ndarray) -> np.ndarray:
 
 
 def spline(size: int, knots: int) -> np.ndarray:
-    """(size, knots): how much each knot moves each pixel, by cubic B-splines.
+    """(size, knots): the weight of each knot at each pixel, by cubic B-splines.
 
     B(t) = 2/3 - t² + |t|³/2 for |t| ≤ 1, (2 - |t|)³/6 for |t| ≤ 2, and 0 beyond. The rows have length 1: independent
     numbers of variance 1 at the knots give a curve of variance 1 everywhere.
@@ -160,14 +159,14 @@ def spline(size: int, knots: int) -> np.ndarray:
     >>> spline(28, 6).shape
     (28, 6)
     """
-    at = 1 + np.linspace(0, max(knots - 3, 0), size)  # of the pixels, in units of the knots' distance
+    at = 1 + np.linspace(0, max(knots - 3, 0), size)  # positions of the pixels, in units of the knot spacing
     t = np.abs(at[:, None] - np.arange(knots))
     B = np.where(t <= 1, 2 / 3 - t**2 + t**3 / 2, np.maximum(2 - t, 0) ** 3 / 6)
     return B / np.sqrt((B**2).sum(axis=1, keepdims=True))
 
 
 def origins(changes: Changes, h: int, w: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each new pixel was in the old image: x and y, (n, h, w) each."""
+    """The position of each new pixel in the old image: x and y, (n, h, w) each."""
     y, x = np.mgrid[:h, :w]
     knots = changes.arrows.shape[-1]
     old = np.einsum("nik,khw->inhw", affine_maps(changes.moves, h, w), np.stack([x, y, np.ones_like(x)]))
@@ -191,7 +190,7 @@ def thicken(pixels: np.ndarray, amount: np.ndarray) -> np.ndarray:
 
 
 def sample(pixels: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The pixels at the points (x, y), (n, h, w) each: bilinear between pixels, 0 outside of the image.
+    """The values at the points (x, y), (n, h, w) each: bilinear interpolation, 0 outside the image.
 
     With fx and fy the fractions of x and y, and a b above c d the four pixels around:
     (1 - fy) ((1 - fx) a + fx b) + fy ((1 - fx) c + fx d)

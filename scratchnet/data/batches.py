@@ -4,8 +4,7 @@ A split, an epoch and a batch are all arrays of positions in the data set. The d
 for them, and each is a pure function of its seed: epoch 7 has the same order in a run that was interrupted
 after epoch 6 as in one that was not.
 
-Each use of a seed has a number of its own beside it, for two uses that drew the same random numbers would
-depend on each other.
+Each use of a seed adds a number of its own: two uses that drew the same random numbers would be correlated.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from numbers import Integral, Real
 
 import numpy as np
 
-SPLIT, EPOCH = 0x5B117, 0xE50C8  # two arbitrary numbers that nothing else puts beside a seed
+SPLIT, EPOCH = 0x5B117, 0xE50C8  # two arbitrary numbers that no other use of a seed has
 
 
 def train_val_split(labels: np.ndarray, val: float | int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Hold out a validation set in which each class has its share -> (train_index, val_index), both sorted.
 
-    labels: (n,), any classes. val: how many examples to hold out, an integer from 0 to n - 1, or which
-    fraction, below 1. Each class gives its proportional number, rounded down or up so that the sum is exact.
+    labels: (n,), any classes. val: the number of examples to hold out, an integer from 0 to n - 1, or their
+    fraction, below 1. Each class contributes in proportion, rounded down or up so that the sum is exact.
 
     >>> train, val = train_val_split(np.array([0, 0, 0, 0, 1, 1, 1, 1]), 2, seed=0)
     >>> len(train), len(val)
@@ -32,7 +31,7 @@ def train_val_split(labels: np.ndarray, val: float | int, seed: int = 0) -> tupl
     if labels.ndim != 1 or len(labels) == 0:
         raise ValueError(
             f"train_val_split: expected labels of shape (n,), n at least 1, got {labels.shape}. "
-            "One-hot labels become such with labels.argmax(axis=1)."
+            "Convert one-hot labels with labels.argmax(axis=1)."
         )
     n = len(labels)
     n_val = _count(val, n)
@@ -51,7 +50,7 @@ def train_val_split(labels: np.ndarray, val: float | int, seed: int = 0) -> tupl
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
-    """The order in which an epoch visits the n examples: a permutation, given by seed and epoch alone.
+    """The order in which an epoch visits the n examples: a permutation that depends on seed and epoch only.
 
     >>> sorted(epoch_order(4, seed=0, epoch=7).tolist())
     [0, 1, 2, 3]
@@ -76,7 +75,7 @@ def _generator(seed: int, *purpose: int) -> np.random.Generator:
 
 
 def _count(val: float | int, n: int) -> int:
-    """The number of examples that `val` asks for, as a count or as a fraction; at least one is left."""
+    """The number of examples that `val` means, a count or a fraction; at least one remains for training."""
     if isinstance(val, Integral) and not isinstance(val, bool) and 0 <= val < n:
         return int(val)
     if isinstance(val, Real) and not isinstance(val, Integral) and 0 <= val < 1:

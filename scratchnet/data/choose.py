@@ -1,9 +1,9 @@
-"""Which data set a script works on: MNIST, Fashion-MNIST, the files of a folder, or synthetic digits without any.
+"""Which data set a script uses: MNIST, Fashion-MNIST, the files of a folder, or synthetic digits if there are no files.
 
-What comes back says what it is. MNIST and Fashion-MNIST are known by their hash, wherever they are. Files that have
-MNIST's names but other content go by the name of their folder, and synthetic digits by "synthetic": no number
-measured on them can pass for MNIST's. What a user might not expect is said in a line on stderr: files that were taken
-from another place, labels that were numbered anew.
+A data set is returned with its name. MNIST and Fashion-MNIST are identified by their hash, wherever they are. Files
+with MNIST's names but other content are named after their folder, and synthetic digits "synthetic", so numbers
+measured on them cannot pass for MNIST's. A line on stderr reports surprises: files found in another place, labels
+that were renumbered.
 """
 
 from __future__ import annotations
@@ -30,10 +30,9 @@ def load_dataset(choice: str = "auto", data_dir=None) -> tuple[Dataset, str]:
 
     "mnist", "fashion-mnist": these, or an error. "synthetic": digits drawn here. "auto": the four IDX files of the
     folder (`data_dir`, SCRATCHNET_DATA, the user's cache), whatever they hold; without them a download of MNIST;
-    without a network synthetic digits, and a line on stderr that says so. Labels that count from 1 are counted
-    from 0.
-    Raises MissingDataError if a `data_dir` was named and has no files, DataFileError if files are damaged, do
-    not fit together, or hold what a network for bytes and classes cannot learn.
+    without a network synthetic digits, announced on stderr. Labels that start at 1 are renumbered from 0.
+    Raises MissingDataError if the given `data_dir` has no files, DataFileError if files are damaged, do not
+    fit together, or are not byte images with class labels.
 
     >>> ((x_train, y_train), test), name = load_dataset("synthetic")
     """
@@ -47,13 +46,13 @@ def load_dataset(choice: str = "auto", data_dir=None) -> tuple[Dataset, str]:
         return dataset, choice
     folder = data_folder(data_dir)
     if choice == "mnist":
-        asked, of_torchvision = folder, folder / "MNIST" / "raw"  # other data may be beside it
+        asked, of_torchvision = folder, folder / "MNIST" / "raw"  # the folder may hold other data too
         folder = of_torchvision if locate(of_torchvision).complete else folder
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # other content is an error here
             dataset = load_mnist(folder)
         if not is_mnist(dataset):
-            raise DataFileError(f"{folder}: other data than MNIST's, by its hash. --dataset auto takes any data.")
+            raise DataFileError(f"{folder}: other data than MNIST's, by its hash. --dataset auto accepts any data.")
         _say_where(folder, asked)
         return dataset, "mnist"
     try:
@@ -71,16 +70,16 @@ def load_dataset(choice: str = "auto", data_dir=None) -> tuple[Dataset, str]:
     except MissingDataError:
         print(
             f"no MNIST in {folder} and no mirror could be reached: using synthetic digits instead "
-            "(--dataset mnist says what went wrong and how to place the files)",
+            "(--dataset mnist shows what went wrong and where to put the files)",
             file=sys.stderr,
         )
         return load_synthetic(), "synthetic"
 
 
 def class_names(name: str, data_dir=None) -> list[str] | None:
-    """What the classes of the data set that load_dataset called `name` are called; None: by their numbers.
+    """The class names of the data set that load_dataset called `name`; None if classes have only numbers.
 
-    Of a folder's data, what its classes.txt says; without one, labels that count from 1 keep their numbers as names.
+    For a folder: the lines of its classes.txt; without that file, labels that start at 1 keep their numbers as names.
     """
     if name == "fashion-mnist":
         return read_class_names(fashion_folder(data_dir)) or CLASSES
@@ -94,16 +93,16 @@ def class_names(name: str, data_dir=None) -> list[str] | None:
 
 
 def only_place(name: str) -> str | None:
-    """Where data were found that no other folder could have; None for what is known by its hash, or drawn."""
+    """The folder of data that only this folder has; None for data identified by hash, and for synthetic data."""
     return None if name in CHOICES else str(data_folder().resolve())
 
 
 def _other(dataset: Dataset, folder: Path) -> tuple[Dataset, str]:
-    """The files of a folder that are of no known data set, if they can be learned from; and what to call them."""
+    """An unknown data set of a folder, checked and renumbered, and its name."""
     for x, _ in dataset:
         if x.dtype != np.uint8:
             raise DataFileError(
-                f"{folder}: expected images of bytes, 0 to 255, found {x.dtype}. Scale them and write them again "
+                f"{folder}: expected images of bytes, 0 to 255, found {x.dtype}. Scale them to uint8 and write them "
                 "with write_idx_dataset(folder, dataset)."
             )
     (x, y), (x_test, y_test) = dataset
@@ -117,13 +116,13 @@ def _other(dataset: Dataset, folder: Path) -> tuple[Dataset, str]:
 
 
 def _counts_from_1(y: np.ndarray) -> bool:
-    """Whether the labels are 1, 2, ..., each of them there: EMNIST's letters."""
+    """Whether the labels are exactly 1, 2, ..., n, as in EMNIST's letters."""
     seen = np.unique(y)
     return len(seen) > 1 and seen[0] == 1 and seen[-1] == len(seen)
 
 
 def _say_where(folder: Path, asked: Path | None = None) -> None:
-    """A line for files that are not where, or not called what, one would expect who asked for a folder."""
+    """Print a line if the files are not in the requested folder, or have unusual names."""
     asked = asked or folder
     if not (found := locate(folder)).usual_in(asked):
         paths = ", ".join(os.path.relpath(found.paths[name], asked.parent) for name in FILES)

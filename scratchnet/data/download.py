@@ -1,9 +1,9 @@
-"""Fetching a file that is known by the hash of its content.
+"""Fetching a file that is identified by the hash of its content.
 
-Mirrors die, move, stall, or answer "200 OK" with an error page. None of that matters to someone who knows the
-hash: ask one mirror after the other, believe only bytes that unpack to the right content, and let the file
-appear under its name only then. The hash is that of the *unpacked* content: two gzip files of the same data
-may differ. The transport is requests'; what is too much, too slow or too insecure is decided here.
+Mirrors disappear, move, stall, or answer "200 OK" with an error page. A known hash makes that harmless: try one mirror
+after the other, accept only bytes that unpack to the right content, and give the file its name only then. The hash
+is that of the *unpacked* content: two gzip files of the same data may differ. The transport is requests'; the limits
+on size, time and security are set here.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from scratchnet.data.atomic import replacing
 from scratchnet.data.idx import AGAIN, DataFileError, MissingDataError, decode_idx, idx_sha256
 
 CONNECT, SILENCE = 5.0, 20.0  # seconds to wait for a connection, and for the next byte
-PATIENCE, SLOWEST = 20.0, 4096.0  # after so many seconds, at least so many bytes a second on average
+PATIENCE, SLOWEST = 20.0, 4096.0  # seconds, and the average bytes per second required after them
 MAX_PACKED, MAX_UNPACKED = 2**25, 2**26  # bytes; Fashion-MNIST's largest file has 26 and 47 million
 REDIRECTS = 5
 PIECE = 2**16
 
-# What was at the bottom of a failure, and how to say it in a few words; the first that fits.
+# Root cause of a failure -> its short description; the first match counts.
 REASONS: list[tuple[type[BaseException], str]] = [
     (socket.gaierror, "unknown host"),
     (ssl.SSLCertVerificationError, "a certificate that cannot be trusted"),
@@ -39,7 +39,7 @@ REASONS: list[tuple[type[BaseException], str]] = [
 
 
 class DownloadError(MissingDataError):
-    """No mirror gave the file, or the folder cannot hold it: says why for each mirror, and what to do."""
+    """No mirror had the file, or the folder cannot be written. The message has the reason per mirror and a remedy."""
 
 
 def fetch_idx(name: str, sha256: str, folder: Path, mirrors: Sequence[str], advice: str) -> Path:
@@ -53,7 +53,7 @@ def fetch_idx(name: str, sha256: str, folder: Path, mirrors: Sequence[str], advi
     target, needed = folder / f"{name}.gz", ""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as file:  # opened first: a folder that is read-only need ask no mirror
+        with replacing(target) as file:  # opened first: a read-only folder fails before any request
             pooch.get_logger().info("Downloading %s to %s", target.name, folder)
             answer = _first_right_answer(target.name, sha256, mirrors, advice)
             needed = f" ({len(answer):,} bytes needed)"
@@ -78,13 +78,13 @@ def _first_right_answer(filename: str, sha256: str, mirrors: Sequence[str], advi
             if found != sha256:
                 raise DataFileError(f"other content, SHA-256 {found[:12]}… instead of {sha256[:12]}…")
             return answer
-        except Exception as error:  # whatever it was, the next mirror may do better
+        except Exception as error:  # any failure: try the next mirror
             failures.append(f"  {url}: {_reason(error)}")
     raise DownloadError("\n".join([f"no mirror gave {filename}:", *failures, advice]))
 
 
 def _get(url: str) -> bytes:
-    """The body of a successful answer, wherever one is sent for it, or an exception that says what was wrong."""
+    """The body of a successful response, after any redirects, or an exception with the reason."""
     import requests
 
     with requests.Session() as session:
@@ -92,7 +92,7 @@ def _get(url: str) -> bytes:
             headers = {"Accept-Encoding": "identity"}  # the .gz as it is stored
             asked = session.get(
                 url, headers=headers, timeout=(CONNECT, SILENCE), stream=True, allow_redirects=False
-            )  # requests would read what comes with a redirect, however long it is
+            )  # requests itself would read the body of a redirect, however long
             with asked as response:
                 if not response.is_redirect:
                     return _body(response)
@@ -103,11 +103,11 @@ def _get(url: str) -> bytes:
 
 
 def _body(response) -> bytes:
-    """What a successful answer holds, unless it is too long or too slow."""
+    """The body of a successful response, unless it is too long or too slow."""
     if response.status_code != 200:
         raise DataFileError(f"{response.status_code} {http.client.responses.get(response.status_code, '')}".strip())
     body, start = BytesIO(), time.monotonic()
-    while piece := response.raw.read1(PIECE):  # what has come: read() would wait for the whole piece
+    while piece := response.raw.read1(PIECE):  # read1 returns what has arrived; read would wait for a full PIECE
         body.write(piece)
         seconds = time.monotonic() - start
         if body.tell() > MAX_PACKED:

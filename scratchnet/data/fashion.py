@@ -1,11 +1,12 @@
-"""Fashion-MNIST: ten kinds of clothes in the form of MNIST, where they are and how they get there.
+"""Fashion-MNIST: ten kinds of clothes in the format of MNIST, where the files are and how they are fetched.
 
-The same four files, 28 × 28 bytes and ten classes, made to take MNIST's place where MNIST is too easy (Xiao, Rasul,
-Vollgraf 2017, arXiv 1708.07747). Nothing in their form tells them from MNIST; the SHA-256 of the unpacked files does.
-They are looked for in `data_dir` or else in these folders, in each also under fashion-mnist/ and FashionMNIST/raw/:
+The same four files, 28 × 28 bytes and ten classes, a harder drop-in replacement for MNIST (Xiao, Rasul, Vollgraf
+2017, arXiv 1708.07747). The format is identical; the SHA-256 of the unpacked files distinguishes the two.
+The files are searched for in `data_dir` or else in these folders, and in their subfolders fashion-mnist/ and
+FashionMNIST/raw/:
 
-    1. the one that the environment variable SCRATCHNET_DATA names
-    2. fashion-mnist in the user's cache directory, where they are downloaded if they are nowhere
+    1. the folder in the environment variable SCRATCHNET_DATA
+    2. fashion-mnist in the user's cache directory, the target of a download
     3. /usr/share/datasets/fashion-mnist, of Debian's package dataset-fashion-mnist
 """
 
@@ -28,7 +29,7 @@ SHA256 = {  # of the four files, unpacked
 MIRRORS = (
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the hash makes up for the missing s
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # plain http is safe here: the hash is checked
 )
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 CLASSES = [
@@ -39,8 +40,8 @@ CLASSES = [
 def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
     """Fashion-MNIST -> (x_train, y_train), (x_test, y_test): images uint8 (n, 28, 28), labels uint8 (n,).
 
-    Files that are missing are downloaded, if `download`. Raises MissingDataError if there are none (DownloadError, a
-    kind of it, if no mirror helped) and DataFileError if a file is damaged or is not Fashion-MNIST's.
+    Missing files are downloaded, if `download`. Raises MissingDataError if files are missing (its subclass
+    DownloadError if every mirror failed) and DataFileError if a file is damaged or is not Fashion-MNIST's.
 
     >>> (x_train, y_train), (x_test, y_test) = load_fashion_mnist()  # doctest: +SKIP
     """
@@ -52,7 +53,7 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None, download:
                 fetch_idx(name, sha256, folder, MIRRORS, advice)
     dataset = load_idx_dataset(folder)
     if not is_fashion_mnist(dataset):
-        raise DataFileError(f"{folder}: other data than Fashion-MNIST's, by its hash. --dataset auto takes any data.")
+        raise DataFileError(f"{folder}: other data than Fashion-MNIST's, by its hash. --dataset auto accepts any data.")
     return dataset
 
 
@@ -64,7 +65,7 @@ def is_fashion_mnist(dataset: Dataset) -> bool:
 
 
 def fashion_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
-    """The folder that has Fashion-MNIST; without one, where it is to be: `data_dir`, or else the user's cache."""
+    """The folder that has Fashion-MNIST; if none has, the download target: `data_dir`, or else the user's cache."""
     cache = cache_folder() / "fashion-mnist"
     own = data_dir or os.environ.get("SCRATCHNET_DATA")
     roots = [Path(own).expanduser()] if own else []

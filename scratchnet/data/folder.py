@@ -1,19 +1,19 @@
-"""A data set is a folder: four IDX files, and perhaps the names of the classes.
+"""A data set is a folder: four IDX files, and optionally the class names.
 
     train-images-idx3-ubyte   t10k-images-idx3-ubyte   images, (n, h, w); with channels idx4, (n, h, w, c)
     train-labels-idx1-ubyte   t10k-labels-idx1-ubyte   labels, (n,): whole numbers from 0
-    classes.txt               one name on each line, that of class 0 first
+    classes.txt               one name on each line, class 0 first
 
-The names are those that MNIST's files have had since 1998; each file may be packed (`.gz`), and `locate` knows
-other names and places. Any sizes, channels and classes will do. MNIST's relatives come as such files too, and differ
-in small ways:
+The file names are MNIST's, from 1998; each file may be packed (`.gz`), and `locate` finds other names and places. Any
+image size, number of channels and number of classes works. MNIST's relatives use the same format, with small
+differences:
 
-    Fashion-MNIST, KMNIST   nothing to do; a classes.txt makes the answers readable
-    EMNIST                  every image lies on its side, x.swapaxes(1, 2) sets it up; the letters count from 1
-                            (`load_dataset` counts them from 0)
-    QMNIST                  rename; of the eight numbers in a row of its labels the first is the class, y[:, 0]
+    Fashion-MNIST, KMNIST   none; a classes.txt makes the answers readable
+    EMNIST                  images are transposed, x.swapaxes(1, 2) corrects it; letters are numbered from 1
+                            (`load_dataset` renumbers them from 0)
+    QMNIST                  rename the files; each label has eight numbers, the first is the class, y[:, 0]
 
-`write_idx_dataset` writes what such a repair gives.
+`write_idx_dataset` writes the corrected arrays.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NAMES = "classes.txt"
 MAX_NAMES, MAX_NAME = 2**20, 200  # bytes in all, and characters in one name
 BY_HAND = (
     "Put the four files {names} (packed, with .gz, or unpacked) into {folder}, or set SCRATCHNET_DATA to "
-    "a folder that has them or can be written."
+    "a folder that has them or is writable."
 )
 
 
@@ -50,7 +50,7 @@ def load_idx_dataset(data_dir: str | os.PathLike[str]) -> Dataset:
     """
     folder = Path(data_dir).expanduser()
     for name in FILES:
-        remove_stale_parts(folder / f"{name}.gz")  # of downloads that were killed
+        remove_stale_parts(folder / f"{name}.gz")  # of killed downloads
     paths = locate(folder).paths
     missing = [name for name in FILES if name not in paths]
     if missing:
@@ -69,7 +69,7 @@ def load_idx_dataset(data_dir: str | os.PathLike[str]) -> Dataset:
 
 
 def write_idx_dataset(data_dir: str | os.PathLike[str], dataset: Dataset, class_names=None) -> None:
-    """Write the four IDX files, packed, and classes.txt if there are names, into a folder, made if need be.
+    """Write the four IDX files, packed, and classes.txt if names are given, into a folder, created if necessary.
 
     >>> x, y = np.zeros((6, 20, 20, 3), np.uint8), np.array([0, 1, 2] * 2, np.uint8)
     >>> write_idx_dataset("fruit", ((x, y), (x, y)), ["apple", "pear", "quince"])
@@ -94,7 +94,7 @@ def read_class_names(data_dir: str | os.PathLike[str]) -> list[str] | None:
     expected = f"{path}: expected the names of the classes, one on each line"
     try:
         if not path.is_file() or path.stat().st_size > MAX_NAMES:
-            raise DataFileError(f"{expected}, found what is no text file of at most {MAX_NAMES} bytes.")
+            raise DataFileError(f"{expected}, found no text file of at most {MAX_NAMES} bytes.")
         names = [line.strip() for line in path.read_text("utf-8-sig").strip().split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "bytes that are not UTF-8"
@@ -104,23 +104,23 @@ def read_class_names(data_dir: str | os.PathLike[str]) -> list[str] | None:
 
 
 def folder_then(data_dir: str | None, run: object) -> str | None:
-    """The folder that a run's config.json names, if it is there still; None if it names none.
+    """The data folder in a run's config.json, if it still exists; None if the config has none.
 
-    Raises MissingDataError, which tells where it was looked for: a relative path is seen from the present folder.
+    Raises MissingDataError with the place searched: a relative path starts at the current folder.
     """
     if data_dir is None or Path(data_dir).expanduser().exists() or locate(data_dir).complete:
         return data_dir
     seen = "" if Path(data_dir).expanduser().is_absolute() else f" seen from {Path.cwd()}"
     raise MissingDataError(
         f"{run}: was trained on the data in {data_dir}, and there is no such folder{seen}. "
-        "Say where they are: --data-dir"
+        "Name the folder with --data-dir"
     )
 
 
 def count_classes(dataset: Dataset, class_names=None, where: object = "labels") -> int:
-    """How many classes there are: at least two, each with training examples, none beyond the names.
+    """The number of classes: at least two, each with training examples, none beyond the names.
 
-    Raises DataFileError; `where` is what it calls the data.
+    Raises DataFileError; `where` names the data in its message.
 
     >>> x, y = np.zeros((6, 20, 20), np.uint8), np.array([0, 1, 2] * 2, np.uint8)
     >>> count_classes(((x, y), (x, y)))
@@ -137,21 +137,21 @@ def count_classes(dataset: Dataset, class_names=None, where: object = "labels") 
             limit = f"as {NAMES} names {classes} classes" if class_names else "as those of the training examples"
             raise DataFileError(
                 f"{where}: expected labels from 0 to {classes - 1}, {limit}, found {y.max()} among the {part} "
-                "examples. Number the classes from 0, in both parts alike."
+                "examples. Number the classes from 0, equally in both parts."
             )
     if len(seen) < classes:
-        gap = int(np.flatnonzero(np.append(seen, -1) != np.arange(len(seen) + 1))[0])  # the first number left out
+        gap = int(np.flatnonzero(np.append(seen, -1) != np.arange(len(seen) + 1))[0])  # the first missing number
         raise DataFileError(
             f"{where}: expected training examples of every class from 0 to {classes - 1}, found none of class "
             f"{gap}. Number the classes from 0 without gaps."
         )
     if classes < 2:
-        raise DataFileError(f"{where}: expected at least two classes, found one. There is nothing to tell apart.")
+        raise DataFileError(f"{where}: expected at least two classes, found one. There is nothing to classify.")
     return classes
 
 
 def _check_names(names: Iterable[str], expected: str) -> None:
-    """Names of classes can be printed, are not blank, and differ."""
+    """Class names must be printable, not blank, and different."""
     seen: set[str] = set()
     for number, name in enumerate(names, 1):
         if name in seen or name != name.strip() or not (name.isprintable() and 1 <= len(name) <= MAX_NAME):
@@ -161,7 +161,7 @@ def _check_names(names: Iterable[str], expected: str) -> None:
 
 
 def _check_pair(x: np.ndarray, y: np.ndarray, where: str) -> None:
-    """Images and labels must be images and labels, one label for each image."""
+    """Check the shapes and types of images and labels, one label for each image."""
     if x.ndim not in (3, 4) or 0 in x.shape[1:]:
         raise DataFileError(f"{where}: expected images of rank 3 or 4, found {x.shape}. Is it another file?")
     if y.ndim != 1 or y.dtype.kind not in "iu":

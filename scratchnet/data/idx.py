@@ -1,4 +1,4 @@
-"""IDX, the file format of MNIST and its relatives, read without believing a word of it.
+"""IDX, the file format of MNIST and its relatives, parsed as untrusted input.
 
 The whole format, all numbers big-endian:
 
@@ -9,11 +9,11 @@ The whole format, all numbers big-endian:
     4        4 r               the r sizes, signed 32-bit integers
     4 + 4r   product × width   the entries, last index fastest
 
-The same bytes may be packed by gzip. A file can be cut off, be the error page of a web server, or claim a
-size that would fill the memory; so the reader checks each promise of the header against the file before it
-acts on it. A raw file must be exactly as long as its header says. A packed file is unpacked piece by piece
-into a buffer that grows with the data that really came, never beyond what was promised. And because an array
-has exactly one spelling in IDX, the hash of an array's encoding is the hash of the unpacked file.
+The same bytes may be packed by gzip. A file can be truncated, be the error page of a web server, or claim a size that
+would fill the memory; so the reader checks each number of the header against the file before it uses it. A raw file
+must be exactly as long as its header says. A packed file is unpacked piece by piece into a buffer that grows with
+the data, never beyond the announced size. An array has exactly one encoding in IDX, so the hash of that encoding
+is the hash of the unpacked file.
 
 Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", section "file format".
 """
@@ -35,25 +35,25 @@ from scratchnet.data.atomic import replacing
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 CODES = {np.dtype(entry).newbyteorder("="): code for code, entry in TYPES.items()}
-MAX_RANK, MAX_SIZE = 255, 2**31 - 1  # what one byte and what a signed 32-bit integer can say
+MAX_RANK, MAX_SIZE = 255, 2**31 - 1  # the largest values of a byte and of a signed 32-bit integer
 
 GZIP_MAGIC = b"\x1f\x8b"
-MAX_INFLATION = 1032  # deflate at its best says 258 bytes with 2 bits: 258 · 8 / 2
-HARMLESS, PLAUSIBLE = 2**26, 200  # unpacked bytes that any machine has; more must be packed no tighter than 200 : 1
+MAX_INFLATION = 1032  # deflate encodes at most 258 bytes in 2 bits: 258 · 8 / 2
+HARMLESS, PLAUSIBLE = 2**26, 200  # unpacked bytes that any machine has; above, a compression ratio of at most 200 : 1
 PIECE = 2**16
 AGAIN = "Delete the file and fetch or copy it again."
 
 
 class DataFileError(ValueError):
-    """A data file is not what it should be: which one, what was expected, what was found, what to do."""
+    """A data file is invalid. The message names the file, what was expected, what was found, and what to do."""
 
 
 class MissingDataError(DataFileError, FileNotFoundError):
-    """A data file is absent, not broken: the caller may turn to other data with a clear conscience."""
+    """A data file is absent, not damaged: the caller may safely fall back to other data."""
 
 
 def read_idx(path: str | os.PathLike[str], max_bytes: int = 2**30) -> np.ndarray:
-    """Read an IDX file, raw or packed (told by its content, not its name), of any entry type and rank.
+    """Read an IDX file, raw or packed (detected from its content, not its name), of any entry type and rank.
 
     Returns a writable C-contiguous array in the machine's byte order; reads at most `max_bytes` of entries.
     Raises MissingDataError if there is no file, DataFileError for anything but a complete IDX file.
@@ -63,7 +63,7 @@ def read_idx(path: str | os.PathLike[str], max_bytes: int = 2**30) -> np.ndarray
     array([5, 0, 4], dtype=uint8)
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # asked before opening: a FIFO would wait for ever
+        if not stat.S_ISREG(os.stat(path).st_mode):  # checked before opening: opening a FIFO would block
             raise _error(path, "a regular file", "a directory or a device", "Give the path of one IDX file.")
         with open(path, "rb") as file:
             return decode_idx(file, os.fstat(file.fileno()).st_size, path, max_bytes)
@@ -71,13 +71,13 @@ def read_idx(path: str | os.PathLike[str], max_bytes: int = 2**30) -> np.ndarray
         raise
     except FileNotFoundError as error:
         raise MissingDataError(f"{path}: there is no such file. Check the path or fetch it.") from error
-    except (OSError, ValueError) as error:  # ValueError: a path with a NUL character in it
+    except (OSError, ValueError) as error:  # ValueError: the path has a NUL character
         reason = getattr(error, "strerror", None) or str(error)
         raise _error(path, "a readable file", reason, "Check the path and its permissions.") from error
 
 
 def decode_idx(file: BufferedIOBase, size: int, name: object, max_bytes: int = 2**30) -> np.ndarray:
-    """The array in an open binary file of `size` bytes; `name` is what errors call it. See read_idx."""
+    """The array in an open binary file of `size` bytes; `name` identifies it in errors. See read_idx."""
     packed = file.read(2) == GZIP_MAGIC
     file.seek(0)
     stream: _Packed | _Raw = _Packed(file, size) if packed else _Raw(file, size)
@@ -102,10 +102,10 @@ def decode_idx(file: BufferedIOBase, size: int, name: object, max_bytes: int = 2
         if min(sizes) < 0:
             raise _error(name, f"sizes from 0 to {MAX_SIZE}", f"{min(sizes)} among them", AGAIN)
         entry = np.dtype(TYPES[code])
-        length = math.prod(sizes) * entry.itemsize  # of Python integers: it cannot overflow
+        length = math.prod(sizes) * entry.itemsize  # Python integers cannot overflow
         if length > max_bytes:
             expected = f"at most {max_bytes} bytes of entries"
-            raise _error(name, expected, f"{length}", "If that is right, raise max_bytes.")
+            raise _error(name, expected, f"{length}", "If that is correct, raise max_bytes.")
         stream.check_promise(4 + 4 * rank + length, name)
 
         entries = take(length, "entries")
@@ -117,12 +117,12 @@ def decode_idx(file: BufferedIOBase, size: int, name: object, max_bytes: int = 2
         array = np.ndarray(sizes, entry, entries)
     except ValueError as error:  # a rank above 64, or huge sizes beside a zero
         found = f"rank {rank} ({error})"
-        raise _error(name, "a shape that NumPy can hold", found, "Write it in another shape.") from error
+        raise _error(name, "a shape that NumPy supports", found, "Write it in another shape.") from error
     return array.astype(entry.newbyteorder("="), copy=False)
 
 
 class _Raw:
-    """An IDX file as it is."""
+    """An uncompressed IDX file."""
 
     def __init__(self, file: BufferedIOBase, size: int):
         self.file, self.size = file, size
@@ -134,16 +134,16 @@ class _Raw:
         return data
 
     def check_promise(self, total: int, name: object) -> None:
-        """The header says that the file has `total` bytes; the file system knows."""
+        """Compare the header's `total` with the size of the file."""
         if total != self.size:
             raise _error(name, f"{total} bytes in all, as its header says", f"{self.size}", AGAIN)
 
     def check_end(self, name: object) -> None:
-        """Nothing is left to check: check_promise has compared the lengths."""
+        """Nothing to check: check_promise has compared the lengths."""
 
 
 class _Packed:
-    """An IDX file inside gzip, unpacked only as far as one asks for it."""
+    """An IDX file inside gzip, unpacked on demand."""
 
     def __init__(self, file: BufferedIOBase, size: int):
         self.file, self.size = file, size
@@ -155,22 +155,22 @@ class _Packed:
         while len(data) < n and not self.inflater.eof:
             source = self.inflater.unconsumed_tail or self.file.read(PIECE)
             piece = self.inflater.decompress(source, min(n - len(data), 16 * PIECE))
-            if not source and not piece:  # the file has ended, and nothing is held back
+            if not source and not piece:  # the file has ended, and the inflater is empty
                 break
             data += piece
         return data
 
     def check_promise(self, total: int, name: object) -> None:
-        """The header says that `total` bytes are packed in here; so many must be able to come out."""
+        """The header announces `total` unpacked bytes; the packed size must make that possible."""
         if total > MAX_INFLATION * self.size:
             found = f"{self.size} packed bytes, which cannot hold as many"
             raise _error(name, f"{total} unpacked bytes, as its header says", found, AGAIN)
         if total > max(HARMLESS, PLAUSIBLE * self.size):  # MNIST is packed 5 : 1
             found = f"{self.size} packed bytes, which is less than pictures or labels need"
-            raise _error(name, f"{total} unpacked bytes, as its header says", found, "If it is right, unpack it first.")
+            raise _error(name, f"{total} unpacked bytes, as its header says", found, "If that is so, unpack it first.")
 
     def check_end(self, name: object) -> None:
-        """After the entries: no further byte, the right checksum, and nothing behind it."""
+        """After the entries: no further byte, a valid checksum, and the end of the file."""
         if self.read(1):
             raise _error(name, "the end of the data after the last entry", "more data", AGAIN)
         if not self.inflater.eof:
@@ -180,10 +180,10 @@ class _Packed:
 
 
 def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
-    """Write `array` as an IDX file, packed if the name ends in `.gz`. The same array gives the same bytes.
+    """Write `array` as an IDX file, packed if the name ends in `.gz`. Equal arrays give identical files.
 
-    The file appears complete or not at all. Raises DataFileError for an array that IDX cannot express,
-    OSError if the file cannot be written.
+    The write is atomic. Raises DataFileError for an array that IDX cannot represent, OSError if the file cannot
+    be written.
 
     >>> write_idx("grey.gz", np.full((2, 28, 28), 128, np.uint8))
     >>> read_idx("grey.gz").shape
@@ -201,7 +201,7 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
 
 
 def idx_sha256(array: np.ndarray) -> str:
-    """The SHA-256, in hexadecimal, of the unpacked IDX file that holds exactly this array.
+    """The SHA-256, in hexadecimal, of the unpacked IDX file of this array.
 
     >>> idx_sha256(np.array([5, 0, 4], np.uint8))[:8]
     'd229e0bc'

@@ -1,13 +1,13 @@
-"""A photograph or drawing of one digit, made into what a network trained on MNIST expects to see.
+"""A photograph or drawing of one digit, preprocessed as MNIST was.
 
-MNIST's makers scaled each digit into a box of 20 × 20 pixels without changing its proportions, which softened
-its edges, and moved it so that its centre of mass became the centre of a 28 × 28 field; ink is white, paper
-black. A network that learned from such images is lost on others: most digits that a demonstration misreads
-were only too small, off centre, or black on white. So the same is done here, step by step:
+In MNIST each digit is scaled into a box of 20 × 20 pixels with its proportions kept, which softens its edges, and
+shifted so that its centre of mass is the centre of a 28 × 28 field; ink is white, paper black. A network trained
+on such images fails on others: most digits that a demonstration misreads are only too small, off centre, or black
+on white. So the same steps are applied here:
 
     grey      colour and transparency become brightness (`pictures`, `ink`)
-    sheet     a frame or a desk around the paper is left out (`sheet`)
-    ink       the paper is a smooth surface, and ink is what stands out from it (`ink`)
+    sheet     a frame or a desk around the paper is removed (`sheet`)
+    ink       the paper is a smooth surface, and ink is what differs from it (`ink`)
     digits    connected pieces of ink, without specks, ruling, rings and boxes around them (`strokes`)
     box       scaled to 20 pixels on the longer side, each new pixel the mean of what it covers
     field     shifted by whole pixels until the centre of mass is at the centre
@@ -28,13 +28,13 @@ LARGEST = 1024  # pixels on the longer side; a larger picture only costs time
 
 
 def digit_from_image(source: Source, size: int = 28, box: int = 20) -> np.ndarray:
-    """One digit of any size, place and colour -> uint8 (size, size), white on black, as MNIST was made.
+    """One digit of any size, place and colour -> uint8 (size, size), white on black, in MNIST's format.
 
     source: the path of an image file, its bytes, a file opened for reading bytes, a Pillow image, or an array
     (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) of numbers up to 1 (floats), 255 or 65535. The paper may have any
     brightness, a frame or a desk around it; the ink may be darker or lighter, or differ in colour only. A digit
-    that is already made like MNIST's hardly changes. Raises ValueError if no digit stands out, if there are
-    several, or if `source` is not an image.
+    already in MNIST's format hardly changes. Raises ValueError if no digit is found, if there are several, or if
+    `source` is not an image.
 
     >>> paper = np.full((60, 40), 255, np.uint8)
     >>> paper[10:50, 18:22] = 0
@@ -49,9 +49,9 @@ def digit_from_image(source: Source, size: int = 28, box: int = 20) -> np.ndarra
 
 
 def digits_from_image(source: Source, size: int = 28, box: int = 20) -> list[np.ndarray]:
-    """Every digit in a picture, each as `digit_from_image` makes it, row by row and from left to right.
+    """Every digit in a picture, each in the format of `digit_from_image`, row by row and from left to right.
 
-    The digits must not touch each other, and the smallest be at least half as high as the largest.
+    The digits must not touch each other, and the smallest must be at least half as high as the largest.
 
     >>> paper = np.full((60, 100), 255, np.uint8)
     >>> paper[10:50, 18:22] = paper[10:50, 60:64] = 0
@@ -62,7 +62,7 @@ def digits_from_image(source: Source, size: int = 28, box: int = 20) -> list[np.
 
 
 def _digits(source: Source, size: int, box: int, caller: str) -> list[np.ndarray]:
-    """All that the two have in common."""
+    """The common part of both functions."""
     from PIL.Image import Resampling
 
     if not 1 <= box <= size:
@@ -77,7 +77,7 @@ def _digits(source: Source, size: int, box: int, caller: str) -> list[np.ndarray
 
 
 def _in_box(ink: np.ndarray, box: int) -> np.ndarray:
-    """The ink scaled so that its longer side is `box` pixels, each of them the mean of what it covers."""
+    """The ink scaled so that its longer side is `box` pixels, each the mean of the area it covers."""
     from PIL import Image
 
     h, w = (max(1, round(side * box / max(ink.shape))) for side in ink.shape)
@@ -85,13 +85,13 @@ def _in_box(ink: np.ndarray, box: int) -> np.ndarray:
         scaled = Image.fromarray(ink.astype(np.float32)).resize((w, h), Image.Resampling.BOX)
         ink = np.asarray(scaled, np.float64)
         full = np.percentile(ink[ink > ink.max() / 2], 80)
-        ink = np.minimum(ink / full, 1.0)  # so that thin strokes become as bright as others
+        ink = np.minimum(ink / full, 1.0)  # thin strokes become as bright as thick ones
     return ink
 
 
 def _in_field(ink: np.ndarray, size: int) -> np.ndarray:
     """The ink in a field of size × size, its centre of mass at the centre or less than a pixel after it."""
-    centre = (size - 1) / 2  # 13.5: in all of MNIST, the mass lies from there to below 14.5
+    centre = (size - 1) / 2  # 13.5: in all of MNIST the centre of mass is from 13.5 to below 14.5
 
     def place(mass: np.ndarray) -> slice:
         first = int(np.ceil(centre - mass @ np.arange(len(mass)) / mass.sum()))

@@ -1,10 +1,9 @@
-"""Ink on paper: how much of each pixel is covered by it.
+"""Ink on paper: how much of each pixel is ink.
 
-Light varies from place to place, so no threshold on brightness parts ink from paper. But paper is smooth: its
-brightness is a quadratic surface, fitted to what is paper. Where the paper is, the surface itself says: least squares
-through the border of the picture first, then through all that lies close to the surface, a few times over. Ink
-reflects a constant share of what the paper does; so dark ink is measured in units of the paper's brightness, and
-light ink in units of what is missing to white.
+Lighting varies across a picture, so no single threshold separates ink from paper. But paper is smooth: its brightness
+is modelled by a quadratic surface. The surface is fitted by least squares to the border of the picture first, then a
+few times to all pixels close to the previous fit. Ink reflects a constant share of the light that paper reflects;
+so dark ink is measured relative to the paper's brightness, and light ink relative to the distance to white.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ if TYPE_CHECKING:
 
 FAINTEST = 12.0  # brightness levels of 255 between ink and paper, and
 SURE = 5.0  # standard deviations of the paper's noise: anything less is no ink
-COLOURED = 3.0  # how many times more than in brightness ink must differ in colour for it to be looked for there
+COLOURED = 3.0  # ink is detected by colour if it differs this many times more in colour than in brightness
 CLEARLY = 0.05  # of all points: how many more a surface must explain to be the better one
-SAMPLE = 80  # points each way are enough to fit six numbers, or to see which colours there are
+SAMPLE = 80  # points in each direction are enough to fit six numbers, or to sample the colours
 ONLY_PAPER = "expected a digit, found only paper: "
 
 
 def brightness(image: Image) -> np.ndarray:
-    """A picture in 8 bits -> (h, w) from 0 to 255: its brightness, or the colour in which ink and paper differ.
+    """An 8-bit picture -> (h, w) from 0 to 255: its brightness, or the colour axis along which ink and paper differ.
 
-    Red ink on a green paper of equal brightness is seen along the direction in which the colours vary most: the
-    first principal component of (red, green, blue).
+    Red ink on green paper of equal brightness is visible along the direction of largest colour variance: the first
+    principal component of (red, green, blue).
 
     >>> from PIL import Image
     >>> brightness(Image.new("RGB", (3, 2), "white"))[0]
@@ -53,7 +52,7 @@ def brightness(image: Image) -> np.ndarray:
 def ink_on_paper(grey: np.ndarray, small: bool) -> np.ndarray:
     """Brightness (h, w) -> how much of each pixel is ink, from 0 to 1. Raises ValueError if there is none.
 
-    small: the picture has so few pixels that each counts.
+    small: the picture has few pixels, so that single pixels matter.
 
     >>> ink_on_paper(np.array([[200.0, 200, 200], [200, 0, 200], [200, 200, 200]]), small=True)[1]
     array([0., 1., 0.])
@@ -65,7 +64,7 @@ def ink_on_paper(grey: np.ndarray, small: bool) -> np.ndarray:
         if levels is None:
             raise ValueError(
                 f"{ONLY_PAPER}nothing differs from its brightness of {surface.mean():.0f} by more than {strongest:.0f} "
-                "of 255. Is it blank, or the ink too faint?"
+                "of 255. Is it blank, or is the ink too faint?"
             )
         surface, noise = levels
         contrast, room, _ = _contrast(grey, surface, noise)
@@ -76,17 +75,17 @@ def ink_on_paper(grey: np.ndarray, small: bool) -> np.ndarray:
 
 
 def _contrast(grey: np.ndarray, surface: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """How far the ink is from the paper everywhere, how far it could be, and the most that it is."""
+    """The contrast of ink and paper everywhere, its possible maximum everywhere, and its largest value."""
     contrast, floor = grey - surface, max(4 * noise, 0.5)
     darker, lighter = (np.square(part[part > floor]).sum() for part in (-contrast, contrast))
     contrast, room = (-contrast, surface) if darker > lighter else (contrast, 255 - surface)
-    return contrast, room, float(np.percentile(contrast, 99.99))  # not the maximum: one hot pixel is no digit
+    return contrast, room, float(np.percentile(contrast, 99.99))  # not the maximum: it may be one hot pixel
 
 
 def _two_levels(grey: np.ndarray) -> tuple[np.ndarray, float] | None:
-    """The paper of a picture whose border is full of ink: one of two levels with sharp edges, the one in its corners.
+    """The paper of a picture whose border is full of ink: of two levels with sharp edges, the one in the corners.
 
-    Surface (h, w) and noise as of `_paper`, or None if there are no two such levels.
+    Returns surface (h, w) and noise as `_paper` does, or None if there are no two such levels.
     """
     h, w = grey.shape
     light = grey > otsu(grey)
@@ -105,8 +104,8 @@ def _two_levels(grey: np.ndarray) -> tuple[np.ndarray, float] | None:
 def _paper(grey: np.ndarray) -> tuple[np.ndarray, float]:
     """The paper's brightness everywhere, (h, w), and the standard deviation of its noise.
 
-    If the border's brightness changes suddenly, as that of no shadow does, and its larger part explains clearly more of
-    the picture than all of it, the other part is ink that reaches the border.
+    If the border's brightness changes more suddenly than a shadow's, and its larger part explains clearly more of the
+    picture than all of it, the other part is ink that reaches the border.
     """
     h, w = grey.shape
     v, u = np.meshgrid(np.linspace(-1, 1, h), np.linspace(-1, 1, w), indexing="ij")
@@ -126,14 +125,14 @@ def _paper(grey: np.ndarray) -> tuple[np.ndarray, float]:
         if (np.abs(other[1]) < FAINTEST).mean() > (np.abs(distance) < FAINTEST).mean() + CLEARLY:
             surface, distance, paper = other
 
-    # Paper as black or as white as can be has noise on one side only: the noisier side counts.
+    # Pure black or pure white paper has noise on one side only: use the noisier side.
     sides = [side[side > 0] for side in (distance[paper], -distance[paper])]
     noise = max((_deviation(side) for side in sides if side.size > 0.05 * paper.sum()), default=0.0)
     return terms @ surface, noise
 
 
 def _fit(points: np.ndarray, values: np.ndarray, paper: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The six numbers of a surface, the distance of each value from it, and which are paper; first: `paper`."""
+    """Fit a surface, starting from the points in `paper`: its six coefficients, the residuals, and which are paper."""
     for _ in range(4):
         surface = np.linalg.lstsq(points[paper], values[paper], rcond=None)[0]
         distance = values - points @ surface

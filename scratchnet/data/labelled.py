@@ -1,15 +1,14 @@
-"""A folder of labelled pictures becomes a data set.
+"""A folder of labelled pictures -> a data set.
 
     pictures/apple/01.png   pictures/apple/02.jpg   pictures/pear/01.png   ...
 
-Each folder is a class, each file in it or in its sub-folders an example. Two things are easily done wrong here.
-The order in which a file system lists its files is nobody's choice, so classes and files are sorted before
-anything else is done with them (and class 10 comes after class 9). And a split by chance may leave a rare class out of
-the test set, so each class gives its own share, of at least one picture. Where the split is made already,
+Each folder is a class, each file in it or in its subfolders an example. There are two pitfalls. File systems list
+files in arbitrary order, so classes and files are sorted first (class 10 after class 9). And a random split may leave
+a rare class out of the test set, so the split is stratified, with at least one picture per class. An existing split,
 
     pictures/train/apple/01.png   pictures/train/pear/01.png   ...   pictures/test/apple/01.png   ...
 
-it is kept: a published split is what numbers are compared on.
+is kept: numbers are comparable only on the published split.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ import numpy as np
 
 from scratchnet.data.folder import Dataset
 
-SPLIT = 0xF01DE5  # an arbitrary number that nothing else puts beside a seed
+SPLIT = 0xF01DE5  # an arbitrary number that no other use of a seed has
 
 
 @dataclass
 class LabelledImages:
-    """What came out of a folder of labelled pictures."""
+    """The contents of a folder of labelled pictures."""
 
     dataset: Dataset
     class_names: list[str]
@@ -43,20 +42,20 @@ def load_labelled_images(
     test_share: float = 0.2,
     seed: int = 0,
 ) -> LabelledImages:
-    """The pictures `folder`/<class>/**/<file>, each made into an array by `convert`, split in two and shuffled.
+    """The pictures `folder`/<class>/**/<file>, converted to arrays, split in two and shuffled.
 
     convert: from a path to an array, the same shape for all; a ValueError or OSError leaves the picture out.
     test_share: the share of each class that is held out for testing. The same folder and seed give the same
-    data set, and a new picture moves no other class's pictures. If `folder` has a folder `train`, and `test` or
-    `val`, with folders of classes in them, these are the two parts, and test_share has no meaning; with all three,
-    `val` is for training too, from which a validation set is held out later. Raises ValueError if there are fewer
-    than two classes, or too few pictures of one.
+    data set, and a new picture does not change the split of other classes. If `folder` has a folder `train`, and
+    `test` or `val`, with class folders in them, these are the two parts, and test_share is ignored; with all three,
+    `val` joins the training part, from which a validation set is held out later. Raises ValueError if there are
+    fewer than two classes, or too few pictures of one.
 
     >>> from functools import partial
     >>> images = load_labelled_images("fruit", partial(whole_image, shape=(28, 28, 3)))  # doctest: +SKIP
     """
     if not 0 < test_share < 1:
-        raise ValueError(f"test_share must lie between 0 and 1, got {test_share}")
+        raise ValueError(f"test_share must be between 0 and 1, got {test_share}")
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder of pictures")
@@ -91,18 +90,18 @@ def load_labelled_images(
 
 
 def _ready_split(folder: Path) -> dict[Path, bool] | None:
-    """The folders of a split that is there, and whether each is for testing; None if there is none."""
+    """The folders of an existing split, and whether each is for testing; None if there is none."""
     parts = {path.name.lower(): path for path in _folders(folder)}
     held_out = next((name for name in ("test", "val") if name in parts), None)
     if not {"train"} < parts.keys() <= {"train", "val", "test"}:
         return None
     if any(not _folders(path) or any(not inside.is_dir() for inside in _visible(path)) for path in parts.values()):
-        return None  # pictures of trains, and of tests
+        return None  # classes that happen to be called train and test
     return {path: name == held_out for name, path in sorted(parts.items())}
 
 
 def _check_counts(folder: Path, names: list[str], train: np.ndarray, least: int, has_test: bool, unreadable) -> None:
-    """Every class needs pictures to learn from, at least so many, and some must be left to test with."""
+    """Every class needs `least` training pictures, and the test part must not be empty."""
     lines = "".join(f"\n  {line}" for line in unreadable)
     few = [name for name, n in zip(names, np.bincount(train, minlength=len(names)), strict=True) if n < least]
     if few and least == 2:
@@ -119,13 +118,13 @@ def _check_counts(folder: Path, names: list[str], train: np.ndarray, least: int,
 
 
 def _shuffled(held_out: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and rows to test with, as they are marked, both shuffled."""
+    """Training rows and test rows, as marked by `held_out`, both shuffled."""
     rng = _generator(seed)
     return rng.permutation(np.flatnonzero(~held_out)), rng.permutation(np.flatnonzero(held_out))
 
 
 def split(labels: np.ndarray, test_share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and rows to test with, each class in proportion, both shuffled.
+    """Training rows and test rows, stratified, both shuffled.
 
     >>> [len(rows) for rows in split(np.array([0] * 10 + [1] * 5), test_share=0.2, seed=0)]
     [12, 3]
@@ -141,7 +140,7 @@ def split(labels: np.ndarray, test_share: float, seed: int) -> tuple[np.ndarray,
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    """What lies in a folder, without what desktops and archives leave there: hidden files, and __MACOSX."""
+    """The entries of a folder, without hidden files and __MACOSX, which desktops and archives leave there."""
     return (path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "__MACOSX")
 
 
@@ -151,7 +150,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The files in a folder and in its sub-folders, but for links to folders, which may lead in circles."""
+    """The files in a folder and its subfolders. Links to folders are skipped: they may form a cycle."""
     for path in _visible(folder) if folder.is_dir() else ():
         if not path.is_dir():
             yield path
@@ -160,7 +159,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _by_value(name: str) -> tuple[list, str]:
-    """Words by their letters, and the numbers among them by their value: page 2 before page 10."""
+    """Sort key: words by letters, numbers by value, so that page 2 comes before page 10."""
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", name))], name
 
 

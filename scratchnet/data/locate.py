@@ -1,14 +1,14 @@
 """Which of the files in a folder are the four of a data set.
 
-Archives are unpacked in many ways, and MNIST's relatives have names of their own. Looked for are, in this order,
+Archives are unpacked in many ways, and MNIST's relatives have names of their own. The search order is
 
-    train-images-idx3-ubyte, with .gz, .idx or .bin     in the folder itself; also with the dot that some unpackers
-                                                        put in, train-images.idx3-ubyte, and in capitals
-    train-images-idx3-ubyte/<file>                      a folder of that name, with the file in it
-    emnist-letters-train-images-idx3-ubyte              EMNIST: the name of the set in front, and test for t10k
-    raw/, MNIST/raw/, FashionMNIST/raw/                 a root of torchvision's
+    train-images-idx3-ubyte, with .gz, .idx or .bin     in the folder itself; also with a dot, as some unpackers
+                                                        write it, train-images.idx3-ubyte, and in capitals
+    train-images-idx3-ubyte/<file>                      a folder of that name that holds the file
+    emnist-letters-train-images-idx3-ubyte              EMNIST: prefixed with the set's name, and test for t10k
+    raw/, MNIST/raw/, FashionMNIST/raw/                 a torchvision root
 
-Several sets in one folder are told apart by their names: the path `<folder>/emnist-letters` names one of them.
+Several sets in one folder are selected by name: the path `<folder>/emnist-letters` means one of them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ USUAL = re.compile(r"(?:train|t10k)-(?:images|labels)[-.]idx\d-ubyte(?:\.gz)?")
 
 @dataclass
 class Found:
-    """The files of a set, name in FILES -> path, and where it is: a folder, or a folder and the set's name."""
+    """The files of a set, name in FILES -> path, and its place: a folder, or a folder and the set's name."""
 
     place: Path
     paths: dict[str, Path] = field(default_factory=dict)
@@ -47,14 +47,14 @@ class Found:
         return len(self.paths) == len(FILES)
 
     def usual_in(self, folder: Path) -> bool:
-        """Whether these are the files that anyone would expect in this folder."""
+        """Whether these files are in this folder, under their usual names."""
         return all(path.parent == folder and USUAL.fullmatch(path.name) for path in self.paths.values())
 
 
 def locate(folder: str | os.PathLike[str]) -> Found:
-    """The four files of a folder, or as many of them as are in the folder itself.
+    """The four files of a folder, or those of them that are in the folder itself.
 
-    Raises DataFileError if they are not in the folder itself, and there are several sets.
+    Raises DataFileError if the folder itself has no set, and its subfolders have several.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():  # <folder>/emnist-letters
@@ -72,7 +72,7 @@ def locate(folder: str | os.PathLike[str]) -> Found:
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """Where the file is that FILES calls `name`, packed or not."""
+    """The path of the file that FILES calls `name`, packed or not."""
     return locate(folder).paths.get(name)
 
 
@@ -80,7 +80,7 @@ def sets_in(place: Path) -> list[Found]:
     """The sets whose files are in this folder, or in folders with the files' names, complete or not."""
     sets: dict[str, Found] = {}
     best: dict[tuple[str, str], tuple] = {}
-    with suppress(OSError):  # there is no such folder, or it may not be read
+    with suppress(OSError):  # the folder does not exist, or is not readable
         for path in sorted(place.iterdir()):
             match = NAME.fullmatch(path.name)
             if not match or not match["format"] or not path.exists():

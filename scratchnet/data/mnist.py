@@ -1,14 +1,13 @@
-"""Where MNIST is, how it gets there, and whether it is what it says.
+"""Where MNIST is, how it is fetched, and how it is verified.
 
-Like every data set of its family, MNIST is a folder with four IDX files (see `folder`). The folder is, in
-this order:
+Like its relatives, MNIST is a folder with four IDX files (see `folder`). The folder is, in this order:
 
     1. the argument `data_dir`
     2. the environment variable SCRATCHNET_DATA
-    3. the user's cache directory, where a file that is missing is downloaded once
+    3. the user's cache directory, where missing files are downloaded once
 
-MNIST itself is known by the SHA-256 of each unpacked file. Other content of the same shape (Fashion-MNIST,
-one's own digits) is welcome, but never passes for MNIST: a warning says that it is something else.
+MNIST itself is identified by the SHA-256 of each unpacked file. Other content of the same shape (Fashion-MNIST,
+your own digits) is accepted with a warning that it is not MNIST.
 """
 
 from __future__ import annotations
@@ -37,15 +36,15 @@ MIRRORS = (
 )
 MIRRORS_AND_PROXIES = (
     "SCRATCHNET_MNIST_MIRROR may name a mirror of your own; "
-    "HTTPS_PROXY and REQUESTS_CA_BUNDLE tell of a proxy and its certificates."
+    "HTTPS_PROXY and REQUESTS_CA_BUNDLE configure a proxy and its certificates."
 )
 
 
 def load_mnist(data_dir: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
     """MNIST -> (x_train, y_train), (x_test, y_test): images uint8 (n, 28, 28), labels uint8 (n,) from 0 to 9.
 
-    Files that are missing are downloaded into the folder, if `download`. Raises MissingDataError if there are
-    none (DownloadError, a kind of it, if no mirror helped) and DataFileError if a file is damaged or is not
+    Missing files are downloaded into the folder, if `download`. Raises MissingDataError if files are missing
+    (its subclass DownloadError if every mirror failed) and DataFileError if a file is damaged or does not hold
     28 × 28 digits. Warns (UserWarning) if the content is not the canonical MNIST.
 
     >>> (x_train, y_train), (x_test, y_test) = load_mnist()
@@ -64,7 +63,7 @@ def load_mnist(data_dir: str | os.PathLike[str] | None = None, download: bool = 
     if others := _not_canonical(dataset):
         warnings.warn(
             f"{folder}: not the canonical MNIST, by the SHA-256 of the content: {', '.join(others)}. "
-            "Fine for Fashion-MNIST or data of your own; otherwise delete these files and fetch them again.",
+            "That is fine for Fashion-MNIST or data of your own; otherwise delete these files and fetch them again.",
             UserWarning,
             stacklevel=2,
         )
@@ -86,20 +85,20 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where this user's programs keep what they can fetch or make again."""
+    """The user's cache folder, for files that can be fetched or generated again."""
     import pooch
 
     return Path(pooch.os_cache("scratchnet"))
 
 
 def mirrors() -> list[str]:
-    """The addresses to ask, in order: the user's own, then the public ones."""
+    """The mirrors to try, in order: the user's own, then the public ones."""
     own = os.environ.get("SCRATCHNET_MNIST_MIRROR")
     return [own, *MIRRORS] if own else list(MIRRORS)
 
 
 def _check_like_mnist(x: np.ndarray, y: np.ndarray, folder: Path) -> None:
-    """MNIST is 28 × 28 bytes and ten classes."""
+    """Check for 28 × 28 bytes and ten classes."""
     if x.shape[1:] != (28, 28) or x.dtype != np.uint8 or y.dtype != np.uint8 or y.max() > 9:
         raise DataFileError(
             f"{folder}: expected uint8 images (n, 28, 28) and uint8 labels from 0 to 9, found {x.dtype} "
@@ -109,6 +108,6 @@ def _check_like_mnist(x: np.ndarray, y: np.ndarray, folder: Path) -> None:
 
 
 def _not_canonical(dataset: Dataset) -> list[str]:
-    """The names of those of the four files whose content is not MNIST's."""
+    """The names of the files whose content is not MNIST's."""
     arrays = (array for pair in dataset for array in pair)
     return [name for name, array in zip(SHA256, arrays, strict=True) if idx_sha256(array) != SHA256[name]]

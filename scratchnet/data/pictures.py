@@ -1,9 +1,8 @@
-"""A picture of any kind, a file, its bytes, a Pillow image or an array, as the bytes that a network sees.
+"""Any image source (a file, its bytes, a Pillow image, an array) -> an upright 8-bit image.
 
-Files differ in more than their pixels: a photograph may be turned by a note beside them (EXIF's orientation), a
-drawing transparent, a scan in 16 bits, a cartoon in a palette. Here all of them become upright pictures in 8 bits.
-What is transparent lies on white paper, or on black if all that is visible is white.
-Nothing is believed of a file: what Pillow cannot read, for whatever reason, is a ValueError with its name.
+Files differ in more than their pixels: a photograph may have an EXIF orientation, a drawing transparency, a scan 16
+bits, a cartoon a palette. A transparent picture is placed on white, or on black if everything visible is white.
+Files are untrusted: any failure of Pillow to read one becomes a ValueError with the file's name.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ if TYPE_CHECKING:
 
 EXPECTED = "expected an image file, such as PNG or JPEG"
 Source: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | Image | np.ndarray"
-WHITE = 250  # of 255: paint that cannot be seen on white paper
+WHITE = 250  # of 255: from here on paint is invisible on white paper
 HEIF = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}  # brands of ISO/IEC 23008-12
 
 
 def whole_image(source: Source, shape: tuple[int, int, int], invert: bool = False) -> np.ndarray:
     """The whole picture scaled to `shape` = (h, w, c) -> uint8 (h, w) for c = 1, (h, w, 3) for c = 3.
 
-    source: as for `open_image`; `digit_from_image` is better for a single digit. invert: black becomes white, as a
-    network needs it that has learned from white ink on black. Raises ValueError if `source` is no image.
+    source: as for `open_image`; `digit_from_image` is better for a single digit. invert: swap black and white, for a
+    network trained on white ink on black. Raises ValueError if `source` is not an image.
 
     >>> whole_image(np.full((60, 40, 3), 255, np.uint8), (2, 2, 1), invert=True).tolist()
     [[0, 0], [0, 0]]
@@ -42,17 +41,17 @@ def whole_image(source: Source, shape: tuple[int, int, int], invert: bool = Fals
         raise ValueError(f"whole_image: expected 1 channel (grey) or 3 (red, green, blue), got {c}. Use arrays.")
     image = open_image(source).convert("L" if c == 1 else "RGB")
     if image.size != (w, h):
-        image = image.resize((w, h), Resampling.BILINEAR)  # when it shrinks, a mean over what a pixel covers
+        image = image.resize((w, h), Resampling.BILINEAR)  # when shrinking, Pillow averages over each new pixel's area
     array = np.array(image)
     return 255 - array if invert else array
 
 
 def open_image(source: Source) -> Image:
-    """Any picture -> a Pillow image in 8 bits, upright, what is transparent lying on white (or on black).
+    """Any picture -> a Pillow image in 8 bits, upright, transparency replaced by white (or black).
 
-    source: a path; the bytes of a file, or a file opened for reading them, such as an io.BytesIO; a Pillow image,
-    which is turned as its EXIF orientation says (ImageOps.exif_transpose leaves none: it is not turned twice); or
-    an array. Raises ValueError if it is no image.
+    source: a path; the bytes of a file, or a file opened in binary mode, such as an io.BytesIO; a Pillow image, which
+    is rotated by its EXIF orientation (only once: ImageOps.exif_transpose removes the tag); or an array. Raises
+    ValueError if it is not an image.
 
     >>> open_image(np.zeros((40, 60), np.uint8)).size
     (60, 40)
@@ -60,7 +59,7 @@ def open_image(source: Source) -> Image:
     from PIL import Image, ImageOps
 
     if isinstance(source, str | os.PathLike):
-        if not stat.S_ISREG(os.stat(source).st_mode):  # asked before opening: a FIFO would wait for ever
+        if not stat.S_ISREG(os.stat(source).st_mode):  # checked before opening: opening a FIFO would block
             raise ValueError(f"{source}: {EXPECTED}, found a directory or a device")
         with open(source, "rb") as file:
             image = _read(file, str(source))
@@ -80,7 +79,7 @@ def open_image(source: Source) -> Image:
 
 
 def _on_paper(image: Image) -> Image:
-    """A transparent picture on white paper, or on black if all its paint is white."""
+    """A transparent picture on white, or on black if everything visible is white."""
     from PIL import Image
 
     image = image.convert("RGBA")
@@ -91,7 +90,7 @@ def _on_paper(image: Image) -> Image:
 
 
 def _in_memory(file: IO[bytes]) -> io.BytesIO:
-    """All that an open file holds, from its beginning if it has not passed for ever."""
+    """The content of an open file, from its beginning if the file is seekable."""
     if file.seekable():
         file.seek(0)
     content = file.read()
@@ -101,7 +100,7 @@ def _in_memory(file: IO[bytes]) -> io.BytesIO:
 
 
 def _read(file: IO[bytes], name: str) -> Image:
-    """The picture in an open file, turned as its camera says. name: for errors."""
+    """The picture in an open file, rotated by its EXIF orientation. name: for errors."""
     from PIL import Image, ImageOps
 
     start = file.read(12)
@@ -117,7 +116,7 @@ def _read(file: IO[bytes], name: str) -> Image:
 
 
 def _teach_heif() -> None:
-    """Pillow reads HEIC photos, which phones take, only with the help of another package."""
+    """Register the plugin without which Pillow cannot read HEIC photos, the format of many phones."""
     with suppress(ImportError):
         from pillow_heif import register_heif_opener
 
@@ -126,7 +125,7 @@ def _teach_heif() -> None:
 
 @contextmanager
 def _explaining(name: str) -> Iterator[None]:
-    """Whatever a decoder stumbles over in a damaged file is a ValueError with the file's name."""
+    """Turn any error of a decoder into a ValueError with the file's name."""
     from PIL import UnidentifiedImageError
 
     try:
@@ -134,7 +133,7 @@ def _explaining(name: str) -> Iterator[None]:
     except UnidentifiedImageError:
         raise
     except Exception as error:
-        if getattr(error, "errno", None):  # not the decoder's, the system's: no permission
+        if getattr(error, "errno", None):  # an error of the system, not of the decoder: no permission
             raise
         raise ValueError(f"{name}: {EXPECTED}, found a damaged one ({error})") from error
 

@@ -1,9 +1,9 @@
-"""Connected pieces of a picture, and how near they are to each other.
+"""Connected components of a binary picture.
 
-Pixels that touch, be it at a corner, are one piece. Row by row, a picture is a list of *runs*, stretches of
-pixels that are set; two runs of neighbouring rows touch if neither ends before the other begins. So there are far
-fewer runs than pixels, and what touches what is found by bisection. Then every run takes the smallest number of
-those it touches, and the number's own number, until nothing changes (union-find, all runs at once).
+Pixels that touch, also at a corner, belong to one piece (8-connectivity). Each row is a list of *runs*, stretches of
+set pixels; two runs of neighbouring rows touch if neither ends before the other begins. There are far fewer runs than
+pixels, and bisection finds which ones touch. Then every run takes the smallest number of the runs it touches, and the
+number's own number, until nothing changes (union-find on all runs at once).
 
 Source: L. He, Y. Chao, K. Suzuki, "A run-based two-scan labeling algorithm", IEEE Trans. Image Process. 17 (2008).
 """
@@ -38,7 +38,7 @@ class Box(NamedTuple):
 
 
 def label(mask: np.ndarray) -> np.ndarray:
-    """(h, w) bool -> (h, w) int: 0 where nothing is set, else the number of the pixel's piece, from 1.
+    """(h, w) bool -> (h, w) int: the number of each pixel's piece, from 1; 0 where the mask is False.
 
     >>> label(np.array([[1, 0, 0, 1], [0, 1, 0, 1]], bool))
     array([[1, 0, 0, 2],
@@ -49,8 +49,9 @@ def label(mask: np.ndarray) -> np.ndarray:
     row, start = np.nonzero(change > 0)
     _, end = np.nonzero(change < 0)  # of run i: the first column after it
 
-    first = np.searchsorted(row * width + end, (row + 1) * width + start)  # of the next row, those that end
-    after = np.searchsorted(row * width + start, (row + 1) * width + end, side="right")  # late and begin early
+    # The runs of the next row that touch run i are number first[i] to after[i] - 1.
+    first = np.searchsorted(row * width + end, (row + 1) * width + start)
+    after = np.searchsorted(row * width + start, (row + 1) * width + end, side="right")
     upper = np.repeat(np.arange(len(row)), after - first)
     lower = np.arange(len(upper)) - np.repeat((after - first).cumsum() - after, after - first)
 
@@ -61,7 +62,7 @@ def label(mask: np.ndarray) -> np.ndarray:
 
 
 def linked(n: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The number of the piece, from 0, that each of n things is in; thing one[i] is linked with other[i] for each i.
+    """The number of the piece, from 0, of each of n items; item one[i] is linked to item other[i].
 
     >>> linked(4, np.array([0, 3]), np.array([2, 0]))
     array([0, 1, 0, 0])
@@ -77,7 +78,7 @@ def linked(n: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def boxes(labels: np.ndarray) -> list[Box]:
-    """The rectangle around each number of `labels` from 1 on, every one of which is there.
+    """The bounding box of each label 1, 2, ..., all of which must occur.
 
     >>> boxes(np.array([[1, 0, 0, 2], [0, 1, 0, 2]]))[1]
     Box(top=0, bottom=2, left=3, right=4)
@@ -94,7 +95,7 @@ def boxes(labels: np.ndarray) -> list[Box]:
 
 
 def spread(mask: np.ndarray, by: int) -> np.ndarray:
-    """Every pixel that has one that is set at most `by` rows and `by` columns from it: a dilation by a square.
+    """Dilation by a square: a pixel is set if a set pixel is at most `by` rows and `by` columns away.
 
     >>> spread(np.array([[1, 0, 0, 0]], bool), 1)
     array([[ True,  True, False, False]])

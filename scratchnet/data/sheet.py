@@ -1,11 +1,11 @@
-"""Where in a picture is the sheet of paper? A frame around it, or the desk that it lies on, is left out.
+"""Where in a picture is the sheet of paper? A frame around it, or the desk under it, is cut off.
 
-The border of a picture of a digit is paper; so the next step (`scratchnet.data.ink`) believes. Two kinds of picture
-differ, and both can be told by a change of brightness that is sudden, all the way round:
+The next step (`scratchnet.data.ink`) assumes that the border of the picture is paper. Two kinds of picture violate
+that, and both show a sudden change of brightness all the way round:
 
-    a frame    the outermost pixels are all of one brightness, and from some row and column on hardly any are
-    a desk     Otsu's threshold parts the picture into light and dark; the larger piece of one of them is a
-               quadrilateral with an empty margin. Its corners are moved to those of a rectangle, as scanners do
+    a frame    the outermost pixels all have one brightness, and from some row and column on hardly any have it
+    a desk     Otsu's threshold separates light and dark; the largest piece of one of them is a quadrilateral with
+               an empty margin. A perspective transform maps it to a rectangle, as scanners do
 
 In both, ink covers the smaller part of what remains, and little of its edge.
 
@@ -18,17 +18,17 @@ import numpy as np
 
 from scratchnet.data.pieces import label, spread
 
-STEP = 25.0  # brightness levels of 255 between paper and what is not
-MOST_INK = 0.35  # of what a frame encloses, and
-MOST_INK_ON_DESK = 0.22  # of a sheet that lies on something: more is no drawing on paper
-LEAST_INK = 4  # pixels; what has none is a thick stroke itself
-COARSE = 160  # pixels on the longer side are enough to see a desk, and blur its texture
-SMALLEST = 0.08  # of the picture: a smaller quadrilateral is a drawing
-MARGIN = 0.03  # of a sheet's width and height; cut off, since corners are found to within a pixel or two
+STEP = 25.0  # brightness levels of 255 between paper and surroundings
+MOST_INK = 0.35  # of the area inside a frame, and
+MOST_INK_ON_DESK = 0.22  # of a sheet on a desk: more ink is not a drawing on paper
+LEAST_INK = 4  # pixels; a sheet without ink is a thick stroke itself
+COARSE = 160  # pixels on the longer side: enough to see a desk, and its texture is blurred
+SMALLEST = 0.08  # of the picture: a smaller quadrilateral is part of the drawing
+MARGIN = 0.03  # of a sheet's width and height; cut off, because corners are accurate to a pixel or two
 
 
 def sheet_of_paper(grey: np.ndarray) -> np.ndarray:
-    """The part of a picture (h, w), brightness from 0 to 255, that is the sheet; all of it if no other is found.
+    """The sheet in a picture (h, w), brightness from 0 to 255; the whole picture if no sheet is found.
 
     >>> grey = np.full((40, 30), 255.0)
     >>> grey[10:30, 15] = 0
@@ -39,7 +39,7 @@ def sheet_of_paper(grey: np.ndarray) -> np.ndarray:
 
 
 def _without_frame(grey: np.ndarray) -> np.ndarray:
-    """The picture without the lines along all four sides that are as its outermost pixels are."""
+    """The picture without a frame: lines along all four sides with the brightness of the outermost pixels."""
     h, w = grey.shape
     if min(h, w) < 12:
         return grey
@@ -54,7 +54,7 @@ def _without_frame(grey: np.ndarray) -> np.ndarray:
         return grey
     inner = np.s_[top : h - bottom, left : w - right]
     frame = np.ones(same.shape, bool)
-    frame[top - 1 : h - bottom + 1, left - 1 : w - right + 1] = False  # without the line beside the paper
+    frame[top - 1 : h - bottom + 1, left - 1 : w - right + 1] = False  # without the line next to the paper
     paper = grey[inner]
     is_frame = same[frame].mean() > 0.98 and _ring(same[inner]).mean() < 0.03 and same[inner].mean() < MOST_INK
     has_ink = (np.abs(paper - np.median(paper)) > STEP).sum() >= LEAST_INK
@@ -62,11 +62,11 @@ def _without_frame(grey: np.ndarray) -> np.ndarray:
 
 
 def _thickness(lines: np.ndarray) -> int:
-    """How many lines a frame has at one side, or 0; lines: the share of each, from outside, that is as a frame is."""
+    """How many lines a frame has at one side, or 0; lines: the share of frame pixels in each, from the outside."""
     inside = int((lines < 0.5).argmax())
     if not 0 < inside <= len(lines) // 3 or (lines[: max(inside - 1, 1)] < 0.9).any():
         return 0
-    return inside + 1  # the first line of paper may be half a frame's
+    return inside + 1  # the first line of paper may be half frame
 
 
 def _ring(picture: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def _ring(picture: np.ndarray) -> np.ndarray:
 
 
 def _without_desk(grey: np.ndarray) -> np.ndarray:
-    """The sheet that lies on something else, its corners moved to those of a rectangle."""
+    """The sheet on a desk, its corners mapped to those of a rectangle."""
     from PIL import Image
 
     h, w = grey.shape
@@ -104,7 +104,7 @@ def _without_desk(grey: np.ndarray) -> np.ndarray:
 def _corners(part: np.ndarray, coarse: np.ndarray) -> np.ndarray | None:
     """The corners (x, y) of a sheet that fills most of `part`: above left, below left, below right, above right.
 
-    None if the largest piece of `part` is no sheet: no quadrilateral, or one whose edge is no sudden change.
+    None if the largest piece of `part` is not a quadrilateral with a sharp edge.
     """
     labels = label(part)
     piece = labels == np.bincount(labels.ravel())[1:].argmax() + 1
@@ -121,15 +121,15 @@ def _corners(part: np.ndarray, coarse: np.ndarray) -> np.ndarray | None:
         or (core & ~piece).sum() < LEAST_INK  # it is a stroke itself
         or (inside & ~piece).sum() > MOST_INK_ON_DESK * inside.sum()
         or outer.sum() < 0.12 * margin.sum()  # it fills the picture
-        or (part & beyond).sum() > 0.4 * beyond.sum()  # around it is more of its kind: it is cut off by a stroke
+        or (part & beyond).sum() > 0.4 * beyond.sum()  # its surroundings are alike: a stroke cuts it off
     ):
         return None
     step = (coarse[margin].mean() - coarse[outer].mean()) / (coarse[part].mean() - coarse[~part].mean())
-    return corners if step > 0.6 else None  # sudden, as no shadow is
+    return corners if step > 0.6 else None  # sharper than a shadow
 
 
 def _largest_quadrilateral(piece: np.ndarray) -> np.ndarray:
-    """The largest of some quadrilaterals whose corners lie farthest in four ways at right angles, (4, 2) as (x, y)."""
+    """The largest quadrilateral whose corners are extreme in four perpendicular directions, (4, 2) as (x, y)."""
     y, x = np.nonzero(piece)
     found, largest = np.zeros((4, 2)), -1.0
     for turn in np.radians([-30, -15, 0, 15, 30, 45]):
@@ -145,7 +145,7 @@ def _largest_quadrilateral(piece: np.ndarray) -> np.ndarray:
 
 
 def _polygon(corners: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Which pixels lie inside a convex polygon."""
+    """Which pixels are inside a convex polygon."""
     y, x = np.indices(shape) + 0.5
     inside = np.ones(shape, bool)
     for (u, v), (u2, v2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
@@ -154,9 +154,9 @@ def _polygon(corners: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def otsu(values: np.ndarray) -> float:
-    """The threshold that parts values from 0 to 255 into the two classes whose means differ most.
+    """The threshold that splits values from 0 to 255 into two classes with the largest variance between them.
 
-    Most: the variance between the classes, n₀ n₁ (mean₀ - mean₁)², is largest.
+    The variance between the classes is n₀ n₁ (mean₀ - mean₁)².
 
     >>> otsu(np.array([10.0, 12, 14, 200, 201])) // 1
     14.0

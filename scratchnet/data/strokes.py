@@ -1,15 +1,15 @@
-"""Which pieces of ink make a digit, which make several, and which are none.
+"""Which pieces of ink form a digit, and which are not part of any.
 
     ruling     lines that cross the whole paper, thin and at least three, or a grid
     rings      a piece that surrounds others of some size: a circle or a box drawn around a digit, a frame.
-               The rings of a 0, a 6 or an 8 have nothing inside, or only specks
-    digits     pieces that nearly touch are one digit, and so are a small piece and the large one beside it, and
-               what lies close above and below: the bar of a 5
+               The rings of a 0, a 6 or an 8 are empty, or contain only specks
+    digits     pieces that nearly touch are one digit; so are a small piece and the large one beside it, and
+               pieces close above each other: the bar of a 5
     specks     a group with little ink, or small and far from all others
     order      rows from top to bottom, each from left to right, as a page is read
 
-A digit in two pieces must never become two digits: where the rules can err, they join. All distances are
-measured in heights of the tallest piece.
+A digit in two pieces must never become two digits: in doubt, the rules join pieces. All distances are measured in
+heights of the tallest piece.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ SPECK = 0.05  # of the largest piece's ink: less is dirt
 DUST = 0.005  # of the largest piece's ink: less is noise, even beside a digit
 MOST_PIECES = 400  # a page of text has more
 NEAR = 0.05  # heights that every piece is spread by; those that touch then are one
-SMALL = 0.45  # heights; what is less high is part of a digit or dirt
-LINE = 0.02  # of the picture: a thicker line is no ruling
-FLAT = 0.2  # height divided by width, of a line that is not quite level
-AROUND = 0.8  # of all directions in which a ring is seen from inside
-INSIDE = 0.3  # of a ring's height, that of what it surrounds
+SMALL = 0.45  # heights; anything lower is part of a digit, or dirt
+LINE = 0.02  # of the picture: a thicker line is not ruling
+FLAT = 0.2  # height divided by width of a line that is not quite level
+AROUND = 0.8  # of all directions from inside must meet the ring
+INSIDE = 0.3  # of a ring's height: the least height of the piece inside
 
 
 def find_digits(ink: np.ndarray, small: bool) -> list[np.ndarray]:
-    """Ink (h, w), from 0 to 1 -> each digit's ink, cut out, in reading order. Raises ValueError if none is there.
+    """Ink (h, w), from 0 to 1 -> each digit's ink, cut out, in reading order. Raises ValueError if there is none.
 
-    In a large picture, the edge is where the ink has a third of its full strength. In a small one, a faint pixel
-    is one that the pen covered in part, and belongs to the digit.
+    In a large picture, the edge is where the ink has a third of its full strength. In a small one, a faint pixel is
+    partly covered by the pen, and belongs to the digit.
 
     >>> ink = np.zeros((20, 30))
     >>> ink[5:15, 4:6] = ink[5:15, 20:26] = 1
@@ -53,7 +53,7 @@ def find_digits(ink: np.ndarray, small: bool) -> list[np.ndarray]:
     labels = _keep(labels, heaviest & (weight >= DUST * weight.max()))
     labels = _keep(labels, _is_no_ruling(labels))
     if not labels.any():
-        raise ValueError(f"{ONLY_PAPER}there is nothing on it but its ruling.")
+        raise ValueError(f"{ONLY_PAPER}it has ruled lines and nothing else.")
     labels = _keep(labels, _is_no_ring(labels))
 
     by = max(1, round(NEAR * max(box.height for box in boxes(labels))))
@@ -71,15 +71,15 @@ def find_digits(ink: np.ndarray, small: bool) -> list[np.ndarray]:
 
 
 def _keep(labels: np.ndarray, kept) -> np.ndarray:
-    """The pieces of which `kept` is true, numbered anew."""
+    """The pieces for which `kept` is true, renumbered."""
     numbers = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int64)
     return numbers[labels]
 
 
 def _is_no_ruling(labels: np.ndarray) -> list[bool]:
-    """Of every piece, whether it is something else than one of several lines across the paper, or a grid of them.
+    """For every piece, False if it is one of several lines across the paper, or a grid; True otherwise.
 
-    Where the ruling is not quite level, the picture's corners cut some lines off: flat pieces at its border.
+    Where the ruling is not quite level, the picture's corners cut some lines short: flat pieces at its border.
     """
     h, w = labels.shape
     found = boxes(labels)
@@ -96,7 +96,7 @@ def _is_no_ruling(labels: np.ndarray) -> list[bool]:
 
 
 def _flatness(box: Box) -> float:
-    """Height divided by width, each without the pixel that every piece has."""
+    """Height divided by width, each minus the one pixel that every piece has."""
     return (box.height - 1) / max(box.width - 1, 1)
 
 
@@ -110,7 +110,7 @@ def _is_line(labels: np.ndarray, number: int, box: Box) -> bool:
 
 
 def _is_grid(labels: np.ndarray, number: int, box: Box) -> bool:
-    """Whether a piece crosses the paper both ways, many times: half of the rows or columns meet it four times."""
+    """Whether a piece crosses the paper in both directions many times: half of the rows or columns meet it 4 times."""
     h, w = labels.shape
     if box.width < 0.9 * w or box.height < 0.9 * h:
         return False
@@ -120,14 +120,14 @@ def _is_grid(labels: np.ndarray, number: int, box: Box) -> bool:
 
 
 def _is_no_ring(labels: np.ndarray) -> np.ndarray:
-    """Of every piece, whether nothing of some size is surrounded by it."""
+    """For every piece, False if it surrounds another one of some size; True otherwise."""
     found = boxes(labels)
     top, bottom, left, right = np.array(found).T
     height, width = bottom - top, right - left
     within = (top < top[:, None]) & (bottom > bottom[:, None]) & (left < left[:, None]) & (right > right[:, None])
     large = (height[:, None] >= INSIDE * height) | (width[:, None] >= INSIDE * width)
     kept = np.ones(len(found), bool)
-    for i, ring in zip(*np.nonzero(within & large), strict=True):  # i lies within the box of ring
+    for i, ring in zip(*np.nonzero(within & large), strict=True):  # i is within the box of ring
         y, x = np.nonzero(labels[found[ring].slices] == ring + 1)
         down, across = y + top[ring] - (top[i] + bottom[i]) / 2, x + left[ring] - (left[i] + right[i]) / 2
         if len(np.unique(np.arctan2(down, across) * 18 // np.pi)) >= AROUND * 36:  # of 36 directions
@@ -136,7 +136,7 @@ def _is_no_ring(labels: np.ndarray) -> np.ndarray:
 
 
 def _joined(parts: list[Box]) -> list[tuple[list[int], Box]]:
-    """Parts that make one digit -> the numbers of its parts, and the box around them."""
+    """Join parts into digits: for each, the numbers of its parts, and the box around them."""
     box, number, height = np.array(parts), np.arange(len(parts)), max(box.height for box in parts)
     while (belongs := _belong(box, height)).any():
         group = linked(len(box), *np.nonzero(belongs))
@@ -149,7 +149,7 @@ def _joined(parts: list[Box]) -> list[tuple[list[int], Box]]:
 
 
 def _belong(box: np.ndarray, height: int) -> np.ndarray:
-    """Which part is of the same digit as which other one, that is as high or higher, (n, n); box: (n, 4)."""
+    """(n, n): whether part i belongs to the same digit as part j, which is as high or higher; box: (n, 4)."""
     top, bottom, left, right = box.T
     high, wide = bottom - top, right - left
     above = np.maximum(top[:, None] - bottom, top - bottom[:, None])  # (n, n), negative where they overlap
@@ -160,7 +160,7 @@ def _belong(box: np.ndarray, height: int) -> np.ndarray:
 
 
 def _in_reading_order(groups: list[tuple[list[int], Box]]) -> list[list[int]]:
-    """Row by row; a group belongs to a row if its middle lies between the top and the bottom of the row's first."""
+    """Row by row; a group belongs to a row if its middle is between top and bottom of the row's first group."""
     rows: list[list[tuple[list[int], Box]]] = []
     for group in sorted(groups, key=lambda group: group[1].top + group[1].bottom):
         box = group[1]

@@ -1,14 +1,14 @@
-"""Digits for those who have neither MNIST nor a network: printed ones, made to look less printed.
+"""Synthetic digits, for machines without MNIST and without a network: distorted printed characters.
 
-Each image starts as a character of one of the fonts that come with matplotlib, with a pen of random width. It
-is turned, stretched, sheared and shifted by a random affine map,
+Each image starts as a character of one of matplotlib's fonts, with strokes of random width. A random affine map
+rotates, stretches, shears and shifts it,
 
     p_font = A · (p_image - centre - shift) + centre_font        A = stretch⁻¹ · shear⁻¹ · turn⁻¹
 
-drawn at twice the size and averaged down, so that its edges are as soft as MNIST's, and covered with noise.
-That is easy for a small convolutional network and too hard for a linear model, as MNIST is; but it is not
-MNIST, and its accuracies must not be called MNIST's. The result is kept as four IDX files in a folder whose
-name says how they were made, and read back by the reader that reads MNIST.
+It is drawn at twice the size and averaged down, so that its edges are as soft as MNIST's, and noise is added.
+Like MNIST, this is easy for a small convolutional network and too hard for a linear model; but it is not MNIST, and
+its accuracies must not be called MNIST's. The images are cached as four IDX files in a folder named after their
+parameters, and read back by MNIST's reader.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scratchnet.data.folder import Dataset, load_idx_dataset, write_idx_dataset
 from scratchnet.data.idx import DataFileError
 from scratchnet.data.mnist import cache_folder
 
-RECIPE = 1  # part of the folder's name: raise it whenever the same arguments give other images
+RECIPE = 1  # part of the folder's name: increase it whenever the same arguments give different images
 CHARACTERS = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without I and O, which look like 1 and 0
 FONTS = (  # of matplotlib's fonts, those whose digits are legible and look like digits
     "DejaVuSans DejaVuSans-Bold DejaVuSans-Oblique DejaVuSans-BoldOblique DejaVuSansMono DejaVuSansMono-Bold "
@@ -47,10 +47,9 @@ def load_synthetic(
 ) -> Dataset:
     """Distorted printed characters, white on black -> (x_train, y_train), (x_test, y_test), like load_mnist.
 
-    Images are uint8 (n, size, size), or (n, size, size, channels) in random colours for more channels than
-    one; labels are uint8 (n,), equally many of each class: the digits, then capital letters. The files are
-    kept in a folder of their own inside `data_dir` (default: the user's cache directory) and read from there
-    the next time. The same arguments give the same images.
+    Images are uint8 (n, size, size), or (n, size, size, channels) in random colours for more than one channel;
+    labels are uint8 (n,), equally many of each class: the digits, then capital letters. The files are cached in
+    a subfolder of `data_dir` (default: the user's cache directory). The same arguments give the same images.
 
     >>> (x_train, y_train), (x_test, y_test) = load_synthetic(n_train=50, n_test=10, data_dir=".")
     >>> x_train.shape, y_test.max()
@@ -67,7 +66,7 @@ def load_synthetic(
     name = f"synthetic{RECIPE}-{n_train}+{n_test}-{size}x{size}x{channels}-{classes}classes-seed{seed}"
     folder = (Path(data_dir).expanduser() if data_dir else cache_folder()) / name
 
-    with suppress(DataFileError):  # missing or damaged files are made again
+    with suppress(DataFileError):  # missing or damaged files are generated again
         kept = load_idx_dataset(folder)
         if [x.shape for x, _ in kept] == [(n_train, *shape), (n_test, *shape)]:
             return kept
@@ -87,13 +86,13 @@ def load_synthetic(
 
 
 def _check_range(name: str, value: int, least: int, most: float = float("inf")) -> None:
-    """An argument must lie in its range."""
+    """An argument must be in its range."""
     if not least <= value <= most:
         raise ValueError(f"load_synthetic: expected {name} from {least} to {most}, got {value}")
 
 
 def _draw_glyphs(characters: str) -> list[list]:
-    """For each character a list: it in every font and with every pen, white on black, centred."""
+    """For each character a list of glyphs, one per font and pen, white on black, centred."""
     import matplotlib
     from PIL import Image, ImageDraw, ImageFont
 
@@ -101,7 +100,7 @@ def _draw_glyphs(characters: str) -> list[list]:
     paths = [folder / f"{name}.ttf" for name in FONTS]
     fonts = [ImageFont.truetype(str(path), HEIGHT * 4 // 3) for path in paths if path.exists()]
     if not fonts:
-        raise FileNotFoundError(f"{folder}: there are none of matplotlib's fonts. Reinstall matplotlib.")
+        raise FileNotFoundError(f"{folder}: matplotlib's fonts are missing. Reinstall matplotlib.")
 
     def draw(character, font, pen):
         image = Image.new("L", (CANVAS, CANVAS))
@@ -138,7 +137,7 @@ def _distorted(glyphs: list[list], n: int, shape: tuple, rng: np.random.Generato
 
 
 def _affine_maps(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, 6): a, b, c, d, e, f that send an image's point (u, v) to the font's (au + bv + c, du + ev + f).
+    """(n, 6): a, b, c, d, e, f of the map from an image point (u, v) to the font's (au + bv + c, du + ev + f).
 
     The matrix (a, b; d, e) is zoom · (1, -shear; 0, 1) · (cos, sin; -sin, cos): A in the file's docstring.
     """

@@ -1,7 +1,7 @@
-"""The doctor: what is wrong with a training, in words.
+"""The doctor: what is wrong with a training run, in words.
 
-    examine     before: is everything connected? A minute of checks that would have saved an hour of training
-    findings    after: what the history, the layers' health and the answers say, and what to do about it
+    examine     before training: is everything connected? Checks of a minute that may save an hour of training
+    findings    after training: what the history, the layers' health and the answers show, and what to do
 
     for check in doctor.examine(model, x, y):
         print(check)                            # print_checks does so, and counts those that failed

@@ -1,11 +1,10 @@
-"""After a training: what its numbers say, in sentences that end with what to do.
+"""After training: what the numbers show, in sentences that end with what to do.
 
-Three witnesses are heard. The *history* tells how the loss moved, of the training set and of the validation
-set. The layers' *health* tells how large the steps were and which units died. The *answers* tell which classes
-the model never names. A finding is {"level": "warning" | "note" | "good", "text": ...}.
+There are three sources. The *history* shows how the loss changed, on the training set and on the validation set. The
+layers' *health* shows how large the steps were and which units died. The *answers* show which classes the model
+never predicts. A finding is {"level": "warning" | "note" | "good", "text": ...}.
 
-The yardstick for a loss is what guessing costs: who knows how frequent each class is and nothing else, and says
-so, has on average a loss of
+The reference for a loss is the loss of guessing: always predicting the class frequencies has a mean loss of
 
     H = -Σ_k p_k log p_k            the entropy of the labels; log(classes) if all classes are equally frequent
 """
@@ -23,34 +22,34 @@ from scratchnet.pipes import printable
 Finding = dict[str, str]
 LEVELS = {"warning": "✗", "note": "·", "good": "✓"}
 
-# Parts of H. A loss above the first is no better than guessing; one below the second has learned half of what there
-# is to know; a training loss that rises by the third does more than flutter.
+# Fractions of H. A loss above the first is no better than guessing; one below the second has learned half of what can
+# be learned; a rise of the training loss by the third is more than noise.
 NOTHING, LEARNED, SWING = 0.95, 0.5, 0.05
-# Update ratios a hundred times smaller and larger than the healthy 1e-3. The very first step may be larger: biases
-# are still 0, and Adam takes a step of full length in every direction.
+# Update ratios a hundred times smaller and larger than the healthy 1e-3. The first step may be larger: biases are
+# still 0, and Adam's first step has full length in every coordinate.
 TINY_STEP, HUGE_STEP, FIRST_STEP = 1e-5, 0.1, 0.5
 # With too high a learning rate "as much as 40 % of your network can be dead" (CS231n, "Neural Networks 1").
 DEAD = 0.4
-# Over-fitting is a validation loss so many times its minimum. Prechelt 1998 ("Early stopping, but when?") stops at
-# 1.05; but the loss of a few thousand images of which 1 % are errors is itself uncertain by 10 %.
+# Overfitting: the validation loss exceeds its minimum by this factor. Prechelt 1998 ("Early stopping, but when?")
+# stops at 1.05; but with 1 % errors on a few thousand images the loss itself is uncertain by 10 %.
 OVERFIT = 1.2
-# The last epoch was the best, and took 5 % off the validation loss (of 0.02, if it is less): there is more to gain.
+# The last epoch was the best, and lowered the validation loss by 5 % (of 0.02, if it is less): longer training helps.
 STILL_FALLING = 0.05
-# With 3 to 1 one is right three times in four by always giving the same answer.
+# At 3 to 1, a constant answer is right three times in four.
 IMBALANCE = 3.0
 LOWER = "Try a tenth of it; scripts/lr_find.py suggests one."
 
 
 def findings(history, health=(), labels=None, confusion=None, class_names=None) -> list[Finding]:
-    """What a training's record says, warnings first.
+    """The findings about a run, warnings first.
 
-    history: the History that fit returned. health: the `rows` of a `health.Health`. labels: those it was trained
-    on. confusion: the best model's confusion matrix on the validation set (`metrics.confusion_matrix`).
-    What is not given is not judged.
+    history: the History that fit returned. health: the `rows` of a `health.Health`. labels: those of the training
+    set. confusion: the best model's confusion matrix on the validation set (`metrics.confusion_matrix`).
+    Checks whose input is missing are skipped.
 
     >>> history = History([{"loss": 0.5, "val_loss": 0.5}, {"loss": 0.1, "val_loss": 0.9}])
     >>> findings(history)[0]["text"]
-    'Over-fitting: from epoch 2 on the validation loss rose (0.5 to 0.9) ...'
+    'Overfitting: from epoch 2 on the validation loss rose (0.5 to 0.9) ...'
     """
     epochs, guess = history.epochs, None if labels is None else entropy(labels)
     found: list[Finding] = []
@@ -66,7 +65,7 @@ def findings(history, health=(), labels=None, confusion=None, class_names=None) 
 
 
 def line(finding: Finding) -> str:
-    """A finding as it is printed: ✗ for a warning, · for a note, ✓ for what is good, or what the output can write.
+    """A finding as it is printed: ✗ for a warning, · for a note, ✓ for good, or ASCII if the output has no such signs.
 
     >>> print(line(good("All is well.")))
     ✓ All is well.
@@ -85,12 +84,12 @@ def note(text: str) -> Finding:
 
 
 def good(text: str) -> Finding:
-    """Something is as it should be."""
+    """Something is right."""
     return {"level": "good", "text": text}
 
 
 def entropy(labels) -> float:
-    """-Σ p log p of the labels' frequencies: the loss of the best guess that looks at no image.
+    """-Σ p log p of the labels' frequencies: the loss of the best guess without looking at an image.
 
     >>> round(entropy(np.array([0, 1, 2, 3])), 4)
     1.3863
@@ -101,7 +100,7 @@ def entropy(labels) -> float:
 
 
 def class_counts(labels) -> np.ndarray:
-    """How often each class occurs, (classes,); labels are class numbers or one-hot."""
+    """The number of examples of each class, (classes,); labels are class numbers or one-hot."""
     labels = np.asarray(labels)
     return np.bincount(labels.argmax(axis=1) if labels.ndim == 2 else labels)
 
@@ -112,13 +111,13 @@ def first_not_finite(epochs) -> int | None:
 
 
 def lagging(epochs, guess) -> str:
-    """What to say if the same images are answered well in training and badly in evaluation; "" if they are not."""
+    """A message if the training loss is low in training but high in evaluation; otherwise ""."""
     loss, moving = epochs[-1]["loss"], epochs[-1].get("training_loss", math.inf)
     if not guess or not moving < LEARNED * guess < loss / 2:
         return ""
     return (
         f"In evaluation the training set's loss is {loss:.3g}, in training it was {moving:.3g}: "
-        "the running averages of a BatchNorm lag behind. Train longer, or give it a smaller momentum."
+        "the running averages of a BatchNorm lag behind. Train longer, or lower its momentum."
     )
 
 
@@ -136,15 +135,16 @@ def learning(epochs, health, guess) -> Iterator[Finding]:
     if usual > HUGE_STEP or (first > FIRST_STEP and not learned):
         yield warning(f"The learning rate is too high: {step_of(max(first, usual))}. {LOWER}")
     elif guess and moving > 1.1 * guess:
-        yield warning(f"The learning rate is too high: the loss rose to {moving:.3g}, a guess has {guess:.3g}. {LOWER}")
+        rose = f"the loss rose to {moving:.3g}; guessing gives {guess:.3g}"
+        yield warning(f"The learning rate is too high: {rose}. {LOWER}")
     elif rises >= 2 and 3 * rises >= len(loss) - 1:
-        swings = f"The training loss goes up and down ({rises} rises in {len(loss)} epochs)"
+        swings = f"The training loss oscillates ({rises} rises in {len(loss)} epochs)"
         yield warning(f"{swings}: lower the learning rate, or let a schedule lower it.")
     elif usual < TINY_STEP and not (learned or blocked):
         yield warning(f"The learning rate is too low: {step_of(usual)}. Try ten times as much, or more.")
     elif guess and loss[-1] > NOTHING * guess:
-        nothing = f"Nothing was learned: the training loss is {loss[-1]:.3g}, that of a guess {guess:.3g}"
-        cause = "A dead layer lets no gradient through" if blocked else "scripts/train.py --doctor looks for the cause"
+        nothing = f"Nothing was learned: the training loss is {loss[-1]:.3g}; guessing gives {guess:.3g}"
+        cause = "A dead layer blocks all gradients" if blocked else "scripts/train.py --doctor looks for the cause"
         yield warning(f"{nothing}. {cause}.")
     elif learned and TINY_STEP < usual < HUGE_STEP:
         yield good(f"The learning rate fits: {step_of(usual)}.")
@@ -166,7 +166,7 @@ def step_sizes(health) -> tuple[float, float]:
 
 
 def dead_units(health) -> Iterator[Finding]:
-    """Which ReLUs have lost their units, and since when?"""
+    """Which ReLUs have dead units, and since when?"""
     layers: dict[str, list[tuple[int, float]]] = {}
     for row in health:
         if row["dead_share"] is not None:
@@ -190,7 +190,7 @@ def dead_units(health) -> Iterator[Finding]:
 
 
 def fitting(epochs, guess) -> Iterator[Finding]:
-    """Over-fitting, under-fitting, or stopped too early?"""
+    """Overfitting, underfitting, or stopped too early?"""
     loss, val = ([epoch[name] for epoch in epochs if name in epoch] for name in ("loss", "val_loss"))
     learned = guess is None or loss[-1] <= LEARNED * guess
     best = int(np.argmin(val)) if len(val) == len(loss) else len(loss) - 1
@@ -198,9 +198,9 @@ def fitting(epochs, guess) -> Iterator[Finding]:
         rose = f"the validation loss rose ({val[best]:.3g} to {val[-1]:.3g})"
         fell = f"the training loss fell ({loss[best]:.3g} to {loss[-1]:.3g})"
         cure = "Stop there, or use more images, dropout or augmentation."
-        yield warning(f"Over-fitting: from epoch {best + 2} on {rose} while {fell}. {cure}")
+        yield warning(f"Overfitting: from epoch {best + 2} on {rose} while {fell}. {cure}")
     elif guess and not learned and loss[-1] <= NOTHING * guess:
-        under = f"Under-fitting: even on the training set the loss is {loss[-1]:.3g}, that of a guess {guess:.3g}"
+        under = f"Underfitting: even on the training set the loss is {loss[-1]:.3g}; guessing gives {guess:.3g}"
         yield note(f"{under}. Train longer, with a higher learning rate, or a larger network.")
     elif learned and 2 <= len(val) == len(loss):
         if val[-2] - val[-1] > STILL_FALLING * max(val[-2], 0.02) and best == len(val) - 1:
@@ -208,9 +208,9 @@ def fitting(epochs, guess) -> Iterator[Finding]:
         elif best == len(val) - 1:
             yield good(f"The validation loss hardly falls any more, {val[best]:.3g} in the last epoch.")
         else:
-            yield good(f"The validation loss has seen its floor, {val[best]:.3g} in epoch {best + 1} of {len(val)}.")
+            yield good(f"The validation loss reached its minimum, {val[best]:.3g}, in epoch {best + 1} of {len(val)}.")
     if guess and learned:
-        yield good(f"The training loss fell to {loss[-1]:.3g}; that of a guess is {guess:.3g}.")
+        yield good(f"The training loss fell to {loss[-1]:.3g}; guessing gives {guess:.3g}.")
 
 
 # the classes
@@ -229,13 +229,13 @@ def imbalance(labels, class_names) -> Iterator[Finding]:
 
 
 def never_predicted(confusion, class_names) -> Iterator[Finding]:
-    """Are there classes that the model never names?"""
+    """Are there classes that the model never predicts?"""
     if confusion is None:
         return
     missing = np.flatnonzero((confusion.sum(axis=0) == 0) & (confusion.sum(axis=1) > 0))
     if len(missing):
         names = ", ".join(title(int(k), class_names) for k in missing)
-        yield warning(f"The model never answers {names}, though the validation set has such images.")
+        yield warning(f"The model never predicts {names}, though the validation set has such images.")
 
 
 def title(k: int, class_names) -> str:

@@ -1,9 +1,9 @@
-"""Before a training: is everything connected?
+"""Before training: is everything connected?
 
-A network with a wrong gradient, a pair of shuffled labels or images that were never scaled still trains, only
-worse than it could, and nothing says so. Each of these checks takes seconds and catches one such mistake
+A network with a wrong gradient, shuffled labels or unscaled images still trains, only worse than it could, and
+without an error. Each of these checks takes seconds and catches one such mistake
 (Karpathy, "A Recipe for Training Neural Networks" and CS231n, "Before learning: sanity checks").
-All of them work on copies of the model: nothing of it is changed.
+All checks work on copies: the model is not changed.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from scratchnet.optimizers import Adam
 from scratchnet.pipes import printable
 from scratchnet.training import train_step
 
-SAMPLE, BATCH, FEW = 256, 32, 4  # images for the loss, for the batch that is learned by heart, for the gradients
-UNDECIDED = 0.2  # the first loss may be so far from log(classes), as a part of it
-BY_HEART, STEPS = 0.05, 300  # a batch counts as learned below this part of log(classes), within so many steps
-ENTRIES = 4  # of every parameter, at random places: a wrong formula is wrong nearly everywhere
-EXACT = 1e-5  # a BatchNorm over four images is so curved that differences err by 1e-6; a wrong formula errs by 1e-2
+SAMPLE, BATCH, FEW = 256, 32, 4  # images for the loss, for overfitting one batch, for the gradients
+UNDECIDED = 0.2  # the largest relative distance of the first loss from log(classes)
+BY_HEART, STEPS = 0.05, 300  # a batch counts as memorised below this fraction of log(classes), within STEPS steps
+ENTRIES = 4  # per parameter, at random places: a wrong formula is wrong nearly everywhere
+EXACT = 1e-5  # BatchNorm over four images is strongly curved: differences err by 1e-6, a wrong formula by 1e-2
 SAME = 1e-4  # relative difference of two sums of a million float32 products in different order
 
 
 class Check(NamedTuple):
-    """One thing that was looked at. print(check) shows ✓ or ✗ and the numbers, in what the output can write."""
+    """The result of one check. print(check) shows ✓ or ✗ and the numbers, in ASCII if the output has no such signs."""
 
     passed: bool
     text: str
@@ -42,18 +42,18 @@ class Check(NamedTuple):
 
 
 def examine(model, x, y, verbose: bool = True) -> Iterator[Check]:
-    """Look at a model and its training set before the training; yield a Check after each look.
+    """Check a model and its training set before training; yield each Check as soon as it is done.
 
-    x: (n, ...) images, y: labels, as for `fit`. verbose: say so if kernels have to be compiled.
-    After wrong labels the rest is not looked at: no loss could be computed.
+    x: (n, ...) images, y: labels, as for `fit`. verbose: print a line if kernels have to be compiled.
+    Invalid labels end the checks: no loss could be computed.
 
     >>> for check in examine(model, 255 * x, y):
     ...     print(check)
     ✓ labels: 8 images, classes 0 to 7 of 10
     ✓ input: mean 0.499, spread 0.289, within 0.000108 to 1
     ✓ first loss: 2.285 ≈ log 10 = 2.303
-    ✓ gradients: 4 entries of each array differ from differences by ...
-    ✓ one batch: 8 images learned by heart in ... steps, loss 0.1...
+    ✓ gradients: 4 entries per array differ from finite differences by ...
+    ✓ one batch: 8 images memorised in ... steps, loss 0.1...
     """
     labels = check_labels(model, x, y)
     yield labels
@@ -85,7 +85,7 @@ def print_checks(model, x, y) -> str:
 
 
 def check_labels(model, x, y) -> Check:
-    """A label for every image, all of them classes that the model has."""
+    """One label per image, each a class of the model."""
     classes = model.shapes[-1][-1]
     try:
         if len(x) != len(y) or not len(x):
@@ -104,10 +104,10 @@ def numbers(present) -> str:
 
 
 def check_input_scale(model, x) -> Check:
-    """What the first layer after Rescale sees has a size of about 1, as the initial weights take for granted."""
+    """The input of the first layer after Rescale has a scale of about 1, as the initial weights assume."""
     if isinstance(model.layers[0], Rescale):
         x = model.layers[0].scale * x.astype(np.float64) + model.layers[0].offset
-    with np.errstate(invalid="ignore"):  # nan and inf are found in the next line
+    with np.errstate(invalid="ignore"):  # `passed` below finds nan and inf
         mean, spread = float(x.mean(dtype=np.float64)), float(x.std(dtype=np.float64))
     passed = bool(np.isfinite(x).all() and abs(mean) <= 5 and 0.01 <= spread <= 5)
     advice = "" if passed else ". Put Rescale() first, with a scale that brings the numbers near 1"
@@ -115,17 +115,17 @@ def check_input_scale(model, x) -> Check:
 
 
 def check_first_loss(model, x, y) -> Check:
-    """Before it has learned anything a model cannot prefer a class: its loss is log(classes)."""
+    """An untrained model cannot prefer a class: its loss is log(classes)."""
     classes = model.shapes[-1][-1]
     loss, _ = SoftmaxCrossEntropy()(model.untrained_copy().forward(x, training=True), y)
     passed = abs(loss - math.log(classes)) <= UNDECIDED * math.log(classes)
-    advice = "" if passed else ". The last layer starts with weights that are too large, or its input is"
+    advice = "" if passed else ". The last layer's initial weights, or its inputs, are too large"
     return Check(passed, f"first loss: {loss:.3f} {'≈' if passed else 'is not near'} log {classes} = "
                          f"{math.log(classes):.3f}{advice}")  # fmt: skip
 
 
 def check_engines(model, x, y) -> Check:
-    """The compiled twins compute what the textbook says."""
+    """The compiled twins compute the same loss as the textbook layers."""
     one, other = (
         SoftmaxCrossEntropy()(model.untrained_copy(engine).forward(x, training=True), y)[0]
         for engine in ("numba", "numpy")
@@ -137,30 +137,30 @@ def check_engines(model, x, y) -> Check:
 def check_gradients(model, x, y) -> Check:
     """backward is the derivative of forward, at a few places of each parameter, in float64."""
     exact = model.untrained_copy("numpy", np.float64)
-    x = x + np.random.default_rng(0).random(x.shape) * np.std(x)  # equal pixels are ties in a max-pool: corners
+    x = x + np.random.default_rng(0).random(x.shape) * np.std(x)  # equal pixels would be ties in a max-pool
     try:
         worst = gradcheck(exact, x, tolerance=EXACT, labels=y, entries=ENTRIES, verbose=False)
     except GradientError as error:
         return Check(False, f"gradients: {error}")
-    return Check(True, f"gradients: {ENTRIES} entries of each array differ from differences by {worst.error:.0e}")
+    return Check(True, f"gradients: {ENTRIES} entries per array differ from finite differences by {worst.error:.0e}")
 
 
 def check_one_batch(model, x, y) -> Check:
-    """A network that cannot learn one small batch by heart will not learn a large data set."""
+    """A network that cannot overfit one small batch will not learn a large data set."""
     loss, steps = learn_by_heart(model, x, y, STEPS)
     passed = loss <= BY_HEART * math.log(model.shapes[-1][-1])
-    result = f"learned by heart in {steps} steps" if passed else f"not learned by heart in {steps} steps"
+    result = f"memorised in {steps} steps" if passed else f"not memorised in {steps} steps"
     return Check(passed, f"one batch: {len(x)} images {result}, loss {loss:.3f}")
 
 
 def learn_by_heart(model, x, y, steps: int) -> tuple[float, int]:
-    """Train a copy on one batch, without dropout, until its loss is small; the last loss and the steps made."""
+    """Overfit a copy to one batch, without dropout, until its loss is small; the last loss and the number of steps."""
     copy, optimizer, loss = model.untrained_copy(), Adam(1e-3), math.inf
     for layer in copy.layers:
         if isinstance(layer, Dropout):
             layer.rate = 0.0
     target = BY_HEART * math.log(model.shapes[-1][-1])
-    with suppress(TrainingDivergedError):  # then the loss before is what counts
+    with suppress(TrainingDivergedError):  # then the previous loss counts
         while optimizer.steps < steps and not loss <= target:
             loss = train_step(copy, SoftmaxCrossEntropy(), optimizer, x, y)
     return loss, optimizer.steps
