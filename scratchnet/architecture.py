@@ -6,7 +6,7 @@
 A description can name only the layer classes of this package (and those that the caller hands in), and say
 only what stands in ARGUMENTS: each argument has a type and a range. That bounds every number by itself. Their
 products are bounded by the arrays: before a layer is built, the shapes that it would make are worked out
-(`Layer.outline`) and compared with those that the file really holds, so that three forged digits cannot ask
+(`Layer.compute_shapes`) and compared with those that the file really holds, so that three forged digits cannot ask
 for a terabyte. Nothing in a description is imported, looked up by name, or run.
 """
 
@@ -156,7 +156,7 @@ def expected_arrays(layers: list[Layer], config: dict[str, Any]) -> dict[str, tu
         with at_layer(i, type(layer).__name__):
             if math.prod(shape) > VALUE_LIMIT:
                 raise ModelFileError(f"{math.prod(shape):,} numbers per example, where {VALUE_LIMIT:,} are allowed")
-            shape, arrays = layer.outline(shape)
+            shape, arrays = layer.compute_shapes(shape)
         dtype = np.dtype(config["dtype"]) if type(layer) in LAYERS.values() else None
         expected |= {f"{prefix}.{name}": (dtype, size) for name, size in arrays.items()}
     return expected
@@ -208,7 +208,7 @@ def check_layer(index: int, layer: Any, earlier: Sequence[Layer]) -> None:
     kind = type(layer).__name__
     if any(layer is other for other in earlier):
         raise ValueError(f"layer {index} ({kind}) stands in the model twice. Make a second one.")
-    if layer.taken:
+    if layer.in_model:
         raise ValueError(f"layer {index} ({kind}) belongs to another model. Make new layers for each model.")
 
 

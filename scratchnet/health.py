@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.callbacks import Callback
-from scratchnet.callbacks.base import surviving
+from scratchnet.callbacks.base import warn_on_os_error
 from scratchnet.data.atomic import replacing
 from scratchnet.engine import NonFiniteLossError
 from scratchnet.gradcheck import FrozenContext
@@ -74,7 +74,7 @@ class Health(Callback):
             self.rows += record(run, run.x[self.chosen], run.y[self.chosen], self.before)
             self.before = None
             if self.path is not None:
-                with surviving(self, self.path):
+                with warn_on_os_error(self, self.path):
                     write_health(self.path, self.rows)
         if (step + 1) % (self.every or run.batches_per_epoch) == 0:
             self.before = copies(run.model)

@@ -56,7 +56,7 @@ class HeldSignals:
         if self.waiting is not None:
             raise Interrupted
 
-    def aside(self, function: Callable[[], Any]) -> Any:
+    def run_in_thread(self, function: Callable[[], Any]) -> Any:
         """function() in a thread of its own: a signal ends the waiting for it, not the function.
 
         For a compiler, which is long at work and must not be interrupted: an exception that has to pass through
@@ -70,7 +70,7 @@ class HeldSignals:
             except BaseException as error:  # the caller's thread raises it
                 outcome.put((None, error))
 
-        threading.Thread(target=call, name="aside", daemon=True).start()
+        threading.Thread(target=call, name="run_in_thread", daemon=True).start()
         while True:
             self.check()
             with suppress(queue.Empty):

@@ -121,7 +121,7 @@ class Sequential:
         if isinstance(self.layers[-1], Dense):  # start undecided: small logits, a loss of about ln(classes)
             self.layers[-1].W *= 0.1
         for layer in self.layers:
-            layer.taken = True
+            layer.in_model = True
         if (advice := inputs.channels_first(self.input_shape)) and any(hasattr(x, "windows") for x in self.layers):
             warnings.warn(f"input_shape={self.input_shape}: an image of height {shapes[0][0]}. {advice}", stacklevel=4)
         return shapes
@@ -258,7 +258,7 @@ class Sequential:
         """
         layers = copy.deepcopy(self.layers)
         for layer in layers:
-            layer.taken = False
+            layer.in_model = False
         return Sequential(
             layers, self.input_shape, self.seed, engine or self.engine, dtype or self.dtype, self.class_names
         )
@@ -289,11 +289,11 @@ def load_model(path: Path, engine: str = "numba", layers: Iterable[type[Layer]] 
     """Read a model file. layers: your own layer classes, if the model has any; files name, never bring, code.
 
     >>> model.save("digits.safetensors")
-    >>> bool((load_model("digits.safetensors").predict(x) == model.predict(x)).all())
+    >>> np.allclose(load_model("digits.safetensors").predict(x), model.predict(x))
     True
     """
     arrays, meta = saving.read_file(path)
-    with saving.explaining(path):
+    with saving.as_model_file_error(path):
         if "model" not in meta:
             raise ValueError("no model. If it is a checkpoint, go on from it with fit(resume=path).")
         return from_config(meta["model"], engine, layers, arrays)

@@ -38,7 +38,7 @@ def write_file(path, arrays: dict[str, np.ndarray], meta: dict[str, Any], previo
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     text = json.dumps({"format": FORMAT, **meta})
     content = safetensors.numpy.save(arrays, {"scratchnet": text, "sha256": checksum(text, arrays)})
-    with explaining(path):
+    with as_model_file_error(path):
         parse_header(content[8 : 8 + header_length(content[:8], len(content))])
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, previous) as file:
@@ -52,7 +52,7 @@ def read_file(path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise FileNotFoundError(f"{path} is a folder: no such model file.{within(path)}")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such model file")
-    with explaining(path):
+    with as_model_file_error(path):
         with open(path, "rb") as file:
             if kind := kind_of(file.read(HEAD)):
                 raise ModelFileError(f"not a model file of scratchnet, but {kind}")
@@ -88,7 +88,7 @@ def checksum(text: str, arrays: dict[str, np.ndarray]) -> str:
 
 
 @contextmanager
-def explaining(path):
+def as_model_file_error(path):
     """Whatever a malformed file makes go wrong is one kind of error, with the file's name in front."""
     try:
         yield

@@ -100,43 +100,43 @@ def fit(
     if saved is not None:
         saved.restore(run)
     run.history.compile_seconds += compile_kernels(run, verbose)
-    listeners.tell("on_train_begin")
+    listeners.dispatch("on_train_begin")
     with HeldSignals() as signals:
         try:
             if saved is not None:
-                go_on(run, saved, listeners)
+                resume_callbacks(run, saved, listeners)
             while run.epoch < epochs and not run.stop:
                 train_epoch(run, listeners, signals)
         except Interrupted:
-            listeners.tell("on_interrupt")
+            listeners.dispatch("on_interrupt")
         except TrainingDivergedError as error:
-            if not listeners.tell("on_divergence", error):
+            if not listeners.dispatch("on_divergence", error):
                 raise
         finally:
-            listeners.tell("on_train_end")
+            listeners.dispatch("on_train_end")
     return run.history
 
 
-def go_on(run: Run, saved, listeners: Callbacks) -> None:
+def resume_callbacks(run: Run, saved, listeners: Callbacks) -> None:
     """Bring the callbacks to where they were; if that was within an epoch, after its beginning."""
-    saved.remind(run)
+    saved.restore_callbacks(run)
     if run.batch:
-        listeners.tell("on_epoch_begin")
-        saved.remind(run)
+        listeners.dispatch("on_epoch_begin")
+        saved.restore_callbacks(run)
 
 
 def train_epoch(run: Run, listeners: Callbacks, signals: HeldSignals) -> None:
     """A step for every batch of the epoch that is not done yet; evaluation; the history; the next epoch."""
     if run.batch == 0:
-        listeners.tell("on_epoch_begin")
+        listeners.dispatch("on_epoch_begin")
     start = time.perf_counter() - run.seconds
     order = epoch_order(run.examples, run.model.seed, run.epoch) if run.shuffle else np.arange(run.examples)
     for rows in islice(batches(order, run.batch_size), run.batch, None):
         run.losses.append(train_step(run.model, run.loss, run.optimizer, run.x[rows], run.y[rows], run.augment))
         run.batch, run.seconds = run.batch + 1, time.perf_counter() - start
-        listeners.tell("on_batch_end", {"training_loss": run.losses[-1]})
+        listeners.dispatch("on_batch_end", {"training_loss": run.losses[-1]})
         signals.check()
-    listeners.tell("on_evaluation_begin")
+    listeners.dispatch("on_evaluation_begin")
     logs = {
         "epoch": run.epoch + 1,
         "training_loss": float(np.mean(run.losses)),
@@ -147,7 +147,7 @@ def train_epoch(run: Run, listeners: Callbacks, signals: HeldSignals) -> None:
     }
     check_finite(run.model, run.optimizer)
     run.history.epochs.append(logs)
-    listeners.tell("on_epoch_end", logs)
+    listeners.dispatch("on_epoch_end", logs)
     (run.epoch, run.batch), run.losses, run.seconds = run.position, [], 0.0
     signals.check()
 
@@ -171,7 +171,7 @@ def compile_kernels(run: Run, verbose: bool) -> float:
     with HeldSignals() as signals:
         try:
             data = run.x, run.y, run.batch_size, run.augment
-            return signals.aside(lambda: run.model.backend.prepare(run.loss, run.optimizer, *data, verbose))
+            return signals.run_in_thread(lambda: run.model.backend.prepare(run.loss, run.optimizer, *data, verbose))
         except Interrupted:
             run.stop = True
     return 0.0

@@ -28,7 +28,7 @@ def main(argv=None) -> int:
         print(*map(zoo.described, zoo.PRESETS), sep="\n")
         return 0
     with RunFolder(args.preset, args.out, args.resume, args.overwrite) as folder:
-        return stoppable(lambda: train(args, folder), folder.say_how_to_go_on)
+        return stoppable(lambda: train(args, folder), folder.print_how_to_resume)
 
 
 def train(args, folder: RunFolder) -> int:

@@ -53,7 +53,7 @@ def test_layers_and_optimizer_are_patterns_that_fit_does_not_use_up(stripes):
     classifier = sn.ImageClassifier(layers, epochs=2, optimizer=optimizer)
     first = classifier.fit(*stripes).predict_proba(stripes[0])
     np.testing.assert_array_equal(classifier.fit(*stripes).predict_proba(stripes[0]), first)
-    assert not layers[0].taken and optimizer.steps == 0
+    assert not layers[0].in_model and optimizer.steps == 0
 
 
 def test_a_recipe_is_trained_as_it_says(stripes):

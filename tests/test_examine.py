@@ -46,7 +46,7 @@ def test_a_wrong_gradient_is_found():
 def test_images_that_were_never_scaled_are_found():
     layers = network().untrained_copy().layers[1:]
     for layer in layers:
-        layer.taken = False
+        layer.in_model = False
     assert "input" in failed(sn.Sequential(layers, (10, 10, 1), engine="numpy"))
 
 

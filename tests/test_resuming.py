@@ -212,7 +212,7 @@ def test_there_must_be_a_checkpoint_to_go_on_from(stripes, tmp_path):
 
 def test_a_model_file_is_not_a_checkpoint(stripes, tmp_path):
     network().save(tmp_path / "model.safetensors")
-    with pytest.raises(sn.ModelFileError, match=r"model.safetensors: a model file, but not a checkpoint"):
+    with pytest.raises(sn.ModelFileError, match=r"model.safetensors: a model file, not a checkpoint"):
         network().fit(*stripes, resume=tmp_path / "model.safetensors", verbose=False)
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import scratchnet as sn
-from scratchnet.commands.run_folder import say_how_to_go_on
+from scratchnet.commands.run_folder import print_how_to_resume
 from tests.patterns import stripes_folder
 
 SMALL = ["--preset", "mlp", "--engine", "numpy", "--batch-size", 32, "--epochs", 1, "--quiet"]
@@ -119,7 +119,7 @@ def test_the_command_that_goes_on_can_be_copied(script, tmp_path, capsys):
     model = sn.Sequential([sn.Flatten(), sn.Dense(2)], (2, 2, 1), engine="numpy")
     checkpoint = sn.Checkpoint("my run/checkpoint.safetensors")
     model.fit([[[1.0, 2], [3, 4]]] * 4, [0, 1, 0, 1], callbacks=[checkpoint], verbose=False)
-    say_how_to_go_on("my run", since=0)
+    print_how_to_resume("my run", since=0)
     assert capsys.readouterr().err.endswith("Go on with: python scripts/train.py --resume 'my run'\n")
 
 

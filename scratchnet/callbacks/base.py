@@ -67,14 +67,14 @@ class Callbacks:
                 raise TypeError(f"callbacks must be Callback objects, got {callback!r}")
         self.run, self.callbacks = run, sorted(callbacks, key=lambda callback: callback.last)
 
-    def tell(self, hook: str, *news) -> bool:
+    def dispatch(self, hook: str, *news) -> bool:
         """Call one hook of every callback; True if any of them returned True."""
         answers = [getattr(callback, hook)(self.run, *news) for callback in self.callbacks]
         return any(answers)
 
 
 @contextmanager
-def surviving(callback: Callback, path) -> Iterator[None]:
+def warn_on_os_error(callback: Callback, path) -> Iterator[None]:
     """A full or missing disk must not end training: warn once, continue, and try again at the next save."""
     try:
         yield

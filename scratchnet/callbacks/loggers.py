@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from scratchnet.callbacks.base import Callback, surviving
+from scratchnet.callbacks.base import Callback, warn_on_os_error
 from scratchnet.data.atomic import replacing
 
 
@@ -31,7 +31,7 @@ class CSVLogger(Callback):
         writer = csv.DictWriter(text, fieldnames=list(names))
         writer.writeheader()
         writer.writerows(run.history.epochs)
-        with surviving(self, self.path), replacing(self.path) as file:
+        with warn_on_os_error(self, self.path), replacing(self.path) as file:
             file.write(text.getvalue().encode())
 
 

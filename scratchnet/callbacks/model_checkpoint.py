@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from string import Formatter
 
-from scratchnet.callbacks.base import surviving
+from scratchnet.callbacks.base import warn_on_os_error
 from scratchnet.callbacks.monitor import Monitor
 from scratchnet.callbacks.recorded import ALWAYS, VALIDATED, check_recorded
 
@@ -50,7 +50,7 @@ class ModelCheckpoint(Monitor):
         former = self.best
         if not self.save_best_only or self.improved(logs):
             path = self.folder / self.name.format(**logs)
-            with surviving(self, path):
+            with warn_on_os_error(self, path):
                 run.model.save(path)
                 return
             self.best = former  # the file still holds the previous best

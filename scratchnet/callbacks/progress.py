@@ -1,4 +1,4 @@
-"""The console output during training."""
+"""The console output during training: one line for each epoch, with a bar while it runs."""
 
 from __future__ import annotations
 

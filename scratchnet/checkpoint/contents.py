@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.checkpoint.setup import steering
+from scratchnet.checkpoint.setup import stateful
 from scratchnet.container import ModelFileError, parse_json
-from scratchnet.saving import compare, explaining, fill
+from scratchnet.saving import as_model_file_error, compare, fill
 
 Arrays = dict[str, np.ndarray]
 
@@ -36,7 +36,7 @@ class Saved:
         arrays["run.history"] = as_bytes(run.history.epochs, "history")
         if batch:
             arrays["run.losses"] = np.array(run.losses, np.float64)
-        for number, callback in enumerate(steering(run.callbacks)):
+        for number, callback in enumerate(stateful(run.callbacks)):
             values: dict[str, Any] = {}
             for name in callback.memory:
                 value = getattr(callback, name)
@@ -53,8 +53,8 @@ class Saved:
         return cls(arrays, data)
 
     def restore(self, run) -> None:
-        """Bring a run to the saved position. `remind` restores its callbacks."""
-        with explaining(self.path):
+        """Bring a run to the saved position. `restore_callbacks` restores its callbacks."""
+        with as_model_file_error(self.path):
             own = {name: a for name, a in self.arrays.items() if not name.startswith(("run.", "callback"))}
             fill(arrays_of(run), own)
             data = self.data
@@ -64,11 +64,11 @@ class Saved:
             run.history.epochs[:] = from_bytes(self.arrays["run.history"])
             run.history.compile_seconds = data["compile_seconds"]
 
-    def remind(self, run) -> None:
+    def restore_callbacks(self, run) -> None:
         """Restore the state of the callbacks."""
         live = {**run.model.parameters(), **run.model.state()}
-        with explaining(self.path):
-            for number, callback in enumerate(steering(run.callbacks)):
+        with as_model_file_error(self.path):
+            for number, callback in enumerate(stateful(run.callbacks)):
                 values = self.data["callbacks"][number]
                 for name in callback.memory:
                     begin = f"callback{number}.{name}."

@@ -14,7 +14,7 @@ import warnings
 from pathlib import Path
 
 from scratchnet.callbacks import Callback
-from scratchnet.callbacks.base import surviving
+from scratchnet.callbacks.base import warn_on_os_error
 from scratchnet.checkpoint.contents import Saved
 from scratchnet.checkpoint.setup import ADDED, differences
 from scratchnet.container import ModelFileError
@@ -69,7 +69,7 @@ class Checkpoint(Callback):
         begin = time.monotonic()
         check_finite(run.model, run.optimizer)
         saved = Saved.of(run)
-        with surviving(self, self.path):
+        with warn_on_os_error(self, self.path):
             good = self.mine or is_whole(self.path)
             write_file(self.path, saved.arrays, saved.data, previous=previous(self.path) if good else None)
             self.mine = True

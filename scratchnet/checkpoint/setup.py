@@ -30,13 +30,13 @@ def setup_of(run) -> dict[str, Any]:
         "shuffle": run.shuffle,
         "initial_epoch": run.initial_epoch,
         "augment": describe(run.augment),
-        "callbacks": [described(callback, callback.arguments) for callback in steering(run.callbacks)],
+        "callbacks": [described(callback, callback.arguments) for callback in stateful(run.callbacks)],
         "data": {"x": digest(run.x), "y": digest(run.y)},
         "validation_data": {"x": digest(validation[0]), "y": digest(validation[1])},
     }
 
 
-def steering(callbacks) -> list[Any]:
+def stateful(callbacks) -> list[Any]:
     """The callbacks with arguments or memory. The others only observe, and may be added or removed."""
     return [callback for callback in callbacks if callback.arguments or callback.memory]
 

@@ -52,12 +52,12 @@ class RunFolder:
             with suppress(OSError):  # it is not empty
                 self.path.rmdir()
 
-    def say_how_to_go_on(self) -> None:
+    def print_how_to_resume(self) -> None:
         """On stderr, after a signal: what is saved, and the command that goes on from there."""
-        say_how_to_go_on(self.path or self.resume or self.out, since=0.0 if self.resume else self.created)
+        print_how_to_resume(self.path or self.resume or self.out, since=0.0 if self.resume else self.created)
 
 
-def say_how_to_go_on(out, since: float) -> None:
+def print_how_to_resume(out, since: float) -> None:
     """What is saved (not by a former run, `since` a time), and the command that goes on from there.
 
     out: the run's folder; None if there is none yet.

@@ -66,7 +66,7 @@ def open_image(source: Source) -> Image:
     elif isinstance(source, bytes | bytearray | memoryview):
         image = _read(io.BytesIO(source), "bytes")
     elif isinstance(source, Image.Image):
-        with _explaining("image"):
+        with _as_pixel_error("image"):
             image = ImageOps.exif_transpose(source)
     elif not isinstance(source, np.ndarray) and hasattr(source, "read"):
         image = _read(_in_memory(source), str(getattr(source, "name", type(source).__name__)))
@@ -108,7 +108,7 @@ def _read(file: IO[bytes], name: str) -> Image:
     if heif:
         _teach_heif()
     try:
-        with _explaining(name), Image.open(file) as image:
+        with _as_pixel_error(name), Image.open(file) as image:
             return ImageOps.exif_transpose(image)
     except Image.UnidentifiedImageError as error:
         kind = "a HEIC photo: export it as JPEG, or pip install pillow-heif" if heif else "another kind of file"
@@ -124,7 +124,7 @@ def _teach_heif() -> None:
 
 
 @contextmanager
-def _explaining(name: str) -> Iterator[None]:
+def _as_pixel_error(name: str) -> Iterator[None]:
     """Turn any error of a decoder into a ValueError with the file's name."""
     from PIL import UnidentifiedImageError
 

@@ -47,7 +47,7 @@ def examine(model, x, y, verbose: bool = True) -> Iterator[Check]:
     x: (n, ...) images, y: labels, as for `fit`. verbose: print a line if kernels have to be compiled.
     Invalid labels end the checks: no loss could be computed.
 
-    >>> for check in examine(model, 255 * x, y):
+    >>> for check in examine(model, x, y):
     ...     print(check)
     ✓ labels: 8 images, classes 0 to 7 of 10
     ✓ input: mean 0.499, spread 0.289, within 0.000108 to 1
@@ -147,13 +147,13 @@ def check_gradients(model, x, y) -> Check:
 
 def check_one_batch(model, x, y) -> Check:
     """A network that cannot overfit one small batch will not learn a large data set."""
-    loss, steps = learn_by_heart(model, x, y, STEPS)
+    loss, steps = overfit_one_batch(model, x, y, STEPS)
     passed = loss <= BY_HEART * math.log(model.shapes[-1][-1])
     result = f"memorised in {steps} steps" if passed else f"not memorised in {steps} steps"
     return Check(passed, f"one batch: {len(x)} images {result}, loss {loss:.3f}")
 
 
-def learn_by_heart(model, x, y, steps: int) -> tuple[float, int]:
+def overfit_one_batch(model, x, y, steps: int) -> tuple[float, int]:
     """Overfit a copy to one batch, without dropout, until its loss is small; the last loss and the number of steps."""
     copy, optimizer, loss = model.untrained_copy(), Adam(1e-3), math.inf
     for layer in copy.layers:

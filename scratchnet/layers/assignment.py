@@ -21,7 +21,7 @@ PROTOCOL = ("params", "state", "dtype")  # read once, when the model is built
 
 def assigned(layer, name: str, value: Any) -> Any:
     """The value to store for `layer.name = value`, or an error if the attribute cannot change in a built model."""
-    if name == "taken":
+    if name == "in_model":
         return value
     if name in (*layer.params, *layer.state):
         return copied_into(getattr(layer, name), value, f"{type(layer).__name__}: {name}")

@@ -69,27 +69,27 @@ class Layer:
     params: tuple[str, ...] = ()  # names of the arrays that are trained
     state: tuple[str, ...] = ()  # names of the arrays that are saved but not trained
     dtype: np.dtype = np.dtype("float32")  # the model sets its own before it calls build
-    taken: bool = False  # whether it is part of a model
+    in_model: bool = False  # whether it is part of a model
 
     def __setattr__(self, name: str, value: Any) -> None:
         """An ordinary attribute, until the layer is part of a model: see `scratchnet.layers.assignment`."""
-        object.__setattr__(self, name, assigned(self, name, value) if self.taken else value)
+        object.__setattr__(self, name, assigned(self, name, value) if self.in_model else value)
 
     def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
         """Make the parameters for inputs of this shape (without n); return the output's shape."""
         return input_shape
 
-    def outline(self, input_shape: Shape) -> tuple[Shape, dict[str, Shape]]:
+    def compute_shapes(self, input_shape: Shape) -> tuple[Shape, dict[str, Shape]]:
         """What `build` would make, as shapes: the output's, and each array's by name.
 
         From it a model file is compared with its arrays before anything is made. It is worked out by building
         a copy; a layer whose arrays can be large says it by arithmetic alone.
 
-        >>> Dense(10).outline((128,))
+        >>> Dense(10).compute_shapes((128,))
         ((10,), {'W': (128, 10), 'b': (10,)})
         """
         layer = copy.copy(self)
-        layer.taken = False
+        layer.in_model = False
         output_shape = layer.build(input_shape, np.random.default_rng(0))
         return output_shape, {name: getattr(layer, name).shape for name in (*layer.params, *layer.state)}
 

@@ -50,7 +50,7 @@ class BatchNorm(Layer):
             raise ValueError(f"BatchNorm epsilon must be positive, got {epsilon!r}")
         self.momentum, self.epsilon = float(momentum), float(epsilon)
 
-    def outline(self, input_shape):
+    def compute_shapes(self, input_shape):
         return input_shape, dict.fromkeys((*self.params, *self.state), input_shape[-1:])
 
     def build(self, input_shape, rng):

@@ -57,14 +57,14 @@ class Conv2D(Layer):
         self.initialize = get_initializer(initializer)
         self.params = ("W", "b") if self.use_bias else ("W",)
 
-    def outline(self, input_shape):
+    def compute_shapes(self, input_shape):
         _, _, c = expect_images(input_shape, "Conv2D")
         win = place_windows(input_shape, self.kernel_size, self.stride, self.padding, "Conv2D")
         shapes = {"W": (*self.kernel_size, c, self.filters), "b": (self.filters,)}
         return (win.out_h, win.out_w, self.filters), {name: shapes[name] for name in self.params}
 
     def build(self, input_shape, rng):
-        output_shape, shapes = self.outline(input_shape)
+        output_shape, shapes = self.compute_shapes(input_shape)
         self.windows = place_windows(input_shape, self.kernel_size, self.stride, self.padding, "Conv2D")
         k_h, k_w, c, filters = shapes["W"]
         self.W = self.initialize(rng, shapes["W"], k_h * k_w * c, k_h * k_w * filters, self.dtype)

@@ -38,7 +38,7 @@ class Dense(Layer):
         self.initialize = get_initializer(initializer)
         self.params = ("W", "b") if self.use_bias else ("W",)
 
-    def outline(self, input_shape):
+    def compute_shapes(self, input_shape):
         if len(input_shape) != 1:
             raise ValueError(
                 f"Dense: expects flat input (n, features), got {show_shape(input_shape)}. Put Flatten() before it."
@@ -47,7 +47,7 @@ class Dense(Layer):
         return (self.units,), {name: shapes[name] for name in self.params}
 
     def build(self, input_shape, rng):
-        output_shape, shapes = self.outline(input_shape)
+        output_shape, shapes = self.compute_shapes(input_shape)
         features, units = shapes["W"]
         self.W = self.initialize(rng, shapes["W"], features, units, self.dtype)
         if self.use_bias:

@@ -78,7 +78,7 @@ class Search:
 
         with self.lock:
             self.worker = self.worker or Worker(self.folder)
-            self.look_after_others()
+            self.requeue_dead_trials()
             begun = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]
             number = len(self.study.get_trials(deepcopy=False, states=begun))
             if number >= total:
@@ -90,21 +90,21 @@ class Search:
             trial.set_user_attr("options", train_options(trial.params, self.recipe))
             return trial
 
-    def look_after_others(self) -> None:
+    def requeue_dead_trials(self) -> None:
         """Fail and queue again the trials of processes that are gone. Only for the holder of the lock."""
         from optuna.trial import TrialState
 
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             if not is_at_work(self.folder, trial.user_attrs.get("worker")):
-                self.again(trial, trial.user_attrs.get("tries", 1) + 1)
+                self.requeue(trial, trial.user_attrs.get("tries", 1) + 1)
 
-    def give_back(self, trial, reason: str) -> None:
+    def requeue_interrupted(self, trial, reason: str) -> None:
         """A trial that was interrupted: it is failed, and its settings are queued to be tried again."""
         with self.lock:
             trial.set_user_attr("reason", reason)
-            self.again(trial, trial.user_attrs.get("tries", 1))
+            self.requeue(trial, trial.user_attrs.get("tries", 1))
 
-    def again(self, trial, tries: int) -> None:
+    def requeue(self, trial, tries: int) -> None:
         """Fail a trial and queue its settings, unless that was done too often."""
         self.study.tell(trial.number, state=trial_state("FAIL"))
         if tries <= TRIES:

@@ -27,7 +27,7 @@ class Report(Callback):
 
 def run_trials(
     search: Search, train: Callable[[dict[str, Any], Callback], dict[str, Any]], total: int,
-    go_on: Callable[[], bool] = lambda: True,
+    keep_going: Callable[[], bool] = lambda: True,
 ) -> Iterator[Record]:  # fmt: skip
     """Run trials until there are `total`, or no more are to begin; yield the record of each.
 
@@ -35,11 +35,11 @@ def run_trials(
     to be kept of it, as plain data. A training that diverges is a bad trial; one that is interrupted is queued again.
     """
     try:
-        while go_on() and (trial := search.ask(total)) is not None:
+        while keep_going() and (trial := search.ask(total)) is not None:
             try:
                 run_trial(search, trial, train)
             except BaseException as error:
-                search.give_back(trial, f"{type(error).__name__} {error}".strip())
+                search.requeue_interrupted(trial, f"{type(error).__name__} {error}".strip())
                 raise
             yield record(search.study.trials[trial.number])
     finally:

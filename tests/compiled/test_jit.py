@@ -1,6 +1,9 @@
 """The cache of machine code can only help: whatever happens to its files, kernels give the right numbers."""
 
+import ast
 import hashlib
+import importlib
+import inspect
 import os
 import shutil
 import subprocess
@@ -301,25 +304,51 @@ def in_new_process(code, tree=ROOT, **environment):
     return run.stdout.split()
 
 
-def test_a_change_in_any_file_of_the_package_is_noticed(tmp_path):
-    """Numba's own cache would go on multiplying by 3: it looks at the file of the function only."""
+PLACES = ["compiled/factor.py", "compiled/kernels/conv/factor.py", *cache.CONSTANTS_FROM]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_change_in_any_file_that_kernels_are_made_from_is_noticed(tmp_path, place):
+    """Numba's own cache would continue to multiply by 3: it looks at the file of the function only."""
     tree = tmp_path / "tree"
     shutil.copytree(ROOT / "scratchnet", tree / "scratchnet", ignore=shutil.ignore_patterns("__pycache__"))
-    package = tree / "scratchnet" / "compiled"
-    (package / "factor.py").write_text("FACTOR = 3\n")
-    (package / "times.py").write_text(
-        "from scratchnet.compiled.factor import FACTOR\nfrom scratchnet.compiled.jit.decorators import jit\n\n\n"
+    package, file = tree / "scratchnet", tree / "scratchnet" / place
+    original = file.read_text() if file.exists() else ""
+    module = place.removesuffix(".py").replace("/", ".")
+    file.write_text(f"{original}\nFACTOR = 3\n")
+    (package / "compiled" / "times.py").write_text(
+        f"from scratchnet.{module} import FACTOR\nfrom scratchnet.compiled.jit.decorators import jit\n\n\n"
         "@jit\ndef times(x):\n    return FACTOR * x\n"
     )
     code = (
         "from scratchnet.compiled.times import times; from scratchnet.compiled.jit.decorators import compiling; "
         "print(times(2), compiling.kernels)"
     )
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
-    assert in_new_process(code, tree, **cache) == ["6", "1"]
-    assert in_new_process(code, tree, **cache) == ["6", "0"]
-    (package / "factor.py").write_text("FACTOR = 4\n")
-    assert in_new_process(code, tree, **cache) == ["8", "1"]
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    assert in_new_process(code, tree, **environment) == ["6", "1"]
+    assert in_new_process(code, tree, **environment) == ["6", "0"]
+    file.write_text(f"{original}\nFACTOR = 4\n")
+    assert in_new_process(code, tree, **environment) == ["8", "1"]
+
+
+def test_the_digest_covers_every_outside_file_whose_constants_kernels_may_contain():
+    """Read from the import statements: any name of another folder that is neither a class nor a plain function."""
+    found = set()
+    for path in (ROOT / "scratchnet" / "compiled").glob("**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("scratchnet"):
+                module = importlib.import_module(node.module)
+                file = Path(module.__file__).relative_to(ROOT / "scratchnet").as_posix()
+                values = [getattr(module, alias.name, None) for alias in node.names]
+                values = [v for v in values if v is not None and not inspect.ismodule(v)]
+                if not file.startswith("compiled/") and any(is_compiled_in(value) for value in values):
+                    found.add(file)
+    assert found == set(cache.CONSTANTS_FROM)
+
+
+def is_compiled_in(value):
+    """Whether a kernel that uses this global contains its value: numbers, tuples, arrays, and compiled functions."""
+    return isinstance(value, int | float | tuple | np.ndarray | np.generic | numba.core.dispatcher.Dispatcher)
 
 
 def test_another_instruction_set_has_files_of_its_own(tmp_path):

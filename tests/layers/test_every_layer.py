@@ -59,7 +59,7 @@ def test_the_outline_is_what_build_makes(name):
     make, shape = EXAMPLES[name]
     layer, other = make(), make()
     arrays = set(layer.params) | set(layer.state)
-    said_output, said = layer.outline(shape)
+    said_output, said = layer.compute_shapes(shape)
     assert not arrays & vars(layer).keys()  # nothing was made
     assert said_output == other.build(shape, np.random.default_rng(0))
     assert said == {array: getattr(other, array).shape for array in arrays}

@@ -35,7 +35,7 @@ from numba.core import config as numba_config
 
 DAY = 86400.0
 KEPT_DAYS, KEPT_EDITIONS = 30, 8  # former versions of the kernels: for how long, and how many
-CONSTANTS_FROM = ("data/augment.py", "randomness.py")  # files outside of compiled/ whose constants kernels contain
+CONSTANTS_FROM = ("data/augment.py",)  # files outside of compiled/ whose constants kernels contain
 
 config: Any = numba_config  # its names are made at run time, from the environment
 BOUNDS_CHECKED = bool(config.BOUNDSCHECK)  # NUMBA_BOUNDSCHECK=1: every array access is checked; slow, for tests
