@@ -8,12 +8,12 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     optimizers      how weights move           schedules     how fast
     model           layers in a row            training      the loop;  callbacks  what happens beside it
     labels, inputs, arguments, keywords        what may be passed, and errors that name the cure
-    checkpoint      a training that was interrupted goes on
+    checkpoint      an interrupted training run, resumed
     team            a batch in chunks on several threads, and why the result does not depend on them
     gradcheck       is backward really the derivative of forward?
-    health          what happens inside        doctor        what it means, in words
-    ensemble        several models, or several views of an image, answer together
-    out_of_distribution                        is this anything that the model knows?
+    health          measurements inside the network    doctor    what they mean, in words
+    ensemble        the mean of several models, or of several views of an image
+    out_of_distribution                        does an image resemble the training data?
     lr_finder       which learning rate?       search        and which other settings?
     summary         a model's table of layers    classifier    the same with scikit-learn's interface
     container, architecture, saving            a model in one file, read without trust

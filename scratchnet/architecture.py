@@ -1,13 +1,13 @@
-"""From the description in a file to unbuilt layers, without believing it.
+"""From the description in an untrusted file to unbuilt layers.
 
     {"input_shape": [28, 28, 1], "seed": 0, "dtype": "float32", "class_names": null,
      "layers": [{"class": "Conv2D", "filters": 32, "kernel_size": [3, 3], ...}, ...]}
 
 A description can name only the layer classes of this package (and those that the caller hands in), and say
-only what stands in ARGUMENTS: each argument has a type and a range. That bounds every number by itself. Their
-products are bounded by the arrays: before a layer is built, the shapes that it would make are worked out
-(`Layer.compute_shapes`) and compared with those that the file really holds, so that three forged digits cannot ask
-for a terabyte. Nothing in a description is imported, looked up by name, or run.
+only what ARGUMENTS lists: each argument has a type and a range. That bounds every number by itself. Their
+products are bounded by the arrays: before a layer is built, the shapes that it would make are computed
+(`Layer.compute_shapes`) and compared with those in the file, so that three forged digits cannot request
+a terabyte. Nothing in a description is imported, looked up by name, or run.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def listed(rule: Rule, least: int, most: int) -> Rule:
 
 
 def either(*rules: Rule) -> Rule:
-    """Whatever one of the rules allows."""
+    """A value that one of the rules allows."""
     return Rule(" or ".join(rule.words for rule in rules), lambda value: any(rule.holds(value) for rule in rules))
 
 
@@ -164,7 +164,7 @@ def expected_arrays(layers: list[Layer], config: dict[str, Any]) -> dict[str, tu
 
 @contextmanager
 def nothing_drawn(layers: list[Layer]):
-    """While it lasts the layers begin with zeros: what a file is about to fill need not be drawn at random.
+    """Within the block, layers begin with zeros: arrays that a file will fill need no random numbers.
 
     Random numbers are drawn in float64, and would take several times the memory of the file.
     """

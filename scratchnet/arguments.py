@@ -54,7 +54,7 @@ def check_examples(model, x, y, *, loss: Loss | None = None, what: str = "") -> 
 
 
 def labels_for(loss: Loss, y: Any, classes: int) -> np.ndarray:
-    """The labels as an array; what a loss of the user's own may take is not known, and not changed."""
+    """The labels as an array. Labels for a user's own loss are passed unchanged."""
     return as_labels(y, classes) if isinstance(loss, SoftmaxCrossEntropy) else np.asarray(y)
 
 
@@ -95,7 +95,7 @@ def split(x: np.ndarray, y: np.ndarray, share: float) -> Data:
 
 
 def as_callbacks(value: Any) -> list[Callback]:
-    """Callbacks as a list: of several, of one that is passed by itself, of none.
+    """Callbacks as a list; a single one need not be in a list, and None is an empty list.
 
     >>> as_callbacks(EarlyStopping())
     [EarlyStopping()]

@@ -3,7 +3,7 @@
 An estimator there is a set of parameters with `fit`, `predict` and `score`: it can be cloned, searched over and put
 behind a transformer, and its labels are of any type. `ImageClassifier` is such an estimator, and makes its Sequential
 in `fit`, when the shape of the images and the classes are known. scikit-learn itself is not needed; where it calls,
-its own types are answered.
+it receives its own types.
 
     from sklearn.model_selection import cross_val_score
     cross_val_score(ImageClassifier(epochs=5), images, labels)

@@ -1,8 +1,8 @@
 """Runs side by side: which is better, and is the difference more than chance?
 
-All models answer the same test images, so they are compared image by image. Where both are right or both wrong
-nothing can be learned; the others decide (`metrics.mcnemar`). An accuracy alone does not: for 99 % of 10,000
-images its interval is 0.4 points wide, and two runs that differ only in their seed differ by about 0.1.
+All models classify the same test images, so they are compared image by image. Images that both classify correctly, or
+both wrongly, carry no information; the others decide (`metrics.mcnemar`). Accuracies alone are too coarse: the
+interval of 99 % on 10,000 images is 0.4 points wide, and two runs that differ only in their seed differ by about 0.1.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FILES = ("compare.png", "compare.csv", "curves.csv", "changed.csv")  # that writ
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What lies in the folder of a run, and how its model answers the test set."""
+    """The contents of a run's folder, and its model's answers to the test set."""
 
     name: str
     config: dict[str, Any]
@@ -66,7 +66,7 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class Change:
-    """What one run has right and the first one wrong, and the other way round; indices of test images."""
+    """Indices of the test images that only one of two runs classifies correctly."""
 
     gained: np.ndarray
     lost: np.ndarray
@@ -81,7 +81,7 @@ class Change:
 
 
 def read_runs(folders, data_dir=None, engine: str = "numba") -> list[FinishedRun]:
-    """Read finished runs and let their models answer the test set. ValueError if it is not the same for all.
+    """Read finished runs and classify the test set with their models. ValueError if the test sets differ.
 
     data_dir: where the data is, if not where the runs found it.
     """
@@ -134,7 +134,7 @@ def test_set(name: str, config: dict[str, Any], data_dir=None) -> tuple[np.ndarr
 
 
 def different_settings(runs: list[FinishedRun]) -> dict[str, list[Any]]:
-    """Name -> the value of each run, for the settings in which they differ; None where one has no such setting."""
+    """Name -> the value of each run, for the settings that differ; None where a run lacks the setting."""
     names = dict.fromkeys(name for run in runs for name in run.config if name not in NO_SETTINGS)
     settings = {name: [run.config.get(name) for run in runs] for name in names}
     return {name: values for name, values in settings.items() if any(value != values[0] for value in values)}
@@ -170,7 +170,7 @@ def write_comparison(out, runs: list[FinishedRun]) -> None:
 
 
 def write_csv(path, columns, rows) -> None:
-    """A table, whole or not at all."""
+    """A table, written atomically."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([columns, *rows])
     with replacing(path) as file:

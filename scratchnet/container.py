@@ -1,14 +1,14 @@
-"""The safetensors container, read without trust.
+"""A reader of safetensors files from untrusted sources.
 
     8 bytes     n, the length of the header, little-endian
     n bytes     JSON: {"0.dense.W": {"dtype": "F32", "shape": [784, 10], "data_offsets": [0, 31360]}, ...,
                        "__metadata__": {"key": "text", ...}}
     the rest    the arrays, one behind the other, little-endian, in C order
 
-Whoever wrote the file chose every number in it, and a number in a header is an order to allocate. So nothing
-is believed: the header's length is bounded before it is read, its nesting before it is parsed, and every
+The author of a file chooses every number in it, and a number in a header makes a reader allocate memory. So every
+number is checked: the header's length is bounded before it is read, its nesting before it is parsed, and every
 shape must agree with its offsets, the offsets with each other, and their end with the end of the file, before
-the first array is made. What a file can cost us in memory is then what it weighs on disk.
+the first array is made. The memory that a file can cost is then bounded by its size on disk.
 
 The official safetensors library writes our files and reads them; this reader is stricter than it.
 """
@@ -131,7 +131,7 @@ def view(data: bytearray, entry: Entry) -> np.ndarray:
 
 
 def parse_json(text: bytes | str, constants=None) -> Any:
-    """JSON without its traps: bounded nesting, no key twice, and NaN only if `constants` turns it into something.
+    """JSON with bounded nesting and unique keys; NaN only if `constants` converts it.
 
     >>> parse_json('{"a": 1, "a": 2}')
     Traceback (most recent call last):

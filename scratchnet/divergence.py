@@ -1,9 +1,9 @@
-"""When a training has left the numbers: noticing it at once, and saying where it began.
+"""Divergence: detect a NaN or infinite loss at the step where it occurs, and name the layer where it began.
 
 One NaN spreads: through the next convolution to all its outputs, backward to all gradients, and after the
-update every parameter is NaN. The loss is known at every step, and it shows whatever happened before it; so
-the loss is all that is looked at while things go well, before the step that it would spoil. Only then, and
-before anything is written to a file, every array is searched.
+update every parameter is NaN. The loss is computed at every step and depends on everything before it, so it alone
+is checked at every step, before the update. If it is not finite, and before a file is written, every array is
+searched.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TrainingDivergedError(ArithmeticError):
 
 
 def check_finite(model, optimizer) -> None:
-    """Raise if any parameter, statistic or moment is not a finite number; to be asked before saving."""
+    """Raise if a parameter, a statistic or a moment is not finite. Called before saving."""
     memory = {
         f"{name} ({slot} of {type(optimizer).__name__})": array
         for name, arrays in optimizer.memory.items()
@@ -46,7 +46,7 @@ def check_finite(model, optimizer) -> None:
 
 
 def explain(model, x: np.ndarray, rng, value: float, step: int) -> TrainingDivergedError:
-    """The error for a batch whose loss is not finite: which layer was the first that it went wrong in.
+    """The error for a batch whose loss is not finite. It names the first layer with such an output.
 
     x: the batch. rng: the step's, or None for an evaluation. Forward again, layer by layer, on the textbook's layers;
     in training that moves the statistics of the model.
@@ -85,5 +85,5 @@ def in_words(model, layer: str) -> str:
 
 
 def share(array: np.ndarray) -> str:
-    """How many of its numbers are not finite."""
+    """The share of its numbers that are not finite."""
     return f"{np.count_nonzero(~np.isfinite(array)):,} of {array.size:,} numbers"

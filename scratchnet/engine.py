@@ -1,6 +1,6 @@
 """How a model runs: the engine of the textbook, and the protocol that the compiled engine implements.
 
-An engine runs a network's layers. It is asked for
+An engine runs a network's layers. It has four methods:
 
     train_step     one optimizer step on a batch                 the loss before it
     gradients      the same without the step                     the loss, and the gradient of every parameter

@@ -1,8 +1,8 @@
-"""Several answers to one question, and their mean.
+"""Ensembles: the mean of several models' probabilities, or of one model's for several views of an image.
 
-Models that were trained from different seeds are often wrong about different images. So is one model about the same
-image seen at different places. Their mean is wrong more seldom than they are: where each is sure it changes
-nothing, where they disagree the majority and the surer ones prevail. Probabilities are averaged, not logits, whose
+Models trained from different seeds often misclassify different images. So does one model for shifted copies of an
+image. Their mean makes fewer errors: where all agree it changes nothing, where they disagree the majority and the
+more confident ones decide. Probabilities are averaged, not logits, whose
 scale is each model's own. That the mean cannot be bad follows from the convexity of -log (Jensen's inequality):
 
     -log (1/m Σ p_i) ≤ 1/m Σ -log p_i        its loss is at most the mean of their losses
@@ -20,7 +20,7 @@ from scratchnet.layers.base import integer
 
 
 class Ensemble:
-    """Models that answer together, with the mean of their probabilities. They have the same input and classes.
+    """Several models; `predict` returns the mean of their probabilities. They have the same input and classes.
 
     >>> both = Ensemble([model, model])
     >>> bool((both.predict(x) == model.predict(x)).all())

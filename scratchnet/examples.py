@@ -1,6 +1,6 @@
 """Data as scikit-learn's users pass it: tables, lists, images; labels of any type.
 
-An estimator there checks its input itself. The words of the errors are those that scikit-learn's own tests ask for.
+An estimator there checks its input itself. The error messages contain the words that scikit-learn's own tests expect.
 """
 
 from __future__ import annotations

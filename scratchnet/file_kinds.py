@@ -1,7 +1,7 @@
-"""What a file is that is no model file of ours, by its first bytes, and what reads it.
+"""What kind of file was given instead of a model file, by its first bytes, and which library reads it.
 
-Models come with all endings, and endings lie. The first bytes of a file are those of its format; they are only
-compared here, nothing is unpacked. A zip archive begins with the name of its first member, by which Keras, PyTorch
+File name endings are unreliable. The first bytes of a file identify its format. They are only compared here; nothing
+is unpacked. A zip archive begins with the name of its first member, by which Keras, PyTorch
 and NumPy archives differ.
 """
 

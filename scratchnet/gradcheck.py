@@ -1,14 +1,14 @@
-"""Is backward the derivative of forward? Ask the definition.
+"""Gradient check: is backward the derivative of forward? Compare it with finite differences.
 
     ∂L/∂x_i ≈ (L(x + h e_i) - L(x - h e_i)) / 2h          error of order h²
 
 for every entry of the input and of every parameter, in float64, where L = Σ y · r for a fixed random r.
-Random on purpose: with L = Σ y, batch normalisation makes L constant, the true dx is zero, and a
+r is random because with L = Σ y, batch normalisation makes L constant, the true dx is zero, and a
 backward that returns zeros passes.
 
 The derivative does not exist at the corner of a ReLU or where two numbers of a pooling window are equal.
-There the slopes to the right and to the left differ, however near one looks; on a mere curve they draw
-together as h shrinks. So an entry that disagrees is looked at again with a smaller h: one on a corner is
+There the slopes to the right and to the left differ for every h; on a smooth curve they approach each other
+as h shrinks. So an entry that disagrees is checked again with a smaller h: an entry on a corner is
 left out (and counted), any other is an error.
 """
 
@@ -167,7 +167,7 @@ class Checked:
         return found
 
     def slopes(self, array, index, h) -> tuple[float, float]:
-        """How fast L rises on both sides of one entry; their mean is the central difference."""
+        """The slopes of L on both sides of one entry; their mean is the central difference."""
         start, here = array[index], self.value()
         array[index] = start + h
         above = self.value()

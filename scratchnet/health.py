@@ -1,18 +1,18 @@
-"""Health: what goes on inside the layers while a model learns.
+"""Health: measurements inside the layers during training.
 
-A loss that does not fall says that something is wrong, not where. Four numbers per layer say where, each of them
+A loss that does not fall shows that something is wrong, but not where. Four numbers per layer show where. Each is
 measured on the same few training images:
 
-    activations      mean and spread of what the layer puts out: do they vanish or explode on their way?
-    dead share       units of a ReLU that are 0 for every image. Their gradient is 0 too: they never come back.
-    gradient norm    |dL/dw| over the layer's parameters: does the error still arrive here?
-    update ratio     |Δw| / |w| of one step: by which part of itself a layer changes. About 1e-3 is healthy
-                     (Karpathy, CS231n notes "Learning and Evaluation"): a layer that is made anew every few
-                     steps cannot keep what it learned, one that changes by 1e-6 has not begun.
+    activations      mean and spread of the layer's output: do they vanish or explode with depth?
+    dead share       units of a ReLU that are 0 for every image. Their gradient is 0 too, so they stay dead.
+    gradient norm    |dL/dw| over the layer's parameters: does the gradient vanish on its way here?
+    update ratio     |Δw| / |w| of one step: the relative change of a layer. About 1e-3 is healthy
+                     (Karpathy, CS231n notes "Learning and Evaluation"): a much larger ratio is unstable, and a
+                     ratio of 1e-6 means that the layer hardly learns.
 
-The network is looked at as the training sees it: dropout on (the same masks each time), a BatchNorm with the
-statistics of these images; nothing of the model is changed. The activations come from the textbook layers, one
-after the other, whatever the engine; the gradients from the engine that trains, for it is quicker.
+The network is measured in training mode: dropout on (the same masks each time), BatchNorm with the statistics of
+these images. The model is unchanged. The activations come from the textbook layers, one
+after the other, whatever the engine; the gradients from the engine that trains, which is faster.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Row = dict[str, Any]  # one layer at one step, by COLUMNS; None where a number m
 
 
 class Health(Callback):
-    """Record every layer's health after the first step of a training and at the end of each epoch.
+    """Record every layer's health after the first step of a training run and at the end of each epoch.
 
     path: where to write it, as CSV with COLUMNS, or None to keep it in `rows` only. sample: how many images of the
     training set are looked at. every: steps between two records, instead of an epoch's.
@@ -138,7 +138,7 @@ def ratio(change: float, size: float) -> float:
 
 
 def write_health(path, rows: list[Row]) -> None:
-    """Write rows as CSV, whole or not at all. Empty where a row has None."""
+    """Write rows as CSV, atomically. A cell is empty where a row has None."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()

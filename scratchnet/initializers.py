@@ -1,13 +1,13 @@
-"""How parameters start.
+"""Initial values of the parameters.
 
-A layer whose outputs are much larger or smaller than its inputs makes a deep network explode or die.
-Both rules choose the variance of the weights so that a signal keeps its size on the way through:
+A layer whose outputs are much larger or smaller than its inputs makes the signal of a deep network explode or vanish.
+Both rules choose the variance of the weights so that a signal keeps its size through the layers:
 
     He      Var W = 2 / fan_in                  the 2 makes up for ReLU, which removes half the signal
     Glorot  Var W = 2 / (fan_in + fan_out)      a compromise between the forward and the backward pass
 
 fan_in is the number of inputs that one output sums over, fan_out the number of outputs that one input
-reaches. Only the layer knows them, so it says them; nothing here guesses them from a shape.
+reaches. The layer passes both.
 
 He, Zhang, Ren, Sun 2015 (arXiv 1502.01852); Glorot, Bengio 2010 (AISTATS).
 """

@@ -5,7 +5,7 @@
     check_pixels    plausibility: bytes read as int8, NaN, images divided by 255 twice
 
 A model whose first layer is Rescale(1/255) expects the bytes of the image files. On images in [0, 1] it computes an
-answer all the same, with an accuracy of 10 %. Both checks run where data enters `fit`, `evaluate` and `predict`; no
+answer too, with an accuracy of 10 %. Both checks run where data enters `fit`, `evaluate` and `predict`; no
 layer or kernel repeats them.
 """
 

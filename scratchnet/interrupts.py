@@ -1,12 +1,12 @@
-"""Ctrl-C and SIGTERM, at a moment that suits.
+"""Ctrl-C and SIGTERM, delayed to a point where training can stop safely.
 
 A signal interrupts Python between any two of its instructions: also in the middle of an optimizer's step, when
-half of the parameters have moved. While a training runs, a signal is therefore only noted; the loop asks after
-every batch, brings its things in order, and then the signal goes to whoever would have got it: to Python, which
-raises KeyboardInterrupt, or to the program's own handler. A second signal is not held back.
+half of the parameters have moved. During training, the first signal is therefore only recorded. The loop checks for it
+after every batch, saves its state, and delivers the signal to its usual handler: to Python, which raises
+KeyboardInterrupt, or to the program's own handler. A second signal is delivered at once.
 
-Signals are the main thread's business: a training in another thread changes nothing. And a signal that nobody
-in this program handles (SIGTERM, usually) keeps its meaning, which is death at once.
+Python handles signals in the main thread: training in another thread changes nothing. A signal without a handler
+(SIGTERM, usually) keeps its default action and ends the process at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):
-    """A signal is waiting. Never leaves `fit`: the signal does."""
+    """A signal is waiting. `fit` catches it and delivers the signal."""
 
 
 class HeldSignals:
@@ -52,15 +52,15 @@ class HeldSignals:
             self.former[number](number, frame)
 
     def check(self) -> None:
-        """To be called where it is safe to stop."""
+        """Call it where it is safe to stop."""
         if self.waiting is not None:
             raise Interrupted
 
     def run_in_thread(self, function: Callable[[], Any]) -> Any:
-        """function() in a thread of its own: a signal ends the waiting for it, not the function.
+        """Call function() in a new thread. A signal ends the wait for it; the function continues.
 
-        For a compiler, which is long at work and must not be interrupted: an exception that has to pass through
-        its callbacks is lost there, and nobody learns of the Ctrl-C.
+        For the compiler, which runs for seconds and must not be interrupted: an exception raised within its callbacks
+        is lost, and with it the Ctrl-C.
         """
         outcome: queue.SimpleQueue = queue.SimpleQueue()
 

@@ -5,15 +5,15 @@ cross-entropy is the surprise about the true class y:
 
     p_k = exp(z_k) / Σ_j exp(z_j)               L = -log p_y = log Σ_j exp(z_j) - z_y
 
-Taken together the gradient is as simple as it could be: what was predicted minus what is true,
+The gradient of both together is simple, prediction minus truth:
 
     dL/dz_k = p_k - [k = y]
 
-Taken apart it would be 0/0 for confident predictions. Subtracting max z from all logits changes nothing
+Computed separately it would be 0/0 for confident predictions. Subtracting max z from all logits changes nothing
 in exact arithmetic and keeps every exp at or below 1: logits of ±10,000 are fine.
 
 With one-hot labels t instead of a class number, L = log Σ exp(z) - Σ t_k z_k and dL/dz = p - t. Label
-smoothing replaces t by (1 - s) t + s / classes: never quite certain (arXiv 1512.00567).
+smoothing replaces t by (1 - s) t + s / classes: no target is certain (arXiv 1512.00567).
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Which learning rate? Try them all, once, in one sweep.
+"""The learning rate range test: one sweep over all learning rates.
 
 Train for a few hundred steps and raise the learning rate at each of them by the same factor, from far too small to
-far too large. The loss draws a picture: flat while the steps are too small to matter, then falling, then a
-floor, then up and away. Two places of that picture are good learning rates (Smith 2015, arXiv 1506.01186):
+far too large. The loss is flat while the steps are too small to matter, then it falls, reaches a minimum, and
+diverges. Two points of that curve are good learning rates (Smith 2015, arXiv 1506.01186):
 
     the steepest descent        each step gains the most here
     a tenth of the lowest       at the lowest loss itself the steps are already on the verge of too large
 
-and the smaller of the two is on the safe side. A single batch's loss is noisy, so the losses are first smoothed
+and the smaller of the two is the safe choice. A single batch's loss is noisy, so the losses are first smoothed
 along the logarithm of the rate, with a window that is symmetric: a running mean would lag behind and move
 everything to the right, to larger rates.
 """
@@ -160,7 +160,7 @@ def trained_copy(model):
 
 
 def endless_batches(n: int, batch_size: int, seed: int):
-    """The batches of one epoch after the other, in the order of a training."""
+    """The batches of one epoch after the other, in the order of a training run."""
     return itertools.chain.from_iterable(batches(epoch_order(n, seed, e), batch_size) for e in itertools.count())
 
 

@@ -1,7 +1,7 @@
 """How good are the answers? Everything here comes from two things: the probabilities that a model gave,
 (n, classes), and the true labels, (n,).
 
-The *confusion matrix* counts what was taken for what, C[true, predicted]. Its diagonal is what went well:
+The *confusion matrix* counts predictions by true class, C[true, predicted]. Its diagonal counts the right ones:
 
     accuracy = Σ C[k, k] / n        precision_k = C[k, k] / Σ_i C[i, k]        recall_k = C[k, k] / Σ_j C[k, j]
 
@@ -11,7 +11,7 @@ examples is itself uncertain, by about 0.2 points for 99 % of 10,000; `wilson_in
 right nine times in ten.
 
 Where a fraction is 0/0 (the precision of a class that was never predicted, the recall of one that has no
-examples) it counts as 0. Averages over classes leave out those without examples: nothing was asked about them.
+examples) it counts as 0. Averages over classes leave out classes without examples.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def wilson_interval(right: int, n: int, confidence: float = 0.95) -> tuple[float
 
 
 class McNemar(NamedTuple):
-    """What two models' answers to the same questions say about which is better."""
+    """The comparison of two models on the same examples."""
 
     only_a: int  # examples that a had right and b wrong
     only_b: int
@@ -135,8 +135,8 @@ class McNemar(NamedTuple):
 def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> McNemar:
     """Is one of two models better on the same examples, or was it chance? (McNemar 1947, doi 10.1007/BF02295996)
 
-    right_a, right_b: (n,) booleans, whether each had the example right. Only examples on which they differ tell
-    anything. If both were equally good, each such example would be a fair coin: the exact two-sided test is
+    right_a, right_b: (n,) booleans, whether each had the example right. Only examples on which they differ carry
+    information. If both were equally good, each such example would be a fair coin: the exact two-sided test is
 
         p = min(1, 2 Σ_{k ≤ min(only_a, only_b)} C(m, k) / 2^m)        m = only_a + only_b
 

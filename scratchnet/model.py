@@ -1,7 +1,7 @@
 """Sequential: layers in a row.
 
-Shapes are computed and checked when the model is built, so that a mistake is found before the training and says
-where it is. How the layers are run is the engine's business (`scratchnet.engine`): `engine="numpy"` runs the textbook
+Shapes are computed and checked when the model is built, so that a mistake is found before training, with
+its place. The engine runs the layers (`scratchnet.engine`): `engine="numpy"` runs the textbook
 layers as they are, `engine="numba"` compiled layers (`scratchnet.compiled`); the results agree to rounding.
 """
 
@@ -127,11 +127,11 @@ class Sequential:
         return shapes
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """Name -> array, in order: the arrays that are trained. They are live: change one, change the model."""
+        """Name -> array, in order: the arrays that are trained. They are the model's own, not copies."""
         return self.network.arrays("params")
 
     def state(self) -> dict[str, np.ndarray]:
-        """Name -> array: what is saved but not trained, such as BatchNorm's running averages. Live too."""
+        """Name -> array: what is saved but not trained, such as BatchNorm's running averages; not copies."""
         return self.network.arrays("state")
 
     def count_params(self) -> int:

@@ -1,4 +1,4 @@
-"""Optimizers: what to do with a gradient, in order of increasing complexity.
+"""Optimizers: from a gradient to a change of the parameters, in order of increasing complexity.
 
 Each one is its formula, one line of code per line of mathematics, for one parameter array p with
 gradient g. Parameters are changed in place. What an optimizer remembers between steps (a velocity, the
@@ -11,9 +11,9 @@ arrays: the same optimizer resumes with the same model and raises an error for a
     AdamW      Adam, and p -= lr λ p              weight decay apart from the gradient, arXiv 1711.05101
 
 lr is a number, or a schedule: a function from the step number (0, 1, ...) to the learning rate. `lr_scale`
-is a factor in front of it, 1 at first, for those who watch the training and find the rate too large.
+is a factor in front of it, initially 1; callbacks lower it when the rate proves too large.
 
-Where the loss has a cliff, a single gradient can throw the parameters far away. With `clip_norm` = c a gradient
+Where the loss is steep, a single gradient can move the parameters far away. With `clip_norm` = c a gradient
 keeps its direction and has at most the length c, taken over all parameters together (arXiv 1211.5063):
 
     g = g · min(1, c / |g|)          |g|² = Σ g² over every number of every parameter
@@ -36,7 +36,7 @@ Schedule = Callable[[int], float]
 
 
 class Optimizer:
-    """The part all share: count the steps, look up the learning rate, find each parameter's memory.
+    """The common part: count the steps, look up the learning rate, find each parameter's memory.
 
     >>> params = {"W": np.array([1.0])}
     >>> SGD(lr=0.1).step(params, {"W": np.array([2.0])})
@@ -204,7 +204,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam, and every weight shrinks by lr · weight_decay at each step, whatever its gradient.
 
-    Biases and BatchNorm's gamma and beta are left alone: they are not what makes a network over-fit.
+    Biases and BatchNorm's gamma and beta are not decayed: they hardly contribute to overfitting.
     """
 
     @explained

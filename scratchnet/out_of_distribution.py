@@ -1,7 +1,7 @@
-"""Is this anything that the model knows? Softmax always names a class, and may be sure of it: an A is a 4 at 99.9 %.
+"""Out-of-distribution detection by the energy score. Softmax always names a class: an A is a 4 at 99.9 %.
 
-Probabilities compare the classes with each other and forget how large the logits were. What a network has learned to
-recognise makes large logits, and most of what it has never seen makes small ones. The *energy* keeps that:
+Probabilities compare the classes with each other and lose the size of the logits. Images like the training data have
+large logits, most others have small ones. The *energy* measures this:
 
     E(x) = -log Σ_k exp z_k            z the logits of x; the lower, the more familiar
 
@@ -11,9 +11,9 @@ was trained on (held-out ones) 1 % are called so. scripts/train.py keeps it in t
 Measured by `python benchmarks/out_of_distribution.py RUN --fashion FOLDER` on two epochs of the preset default: of
 MNIST's test digits 1.2 % were called unfamiliar; of Fashion-MNIST 89 %, of pairs of digits squeezed into one image
 89 %, of ruled paper 83 %, of small and capital letters 56 and 35 %, of scribbles 40 %, of triangles, boxes and crosses
-5 %; AUROC 0.88 to 0.995. It is a hint, then, and no proof. The largest probability catches 50 % of these on average,
+5 %; AUROC 0.88 to 0.995. It is a hint, not a proof. The largest probability catches 50 % of these on average,
 against 57 % (but 36 % of the last kind), the Mahalanobis distance in the last layer's input 24 %. A weaker network
-knows less about what it does not know: LeNet-5 after two epochs, 97.3 % accurate, catches 28 %.
+detects fewer: LeNet-5 after two epochs, 97.3 % accurate, catches 28 %.
 
 Source: W. Liu, X. Wang, J. Owens, Y. Li, "Energy-based Out-of-distribution Detection", NeurIPS 2020, arXiv 2010.03759.
 """

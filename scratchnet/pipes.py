@@ -1,14 +1,14 @@
-"""What a program prints reaches its reader, whatever the reader can take.
+"""Output to any terminal, file or pipe: characters that cannot be encoded, and pipes that are closed.
 
-A reader may know few characters. `PYTHONIOENCODING=cp1252`, a pipe on Windows or an old terminal have no ✓, and Python
-would end the program with a UnicodeEncodeError in the middle of a training. What cannot be encoded is spelled with
-what can: ✓ as ok, × as x, é as e, and characters without any likeness by their number, as \\u732b. A script says so to
-its standard streams once, in `run_script`; the library's own prints, in a program whose streams are not ours to
-change, go through `say`, `console` and `printable`.
+An output may support few characters. `PYTHONIOENCODING=cp1252`, a pipe on Windows or an old terminal have no ✓, and
+Python would end the program with a UnicodeEncodeError during training. Such characters are replaced by others: ✓ by ok,
+× by x, é by e, and characters without a similar one by their number, as \\u732b. A script does this for its standard
+streams once, in `run_script`. The library's own prints, in a program whose streams must not be changed, go through
+`say`, `console` and `printable`.
 
-A reader may also leave. `python scripts/evaluate.py RUN | head -3` closes the pipe after three lines; the fourth one
-is a BrokenPipeError, which is no error of the program. What is still in Python's buffer would raise it once again at
-the very end; so the output is turned to where everything may be written.
+A reader may also close the pipe. `python scripts/evaluate.py RUN | head -3` closes it after three lines; the fourth one
+is a BrokenPipeError, which is no error of the program. The rest of Python's buffer would raise it again at exit, so the
+output is redirected to the null device.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SUBSTITUTES = {
 
 
 def run_script(main: Callable[[], int]) -> int:
-    """main()'s exit code; 141, without a word, if whoever reads the output has closed it; 130 after Ctrl-C.
+    """main()'s exit code; 141, without a message, if the reader of the output has closed it; 130 after Ctrl-C.
 
     A warning is one line, as an error is.
 

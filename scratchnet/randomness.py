@@ -1,8 +1,8 @@
-"""Random numbers that belong to the examples, not to whoever happens to work on them.
+"""Random numbers that depend on the example, not on the thread that draws them.
 
-An ordinary generator is a tape: what you get depends on how much was read before. Cut a batch into
-chunks, give the chunks to threads, and the tape is read in another order each time. A *counter-based*
-generator has no tape; number i of stream k is a scramble of k and i,
+An ordinary generator is a sequence: its next number depends on how many were drawn before. If a batch is cut into
+chunks for several threads, the order of the draws changes from run to run. A *counter-based* generator has no
+sequence; number i of stream k is a hash of k and i,
 
     bits(i) = mix(key + i · γ)          SplitMix64: Steele, Lea, Flood 2014 (OOPSLA)
 

@@ -1,15 +1,15 @@
-"""Robustness: does it still know the digits when they are drawn by hand, off the middle, with another pen?
+"""Robustness: the accuracy on digits that are shifted, rotated, scaled, or drawn with another pen.
 
 The images of a test set are made as those of the training set were: MNIST's digits are all centred, equally large
 and equally thick. Those that people draw or photograph are not, and an accuracy of 99 % may shrink to 90 %. So
-beside the accuracy on the test set as it is stand two things, both of them functions of the model and the test set:
+two further measurements are made, both of them functions of the model and the test set:
 
-    the curves              accuracy when every image is changed in one way, by up to so much, for growing amounts
+    the curves              accuracy when every image is changed in one way, up to a limit, for growing limits
     the as-drawn score      accuracy when every image is changed in all these ways at once, each by an ordinary
                             amount: `AS_DRAWN` for shape and pen, `AS_DRAWN_NOISE` for the paper
 
-Which change an image gets is decided by SEED and by its number in the test set. Nobody trains on these images.
-Pixels are those of images of 28 × 28; for larger images, proportionally more.
+SEED and the number of an image in the test set determine its change. These images are for measurement, not for
+training. Pixels are those of images of 28 × 28; for larger images, proportionally more.
 """
 
 from __future__ import annotations

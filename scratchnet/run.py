@@ -1,7 +1,7 @@
-"""A training in progress, and what it recorded.
+"""A training run in progress, and its records.
 
 `Run` is the one object that the loop, the callbacks and the checkpoints share: what is trained, how, on what, and
-how far it has come. Nothing about a training is kept anywhere else.
+how far it has come. No other object holds state of a training run.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class History:
 
 @dataclass
 class Run:
-    """A training in progress: what every callback is handed."""
+    """A training run in progress: the first argument of every hook of a callback."""
 
     model: Any
     optimizer: Optimizer
@@ -78,5 +78,5 @@ class Run:
 
     @cached_property
     def setup(self) -> dict[str, Any]:
-        """What this training is, as plain data."""
+        """The configuration of this run, as plain data."""
         return checkpoint.setup_of(self)

@@ -25,7 +25,7 @@ FORMAT = 1  # raised whenever an older reader could misunderstand a newer file
 
 
 def write_file(path, arrays: dict[str, np.ndarray], meta: dict[str, Any], previous=None) -> None:
-    """Write named arrays and JSON data; the file appears whole or not at all. previous: see `replacing`.
+    """Write named arrays and JSON data; the file is replaced atomically. previous: see `replacing`.
 
     A missing folder is made, and ~ is the home directory.
     What could not be read back (a name with blanks, a header without end) is a ModelFileError now, not later.
@@ -89,7 +89,7 @@ def checksum(text: str, arrays: dict[str, np.ndarray]) -> str:
 
 @contextmanager
 def as_model_file_error(path):
-    """Whatever a malformed file makes go wrong is one kind of error, with the file's name in front."""
+    """Turn every error that a malformed file causes into a ModelFileError that begins with the file's name."""
     try:
         yield
     except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:

@@ -1,6 +1,6 @@
 """Schedules: from the step number to the learning rate.
 
-A large learning rate finds the valley, a small one its floor; so most schedules start large and end
+A large learning rate makes fast progress, a small one lets the weights converge; so most schedules start large and end
 small. A schedule is any function of the step (0, 1, 2, ...); these are the common ones, as small
 records, so that they can be printed, compared and written into a run's config.
 
@@ -27,7 +27,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class StepDecay:
-    """lr · factor^⌊step / every⌋: a staircase downwards, one stair every so many steps."""
+    """lr · factor^⌊step / every⌋: a decreasing staircase, one stair per `every` steps."""
 
     lr: float
     every: int

@@ -1,6 +1,6 @@
 """A model in text: the call that makes it, and the table of its layers.
 
-The table says what comes out of each layer, what is trained and what it costs; it is printed, or HTML in a notebook.
+The table lists each layer's output shape, parameters and cost. It is printed, or HTML in a notebook.
 """
 
 from __future__ import annotations

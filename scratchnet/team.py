@@ -284,7 +284,7 @@ def set_threads(n: int) -> None:
     >>> set_threads(2)
     """
     try:
-        number = 0 if isinstance(n, bool) else operator.index(n)
+        number = 0 if isinstance(n, bool | np.bool_) else operator.index(n)
     except TypeError:
         number = 0
     if not 1 <= number <= 256:

@@ -6,7 +6,7 @@ and stopping are callbacks.
 The value that is minimised is measured while the parameters move and while dropout is on; so it cannot
 be compared with a validation loss. The numbers reported as "loss" and "accuracy" at the end of an epoch
 are therefore measured like the validation's, in evaluation mode, on a fixed sample of the training set.
-The moving value is there too, as "training_loss".
+The mean of the minimised values is reported too, as "training_loss".
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The same network, but wider, narrower, or with another dropout.
+"""Variants of a network: other widths, or another dropout rate.
 
-How many filters and units a layer has, and how much is dropped, are the two sizes of a network that can be changed
-without thinking about the others: shapes follow when the model is built. What a search or a command line changes
-are layers that are not built yet: a layer that becomes another is made anew, the others are passed on.
+The numbers of filters and units and the dropout rate can be changed independently: shapes follow when the model is
+built. The functions take unbuilt layers. A changed layer is a new object, the others are passed through.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ SIZES = {Conv2D: "filters", Dense: "units"}  # what the width of a layer is call
 
 
 def hidden_layers(layers: Sequence[Layer]) -> list[int]:
-    """Where the layers stand that have a width of their own choosing: all but the last, which is the classes'."""
+    """The indices of the layers whose width can be chosen: all but the last, which has one unit per class."""
     return [i for i, layer in enumerate(layers) if type(layer) in SIZES][:-1]
 
 

@@ -28,17 +28,8 @@ PLAINER = {
 # Patterns of paths, relative to the project's root.
 UNDER_REVISION = (
     "README.md",
-    "SECURITY.md",
     "benchmarks/README.md",
     "docs/promises.md",
-    "scratchnet/*.py",
-    "scratchnet/layers/cropping.py",
-    "scratchnet/layers/rescale.py",
-    "scratchnet/callbacks/**/*.py",
-    "scratchnet/checkpoint/**/*.py",
-    "scratchnet/compiled/**/*.py",
-    "scratchnet/data/**/*.py",
-    "scratchnet/doctor/**/*.py",
     "scratchnet/figures/**/*.py",
     "scratchnet/search/*.py",
     "scratchnet/zoo/*.py",

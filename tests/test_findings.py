@@ -116,7 +116,8 @@ def test_a_training_that_still_improves_should_be_longer():
     assert of_history([0.3, 0.2], [0.3, 0.2])["note"] == [
         "The last epoch was the best and the validation loss still falls: train longer."
     ]
-    assert of_history([0.3, 0.2, 0.1], [0.3, 0.2, 0.21])["good"][0].endswith("reached its minimum, 0.2, in epoch 2 of 3.")
+    found = of_history([0.3, 0.2, 0.1], [0.3, 0.2, 0.21])["good"][0]
+    assert found.endswith("reached its minimum, 0.2, in epoch 2 of 3.")
     assert of_history([0.3, 0.2, 0.1], [0.3, 0.2, 0.199])["good"][0].startswith("The validation loss hardly falls")
     assert not of_history([0.3, 0.002, 0.001], [0.3, 0.002, 0.0015])["note"]  # of what there is nothing is left
 

@@ -196,7 +196,8 @@ def names_in_examples():
     rng = np.random.default_rng(0)
     model = sn.Sequential([sn.Rescale(), sn.Flatten(), sn.Dense(10)], input_shape=(28, 28, 1), engine="numpy")
     public = {name: getattr(sn, name) for name in sn.__all__}
-    return {**public, "np": np, "sn": sn, "model": model, "x": 255 * rng.random((8, 28, 28)), "y": np.arange(8)}  # fmt: skip
+    images, labels = 255 * rng.random((8, 28, 28)), np.arange(8)
+    return {**public, "np": np, "sn": sn, "model": model, "x": images, "y": labels}
 
 
 # what must not be there

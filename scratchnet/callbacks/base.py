@@ -9,9 +9,11 @@ Like a layer, a callback declares two tuples of attribute names:
 from __future__ import annotations
 
 import inspect
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class Callback:
@@ -26,29 +28,29 @@ class Callback:
     memory: tuple[str, ...] = ()
     last = False  # whether its hooks are called after those of all others, whatever the order
 
-    def on_train_begin(self, run) -> None:
+    def on_train_begin(self, run: Any) -> None:
         """Before the first epoch. Reset the state of an earlier run."""
 
-    def on_epoch_begin(self, run) -> None:
+    def on_epoch_begin(self, run: Any) -> None:
         """Before the first batch of an epoch."""
 
-    def on_batch_end(self, run, logs: dict[str, float]) -> None:
+    def on_batch_end(self, run: Any, logs: dict[str, float]) -> None:
         """After every optimizer step; logs has the batch's "training_loss"."""
 
-    def on_evaluation_begin(self, run) -> None:
+    def on_evaluation_begin(self, run: Any) -> None:
         """After the last batch of an epoch, before its evaluation."""
 
-    def on_epoch_end(self, run, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, run: Any, logs: dict[str, float]) -> None:
         """After evaluation; logs has every number of the history."""
 
-    def on_interrupt(self, run) -> None:
+    def on_interrupt(self, run: Any) -> None:
         """After Ctrl-C or SIGTERM, when the batch is finished and training is about to end: the time to save."""
 
-    def on_divergence(self, run, error) -> bool:
+    def on_divergence(self, run: Any, error: Exception) -> bool:
         """The loss is no longer finite. Return True to end training without the error."""
         return False
 
-    def on_train_end(self, run) -> None:
+    def on_train_end(self, run: Any) -> None:
         """After the last epoch, or when training ends by an error or Ctrl-C."""
 
     def __repr__(self) -> str:
@@ -61,20 +63,20 @@ class Callback:
 class Callbacks:
     """Several callbacks as one: every hook is passed to all of them, in the given order."""
 
-    def __init__(self, run, callbacks):
+    def __init__(self, run: Any, callbacks: Iterable[Callback]):
         for callback in callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(f"callbacks must be Callback objects, got {callback!r}")
         self.run, self.callbacks = run, sorted(callbacks, key=lambda callback: callback.last)
 
-    def dispatch(self, hook: str, *news) -> bool:
+    def dispatch(self, hook: str, *news: Any) -> bool:
         """Call one hook of every callback; True if any of them returned True."""
         answers = [getattr(callback, hook)(self.run, *news) for callback in self.callbacks]
         return any(answers)
 
 
 @contextmanager
-def warn_on_os_error(callback: Callback, path) -> Iterator[None]:
+def warn_on_os_error(callback: Callback, path: str | os.PathLike[str]) -> Iterator[None]:
     """A full or missing disk must not end training: warn once, continue, and try again at the next save."""
     try:
         yield

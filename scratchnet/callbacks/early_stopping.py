@@ -9,6 +9,7 @@ are tolerated.
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -29,17 +30,24 @@ class EarlyStopping(Monitor):
     arguments = ("monitor", "mode", "min_delta", "patience", "restore_best_weights")
     memory = ("best", "best_epoch", "wait", "best_weights")
 
-    def __init__(self, monitor="val_loss", patience=0, mode="auto", min_delta=0.0, restore_best_weights=True):
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 0,
+        mode: str = "auto",
+        min_delta: float = 0.0,
+        restore_best_weights: bool = True,
+    ):
         super().__init__(monitor, mode, min_delta)
         self.patience = patience_of("EarlyStopping: patience", patience)
         self.restore_best_weights = bool(restore_best_weights)
 
-    def on_train_begin(self, run):
+    def on_train_begin(self, run: Any) -> None:
         super().on_train_begin(run)
         self.wait = self.best_epoch = 0  # best_epoch counts from 1
         self.best_weights: dict[str, np.ndarray] = {}
 
-    def on_epoch_end(self, run, logs):
+    def on_epoch_end(self, run: Any, logs: dict[str, float]) -> None:
         if self.improved(logs):
             self.wait, self.best_epoch = 0, run.epoch + 1
             if self.restore_best_weights:
@@ -48,7 +56,7 @@ class EarlyStopping(Monitor):
             self.wait += 1
             run.stop = run.stop or self.wait >= max(self.patience, 1)
 
-    def on_train_end(self, run):
+    def on_train_end(self, run: Any) -> None:
         for name, array in self.best_weights.items():
             weights(run.model)[name][...] = array
 
@@ -61,11 +69,11 @@ class TerminateOnNaN(Callback):
     >>> history = model.fit(x, y, callbacks=[TerminateOnNaN()], verbose=False)
     """
 
-    def on_divergence(self, run, error) -> bool:
+    def on_divergence(self, run: Any, error: Exception) -> bool:
         warnings.warn(str(error), stacklevel=2)
         return True
 
 
-def weights(model) -> dict[str, np.ndarray]:
+def weights(model: Any) -> dict[str, np.ndarray]:
     """All arrays of a model, trained or not; not copies."""
     return {**model.parameters(), **model.state()}

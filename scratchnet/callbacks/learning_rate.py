@@ -8,6 +8,7 @@ scaled as a whole. LearningRateSchedule sets `lr` itself, once per epoch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from scratchnet.callbacks.base import Callback
 from scratchnet.callbacks.monitor import Monitor, patience_of
@@ -28,7 +29,14 @@ class ReduceLROnPlateau(Monitor):
     memory = ("best", "wait", "rest")
 
     def __init__(
-        self, monitor="val_loss", factor=0.1, patience=10, mode="auto", min_delta=1e-4, cooldown=0, min_lr=0.0
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
     ):
         super().__init__(monitor, mode, min_delta)
         if not 0 < factor < 1:
@@ -39,11 +47,11 @@ class ReduceLROnPlateau(Monitor):
         self.patience = patience_of("ReduceLROnPlateau: patience", patience)
         self.cooldown = patience_of("ReduceLROnPlateau: cooldown", cooldown)
 
-    def on_train_begin(self, run):
+    def on_train_begin(self, run: Any) -> None:
         super().on_train_begin(run)
         self.wait = self.rest = 0
 
-    def on_epoch_end(self, run, logs):
+    def on_epoch_end(self, run: Any, logs: dict[str, float]) -> None:
         improved, resting = self.improved(logs), self.rest > 0
         if resting:
             self.rest -= 1
@@ -76,14 +84,14 @@ class LearningRateSchedule(Callback):
             raise TypeError(f"LearningRateSchedule: expected a function epoch -> learning rate, got {schedule!r}")
         self.schedule = schedule
 
-    def on_train_begin(self, run):
+    def on_train_begin(self, run: Any) -> None:
         self.former = run.optimizer.lr
 
-    def on_epoch_begin(self, run):
+    def on_epoch_begin(self, run: Any) -> None:
         rate = float(self.schedule(run.epoch))
         if not rate > 0:
             raise ValueError(f"LearningRateSchedule: expected a positive rate for epoch {run.epoch}, got {rate}")
         run.optimizer.lr = rate
 
-    def on_train_end(self, run):
+    def on_train_end(self, run: Any) -> None:
         run.optimizer.lr = self.former

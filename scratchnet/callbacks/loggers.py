@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from scratchnet.callbacks.base import Callback, warn_on_os_error
 from scratchnet.data.atomic import replacing
@@ -18,14 +21,14 @@ class CSVLogger(Callback):
     >>> history = model.fit(x, y, epochs=2, callbacks=[CSVLogger("history.csv")], verbose=False)
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]):
         self.path = path
 
-    def on_train_begin(self, run):
+    def on_train_begin(self, run: Any) -> None:
         self.warned = False
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
 
-    def on_epoch_end(self, run, logs):
+    def on_epoch_end(self, run: Any, logs: dict[str, float]) -> None:
         names = dict.fromkeys(name for epoch in run.history.epochs for name in epoch)
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, fieldnames=list(names))
@@ -44,7 +47,7 @@ class LambdaCallback(Callback):
     epoch 1!
     """
 
-    def __init__(self, **hooks):
+    def __init__(self, **hooks: Callable[..., Any]):
         """hooks: on_train_begin(run), on_epoch_begin(run), on_batch_end(run, logs), on_epoch_end(run, logs), ..."""
         known = [name for name in vars(Callback) if name.startswith("on_")]
         for name, function in hooks.items():

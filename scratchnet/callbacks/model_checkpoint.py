@@ -6,8 +6,10 @@ callback kept.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from string import Formatter
+from typing import Any
 
 from scratchnet.callbacks.base import warn_on_os_error
 from scratchnet.callbacks.monitor import Monitor
@@ -32,13 +34,19 @@ class ModelCheckpoint(Monitor):
 
     arguments = ("monitor", "mode", "save_best_only")
 
-    def __init__(self, path, monitor="val_accuracy", mode="auto", save_best_only=True):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        monitor: str = "val_accuracy",
+        mode: str = "auto",
+        save_best_only: bool = True,
+    ):
         super().__init__(monitor, mode)
         self.path, self.save_best_only = path, bool(save_best_only)
         self.folder, self.name = Path(path).parent, Path(path).name
         check_fields(self.folder, self.name)
 
-    def on_train_begin(self, run):
+    def on_train_begin(self, run: Any) -> None:
         if self.save_best_only:
             super().on_train_begin(run)
         self.best, self.warned = None, False
@@ -46,7 +54,7 @@ class ModelCheckpoint(Monitor):
             check_recorded(f"ModelCheckpoint: the file name {self.name!r}", name, run)
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def on_epoch_end(self, run, logs):
+    def on_epoch_end(self, run: Any, logs: dict[str, float]) -> None:
         former = self.best
         if not self.save_best_only or self.improved(logs):
             path = self.folder / self.name.format(**logs)

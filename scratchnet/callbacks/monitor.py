@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
+
+import numpy as np
 
 from scratchnet.callbacks.base import Callback
 from scratchnet.callbacks.recorded import check_recorded, not_recorded
@@ -40,7 +42,7 @@ class Monitor(Callback):
         self.monitor, self.mode, self.min_delta = monitor, mode, float(min_delta)
         self.best: float | None = None
 
-    def on_train_begin(self, run):
+    def on_train_begin(self, run: Any) -> None:
         self.best = None
         check_recorded(f"{type(self).__name__}: monitor", self.monitor, run)
 
@@ -61,7 +63,7 @@ class Monitor(Callback):
 def patience_of(name: str, epochs: SupportsIndex, least: int = 0) -> int:
     """A number of epochs as an int, from any integer type, or an error that names the argument."""
     try:
-        number = least - 1 if isinstance(epochs, bool) else operator.index(epochs)
+        number = least - 1 if isinstance(epochs, bool | np.bool_) else operator.index(epochs)
     except TypeError:
         number = least - 1
     if number < least:

@@ -12,11 +12,11 @@ from scratchnet.pipes import console, say
 class Progress(Callback):
     """A live line on a terminal; elsewhere (a file, a pipe, a notebook log) one flushed line per epoch."""
 
-    def on_train_begin(self, run):
+    def on_train_begin(self, run: Any) -> None:
         self.console = console()
         self.bar: Any = None
 
-    def on_epoch_begin(self, run):
+    def on_epoch_begin(self, run: Any) -> None:
         if not self.console.is_terminal:
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -29,9 +29,10 @@ class Progress(Callback):
         for logs in run.history.epochs[-1:]:  # the accuracy so far: that of the epoch before
             title += f"  accuracy {logs.get('val_accuracy', logs['accuracy']):.2%}"
         self.task = self.bar.add_task(title, total=run.batches_per_epoch, loss=float("nan"))
-        self.smooth, self.shown = None, time.monotonic()
+        self.smooth: float | None = None
+        self.shown = time.monotonic()
 
-    def on_batch_end(self, run, logs):
+    def on_batch_end(self, run: Any, logs: dict[str, float]) -> None:
         if self.bar is None:
             return
         value = logs["training_loss"]
@@ -40,18 +41,18 @@ class Progress(Callback):
             self.bar.update(self.task, completed=run.batch, loss=self.smooth)
             self.shown = time.monotonic()
 
-    def on_epoch_end(self, run, logs):
+    def on_epoch_end(self, run: Any, logs: dict[str, float]) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
         say(epoch_line(run, logs))
 
-    def on_train_end(self, run):
+    def on_train_end(self, run: Any) -> None:
         if self.bar is not None:  # interrupted: give the terminal back
             self.bar.stop()
 
 
-def epoch_line(run, logs: dict[str, float]) -> str:
+def epoch_line(run: Any, logs: dict[str, float]) -> str:
     """epoch 1/5  loss 0.0712  accuracy 97.86 %  val_loss 0.0745  val_accuracy 97.70 %  12.3 s"""
     words = [f"epoch {run.epoch + 1:>{len(str(run.epochs))}}/{run.epochs}"]
     for name, value in logs.items():

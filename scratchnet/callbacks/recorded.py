@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from scratchnet.callbacks.base import Callback
 
@@ -16,12 +17,12 @@ ALWAYS = ("epoch", "training_loss", "seconds", "images", "lr", "loss", "accuracy
 VALIDATED = ("val_loss", "val_accuracy")
 
 
-def recorded_names(run) -> tuple[str, ...]:
+def recorded_names(run: Any) -> tuple[str, ...]:
     """The names that the loop records at the end of each epoch."""
     return ALWAYS + VALIDATED * (run.validation_data is not None)
 
 
-def check_recorded(what: str, name: str, run) -> None:
+def check_recorded(what: str, name: str, run: Any) -> None:
     """Raise ValueError if `name` will not be recorded. what: the part that needs it. run=None: nothing is known yet."""
     if run is None or name in (known := recorded_names(run)) or any(map(may_record_more, run.callbacks)):
         return

@@ -14,6 +14,8 @@ BatchNorm's running statistics are averaged with the weights: those of the last 
 
 from __future__ import annotations
 
+from typing import Any
+
 from scratchnet.callbacks.base import Callback
 from scratchnet.callbacks.early_stopping import weights
 
@@ -38,26 +40,26 @@ class WeightAverage(Callback):
             raise ValueError(f"WeightAverage: decay must be in [0, 1), got {decay!r}")
         self.decay = float(decay)
 
-    def on_train_begin(self, run):
+    def on_train_begin(self, run: Any) -> None:
         self.other = {name: array.copy() for name, array in weights(run.model).items()}  # those not in the model
         self.averaged, self.steps = False, 0  # averaged: the average is in the model, the trained weights in `other`
 
-    def on_epoch_begin(self, run):
+    def on_epoch_begin(self, run: Any) -> None:
         if self.averaged and run.batch == 0:  # else resumed after the last batch, before evaluating the average
             self.swap(run.model)
 
-    def on_batch_end(self, run, logs):
+    def on_batch_end(self, run: Any, logs: dict[str, float]) -> None:
         d = min(self.decay, (1 + self.steps) / (10 + self.steps))
         for name, w in weights(run.model).items():
             a = self.other[name]
             a += (1 - d) * (w - a)
         self.steps += 1
 
-    def on_evaluation_begin(self, run):
+    def on_evaluation_begin(self, run: Any) -> None:
         if not self.averaged:
             self.swap(run.model)
 
-    def swap(self, model) -> None:
+    def swap(self, model: Any) -> None:
         """Exchange the model's arrays with `other`."""
         for name, array in weights(model).items():
             array[...], self.other[name] = self.other[name], array.copy()

@@ -13,6 +13,7 @@ Each filter occurs twice, as w and as -w, because the ReLU after it passes only 
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class WhitenedStart(Callback):
             raise ValueError(f"WhitenedStart: epsilon must be positive, got {epsilon!r}")
         self.epsilon = float(epsilon)
 
-    def on_train_begin(self, run):
+    def on_train_begin(self, run: Any) -> None:
         if run.optimizer.steps:
             return
         model, x = run.model, run.x[:IMAGES]

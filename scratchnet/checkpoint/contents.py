@@ -29,7 +29,7 @@ class Saved:
     path: Any = None  # the file it was read from
 
     @classmethod
-    def of(cls, run) -> Saved:
+    def of(cls, run: Any) -> Saved:
         """Everything that a run needs to resume. The arrays are not copies: write them before the next step."""
         epoch, batch = run.position
         arrays, remembered = arrays_of(run), []
@@ -52,7 +52,7 @@ class Saved:
         }  # fmt: skip
         return cls(arrays, data)
 
-    def restore(self, run) -> None:
+    def restore(self, run: Any) -> None:
         """Bring a run to the saved position. `restore_callbacks` restores its callbacks."""
         with as_model_file_error(self.path):
             own = {name: a for name, a in self.arrays.items() if not name.startswith(("run.", "callback"))}
@@ -64,7 +64,7 @@ class Saved:
             run.history.epochs[:] = from_bytes(self.arrays["run.history"])
             run.history.compile_seconds = data["compile_seconds"]
 
-    def restore_callbacks(self, run) -> None:
+    def restore_callbacks(self, run: Any) -> None:
         """Restore the state of the callbacks."""
         live = {**run.model.parameters(), **run.model.state()}
         with as_model_file_error(self.path):
@@ -78,7 +78,7 @@ class Saved:
                     setattr(callback, name, arrays or values[name])
 
 
-def arrays_of(run) -> Arrays:
+def arrays_of(run: Any) -> Arrays:
     """The arrays that a step changes, not copied: parameters, statistics, optimizer state."""
     params, optimizer = run.model.parameters(), run.optimizer
     optimizer.attach(params)

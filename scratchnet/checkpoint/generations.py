@@ -9,9 +9,11 @@ replaces the previous good one.
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 from scratchnet.callbacks import Callback
 from scratchnet.callbacks.base import warn_on_os_error
@@ -40,17 +42,17 @@ class Checkpoint(Callback):
 
     last = True  # it saves the state of the others
 
-    def __init__(self, path, every_seconds: float = 30.0, every_batches: int | None = None):
+    def __init__(self, path: str | os.PathLike[str], every_seconds: float = 30.0, every_batches: int | None = None):
         if every_batches is not None and every_batches < 1:
             raise ValueError(f"Checkpoint: every_batches must be at least 1, got {every_batches!r}")
         self.path, self.every_seconds, self.every_batches = Path(path), every_seconds, every_batches
 
-    def on_train_begin(self, run):
+    def on_train_begin(self, run: Any) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.warned, self.mine = False, False
         self.saved_at, self.cost = time.monotonic(), 0.0
 
-    def on_batch_end(self, run, logs):
+    def on_batch_end(self, run: Any, logs: dict[str, float]) -> None:
         if self.every_batches is not None:
             due = run.batch % self.every_batches == 0
         else:
@@ -58,13 +60,13 @@ class Checkpoint(Callback):
         if due:
             self.save(run)
 
-    def on_epoch_end(self, run, logs):
+    def on_epoch_end(self, run: Any, logs: dict[str, float]) -> None:
         self.save(run)
 
-    def on_interrupt(self, run):
+    def on_interrupt(self, run: Any) -> None:
         self.save(run)
 
-    def save(self, run) -> None:
+    def save(self, run: Any) -> None:
         """Write a new generation; the newest one so far becomes the previous one."""
         begin = time.monotonic()
         check_finite(run.model, run.optimizer)
@@ -77,7 +79,7 @@ class Checkpoint(Callback):
         self.cost = self.saved_at - begin
 
 
-def load(path, run) -> Saved:
+def load(path: str | os.PathLike[str], run: Any) -> Saved:
     """Read the newest intact checkpoint, and check that it belongs to this run.
 
     path: the file, or the folder of a run. Raises ModelFileError if no generation is intact or if the setups

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+
+from scratchnet.callbacks import Callback
 
 ADDED = {"shuffle": True, "initial_epoch": 0}  # entries that checkpoints of version 0.1.0 lack, and their values then
 ROWS = 4096  # examples that are copied at a time if the data is not contiguous
 
 
-def setup_of(run) -> dict[str, Any]:
+def setup_of(run: Any) -> dict[str, Any]:
     """The setup of a run: names, numbers, lists and dicts only."""
     validation = run.validation_data or (None, None)
     return {
@@ -36,7 +39,7 @@ def setup_of(run) -> dict[str, Any]:
     }
 
 
-def stateful(callbacks) -> list[Any]:
+def stateful(callbacks: Iterable[Callback]) -> list[Callback]:
     """The callbacks with arguments or memory. The others only observe, and may be added or removed."""
     return [callback for callback in callbacks if callback.arguments or callback.memory]
 
@@ -67,7 +70,7 @@ def describe(value: Any) -> Any:
         return described(value, ())
 
 
-def described(value: Any, names) -> dict[str, Any]:
+def described(value: Any, names: Iterable[str]) -> dict[str, Any]:
     """An object's class, and its attributes of these names."""
     attributes = {name: describe(getattr(value, name)) for name in names if hasattr(value, name)}
     return {"class": type(value).__name__, **attributes}

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class Augment:
     noise: float = 0
     erase: float = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             most = MOST[name]
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
@@ -83,7 +83,7 @@ class Augment:
         """For handwriting outside MNIST: off centre, slanted, written with another pen on grainy paper."""
         return cls(shift=2.5, rotate=12, zoom=0.15, shear=0.15, elastic=0.5, thickness=0.5, noise=20)
 
-    def __call__(self, images: np.ndarray, rng) -> np.ndarray:
+    def __call__(self, images: np.ndarray, rng: Any) -> np.ndarray:
         """Changed copies of the images. rng: an ExampleRandom, or a NumPy Generator."""
         images = np.asarray(images)
         changes = self.draw(images.shape, rng)
@@ -98,7 +98,7 @@ class Augment:
             pixels = np.floor(pixels + 0.5).clip(info.min, info.max)
         return pixels.astype(images.dtype).reshape(images.shape)
 
-    def draw(self, shape: tuple[int, ...], rng) -> Changes:
+    def draw(self, shape: tuple[int, ...], rng: Any) -> Changes:
         """The changes of n examples, for images of shape (n, h, w, ...). All six moves are one draw."""
         if len(shape) not in (3, 4):
             raise ValueError(f"Augment: expects images (n, h, w) or (n, h, w, channels), got shape {shape}")

@@ -25,7 +25,7 @@ from scratchnet.data.synthetic import load_synthetic
 CHOICES = ("auto", "mnist", "fashion-mnist", "synthetic")
 
 
-def load_dataset(choice: str = "auto", data_dir=None) -> tuple[Dataset, str]:
+def load_dataset(choice: str = "auto", data_dir: str | os.PathLike[str] | None = None) -> tuple[Dataset, str]:
     """(train, test), and the data set's name.
 
     "mnist", "fashion-mnist": these, or an error. "synthetic": digits drawn here. "auto": the four IDX files of the
@@ -76,7 +76,7 @@ def load_dataset(choice: str = "auto", data_dir=None) -> tuple[Dataset, str]:
         return load_synthetic(), "synthetic"
 
 
-def class_names(name: str, data_dir=None) -> list[str] | None:
+def class_names(name: str, data_dir: str | os.PathLike[str] | None = None) -> list[str] | None:
     """The class names of the data set that load_dataset called `name`; None if classes have only numbers.
 
     For a folder: the lines of its classes.txt; without that file, labels that start at 1 keep their numbers as names.

@@ -15,10 +15,14 @@ import time
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from scratchnet.data.atomic import replacing
 from scratchnet.data.idx import AGAIN, DataFileError, MissingDataError, decode_idx, idx_sha256
+
+if TYPE_CHECKING:
+    import requests
 
 CONNECT, SILENCE = 5.0, 20.0  # seconds to wait for a connection, and for the next byte
 PATIENCE, SLOWEST = 20.0, 4096.0  # seconds, and the average bytes per second required after them
@@ -102,7 +106,7 @@ def _get(url: str) -> bytes:
     raise DataFileError(f"redirected more than {REDIRECTS} times")
 
 
-def _body(response) -> bytes:
+def _body(response: requests.Response) -> bytes:
     """The body of a successful response, unless it is too long or too slow."""
     if response.status_code != 200:
         raise DataFileError(f"{response.status_code} {http.client.responses.get(response.status_code, '')}".strip())

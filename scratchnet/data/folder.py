@@ -19,7 +19,7 @@ differences:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,9 @@ def load_idx_dataset(data_dir: str | os.PathLike[str]) -> Dataset:
     return (x_train, y_train), (x_test, y_test)
 
 
-def write_idx_dataset(data_dir: str | os.PathLike[str], dataset: Dataset, class_names=None) -> None:
+def write_idx_dataset(
+    data_dir: str | os.PathLike[str], dataset: Dataset, class_names: Sequence[str] | None = None
+) -> None:
     """Write the four IDX files, packed, and classes.txt if names are given, into a folder, created if necessary.
 
     >>> x, y = np.zeros((6, 20, 20, 3), np.uint8), np.array([0, 1, 2] * 2, np.uint8)
@@ -117,7 +119,7 @@ def folder_then(data_dir: str | None, run: object) -> str | None:
     )
 
 
-def count_classes(dataset: Dataset, class_names=None, where: object = "labels") -> int:
+def count_classes(dataset: Dataset, class_names: Sequence[str] | None = None, where: object = "labels") -> int:
     """The number of classes: at least two, each with training examples, none beyond the names.
 
     Raises DataFileError; `where` names the data in its message.

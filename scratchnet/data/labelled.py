@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +100,9 @@ def _ready_split(folder: Path) -> dict[Path, bool] | None:
     return {path: name == held_out for name, path in sorted(parts.items())}
 
 
-def _check_counts(folder: Path, names: list[str], train: np.ndarray, least: int, has_test: bool, unreadable) -> None:
+def _check_counts(
+    folder: Path, names: list[str], train: np.ndarray, least: int, has_test: bool, unreadable: Iterable[str]
+) -> None:
     """Every class needs `least` training pictures, and the test part must not be empty."""
     lines = "".join(f"\n  {line}" for line in unreadable)
     few = [name for name, n in zip(names, np.bincount(train, minlength=len(names)), strict=True) if n < least]

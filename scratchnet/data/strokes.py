@@ -70,7 +70,7 @@ def find_digits(ink: np.ndarray, small: bool) -> list[np.ndarray]:
     return digits
 
 
-def _keep(labels: np.ndarray, kept) -> np.ndarray:
+def _keep(labels: np.ndarray, kept: np.ndarray | list[bool]) -> np.ndarray:
     """The pieces for which `kept` is true, renumbered."""
     numbers = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int64)
     return numbers[labels]

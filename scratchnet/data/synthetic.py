@@ -102,7 +102,7 @@ def _draw_glyphs(characters: str) -> list[list]:
     if not fonts:
         raise FileNotFoundError(f"{folder}: matplotlib's fonts are missing. Reinstall matplotlib.")
 
-    def draw(character, font, pen):
+    def draw(character: str, font: ImageFont.FreeTypeFont, pen: int) -> Image.Image:
         image = Image.new("L", (CANVAS, CANVAS))
         left, top, right, bottom = font.getbbox(character)
         corner = (CANVAS - left - right) / 2, (CANVAS - top - bottom) / 2
@@ -112,7 +112,7 @@ def _draw_glyphs(characters: str) -> list[list]:
     return [[draw(character, font, pen) for font in fonts for pen in PENS] for character in characters]
 
 
-def _distorted(glyphs: list[list], n: int, shape: tuple, rng: np.random.Generator):
+def _distorted(glyphs: list[list], n: int, shape: tuple, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """n images of random glyphs under random affine maps, with noise -> x (n, *shape), y (n,)."""
     from PIL.Image import Resampling, Transform
 

@@ -12,14 +12,18 @@ The reference for a loss is the loss of guessing: always predicting the class fr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from scratchnet.pipes import printable
+from scratchnet.training import History
 
 Finding = dict[str, str]
+Epochs = Sequence[dict[str, float]]  # of a History
+Row = dict[str, Any]  # of a `health.Health`
 LEVELS = {"warning": "✗", "note": "·", "good": "✓"}
 
 # Fractions of H. A loss above the first is no better than guessing; one below the second has learned half of what can
@@ -40,7 +44,13 @@ IMBALANCE = 3.0
 LOWER = "Try a tenth of it; scripts/lr_find.py suggests one."
 
 
-def findings(history, health=(), labels=None, confusion=None, class_names=None) -> list[Finding]:
+def findings(
+    history: History,
+    health: Sequence[Row] = (),
+    labels: np.ndarray | None = None,
+    confusion: np.ndarray | None = None,
+    class_names: Sequence[str] | None = None,
+) -> list[Finding]:
     """The findings about a run, warnings first.
 
     history: the History that fit returned. health: the `rows` of a `health.Health`. labels: those of the training
@@ -88,7 +98,7 @@ def good(text: str) -> Finding:
     return {"level": "good", "text": text}
 
 
-def entropy(labels) -> float:
+def entropy(labels: np.ndarray) -> float:
     """-Σ p log p of the labels' frequencies: the loss of the best guess without looking at an image.
 
     >>> round(entropy(np.array([0, 1, 2, 3])), 4)
@@ -99,18 +109,18 @@ def entropy(labels) -> float:
     return float(-(p * np.log(p)).sum())
 
 
-def class_counts(labels) -> np.ndarray:
+def class_counts(labels: np.ndarray) -> np.ndarray:
     """The number of examples of each class, (classes,); labels are class numbers or one-hot."""
     labels = np.asarray(labels)
     return np.bincount(labels.argmax(axis=1) if labels.ndim == 2 else labels)
 
 
-def first_not_finite(epochs) -> int | None:
+def first_not_finite(epochs: Epochs) -> int | None:
     """The first epoch, from 0, with a loss that is infinite or nan."""
     return next((i for i, e in enumerate(epochs) if not math.isfinite(e["loss"] + e.get("val_loss", 0.0))), None)
 
 
-def lagging(epochs, guess) -> str:
+def lagging(epochs: Epochs, guess: float | None) -> str:
     """A message if the training loss is low in training but high in evaluation; otherwise ""."""
     loss, moving = epochs[-1]["loss"], epochs[-1].get("training_loss", math.inf)
     if not guess or not moving < LEARNED * guess < loss / 2:
@@ -124,7 +134,7 @@ def lagging(epochs, guess) -> str:
 # is the learning rate right?
 
 
-def learning(epochs, health, guess) -> Iterator[Finding]:
+def learning(epochs: Epochs, health: Sequence[Row], guess: float | None) -> Iterator[Finding]:
     """Did the loss fall? If not, were the steps too large or too small?"""
     loss = [epoch["loss"] for epoch in epochs]
     moving = max(epoch.get("training_loss", 0.0) for epoch in epochs)
@@ -155,7 +165,7 @@ def step_of(ratio: float) -> str:
     return f"a step changes a layer by {ratio:.0e} of its size (1e-3 is usual)"
 
 
-def step_sizes(health) -> tuple[float, float]:
+def step_sizes(health: Sequence[Row]) -> tuple[float, float]:
     """The update ratio of the first recorded step, and the usual one later: medians over layers, then over steps."""
     steps: dict[int, list[float]] = {}
     for row in health:
@@ -165,7 +175,7 @@ def step_sizes(health) -> tuple[float, float]:
     return (medians[0], float(np.median(medians[1:] or medians))) if medians else (math.nan, math.nan)
 
 
-def dead_units(health) -> Iterator[Finding]:
+def dead_units(health: Sequence[Row]) -> Iterator[Finding]:
     """Which ReLUs have dead units, and since when?"""
     layers: dict[str, list[tuple[int, float]]] = {}
     for row in health:
@@ -189,7 +199,7 @@ def dead_units(health) -> Iterator[Finding]:
 # did it learn the right thing?
 
 
-def fitting(epochs, guess) -> Iterator[Finding]:
+def fitting(epochs: Epochs, guess: float | None) -> Iterator[Finding]:
     """Overfitting, underfitting, or stopped too early?"""
     loss, val = ([epoch[name] for epoch in epochs if name in epoch] for name in ("loss", "val_loss"))
     learned = guess is None or loss[-1] <= LEARNED * guess
@@ -216,7 +226,7 @@ def fitting(epochs, guess) -> Iterator[Finding]:
 # the classes
 
 
-def imbalance(labels, class_names) -> Iterator[Finding]:
+def imbalance(labels: np.ndarray | None, class_names: Sequence[str] | None) -> Iterator[Finding]:
     """Are some classes much rarer than others?"""
     if labels is None:
         return
@@ -228,7 +238,7 @@ def imbalance(labels, class_names) -> Iterator[Finding]:
         yield note(f"There are {most} and {least}: look at each class's recall, not at the accuracy.")
 
 
-def never_predicted(confusion, class_names) -> Iterator[Finding]:
+def never_predicted(confusion: np.ndarray | None, class_names: Sequence[str] | None) -> Iterator[Finding]:
     """Are there classes that the model never predicts?"""
     if confusion is None:
         return
@@ -238,6 +248,6 @@ def never_predicted(confusion, class_names) -> Iterator[Finding]:
         yield warning(f"The model never predicts {names}, though the validation set has such images.")
 
 
-def title(k: int, class_names) -> str:
+def title(k: int, class_names: Sequence[str] | None) -> str:
     """A class's name, or its number."""
     return class_names[k] if class_names else str(k)

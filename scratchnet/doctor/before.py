@@ -9,9 +9,9 @@ All checks work on copies: the model is not changed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Check(NamedTuple):
         return printable(f"{'✓' if self.passed else '✗'} {self.text}")
 
 
-def examine(model, x, y, verbose: bool = True) -> Iterator[Check]:
+def examine(model: Any, x: np.ndarray, y: Any, verbose: bool = True) -> Iterator[Check]:
     """Check a model and its training set before training; yield each Check as soon as it is done.
 
     x: (n, ...) images, y: labels, as for `fit`. verbose: print a line if kernels have to be compiled.
@@ -70,7 +70,7 @@ def examine(model, x, y, verbose: bool = True) -> Iterator[Check]:
     yield check_one_batch(model, x[:BATCH], y[:BATCH])
 
 
-def print_checks(model, x, y) -> str:
+def print_checks(model: Any, x: np.ndarray, y: Any) -> str:
     """Print what `examine` finds, each check when it is made; "" if all passed, else "1 of 5 checks failed".
 
     >>> print_checks(model, x, [10] * len(x))
@@ -84,7 +84,7 @@ def print_checks(model, x, y) -> str:
     return "" if all(passed) else f"{passed.count(False)} of {len(passed)} checks failed"
 
 
-def check_labels(model, x, y) -> Check:
+def check_labels(model: Any, x: np.ndarray, y: Any) -> Check:
     """One label per image, each a class of the model."""
     classes = model.shapes[-1][-1]
     try:
@@ -97,13 +97,13 @@ def check_labels(model, x, y) -> Check:
     return Check(True, f"labels: {len(x):,} images, {which}")
 
 
-def numbers(present) -> str:
+def numbers(present: Sequence[int] | np.ndarray) -> str:
     """[0, 1, 2] -> "0 to 2"; [0, 2] -> "0, 2"."""
     together = len(present) == present[-1] - present[0] + 1
     return f"{present[0]} to {present[-1]}" if together else ", ".join(map(str, present))
 
 
-def check_input_scale(model, x) -> Check:
+def check_input_scale(model: Any, x: np.ndarray) -> Check:
     """The input of the first layer after Rescale has a scale of about 1, as the initial weights assume."""
     if isinstance(model.layers[0], Rescale):
         x = model.layers[0].scale * x.astype(np.float64) + model.layers[0].offset
@@ -114,7 +114,7 @@ def check_input_scale(model, x) -> Check:
     return Check(passed, f"input: mean {mean:.3g}, spread {spread:.3g}, within {x.min():.3g} to {x.max():.3g}{advice}")
 
 
-def check_first_loss(model, x, y) -> Check:
+def check_first_loss(model: Any, x: np.ndarray, y: np.ndarray) -> Check:
     """An untrained model cannot prefer a class: its loss is log(classes)."""
     classes = model.shapes[-1][-1]
     loss, _ = SoftmaxCrossEntropy()(model.untrained_copy().forward(x, training=True), y)
@@ -124,7 +124,7 @@ def check_first_loss(model, x, y) -> Check:
                          f"{math.log(classes):.3f}{advice}")  # fmt: skip
 
 
-def check_engines(model, x, y) -> Check:
+def check_engines(model: Any, x: np.ndarray, y: np.ndarray) -> Check:
     """The compiled twins compute the same loss as the textbook layers."""
     one, other = (
         SoftmaxCrossEntropy()(model.untrained_copy(engine).forward(x, training=True), y)[0]
@@ -134,7 +134,7 @@ def check_engines(model, x, y) -> Check:
     return Check(passed, f"engines: the compiled loss is {one:.6f}, the textbook's {other:.6f}")
 
 
-def check_gradients(model, x, y) -> Check:
+def check_gradients(model: Any, x: np.ndarray, y: np.ndarray) -> Check:
     """backward is the derivative of forward, at a few places of each parameter, in float64."""
     exact = model.untrained_copy("numpy", np.float64)
     x = x + np.random.default_rng(0).random(x.shape) * np.std(x)  # equal pixels would be ties in a max-pool
@@ -145,7 +145,7 @@ def check_gradients(model, x, y) -> Check:
     return Check(True, f"gradients: {ENTRIES} entries per array differ from finite differences by {worst.error:.0e}")
 
 
-def check_one_batch(model, x, y) -> Check:
+def check_one_batch(model: Any, x: np.ndarray, y: np.ndarray) -> Check:
     """A network that cannot overfit one small batch will not learn a large data set."""
     loss, steps = overfit_one_batch(model, x, y, STEPS)
     passed = loss <= BY_HEART * math.log(model.shapes[-1][-1])
@@ -153,7 +153,7 @@ def check_one_batch(model, x, y) -> Check:
     return Check(passed, f"one batch: {len(x)} images {result}, loss {loss:.3f}")
 
 
-def overfit_one_batch(model, x, y, steps: int) -> tuple[float, int]:
+def overfit_one_batch(model: Any, x: np.ndarray, y: np.ndarray, steps: int) -> tuple[float, int]:
     """Overfit a copy to one batch, without dropout, until its loss is small; the last loss and the number of steps."""
     copy, optimizer, loss = model.untrained_copy(), Adam(1e-3), math.inf
     for layer in copy.layers:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from scratchnet import metrics
 from scratchnet.figures.montage import Montage, as_picture
 from scratchnet.figures.picture import GREEN, RED, Picture, class_labels, new_figure, percent, plain
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 COLUMNS = ("index", "true", "predicted", "p_true", "p_predicted", "loss")
 
 
-def predictions(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, class_names=None, shown: int = 32):
+def predictions(
+    x: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str] | None = None,
+    shown: int = 32,
+) -> Picture:
     """The first test images, each with the answer and how sure the model is of it -> Picture."""
     found = metrics.examples(probabilities, labels, range(min(shown, len(labels))))
     right = sum(e.true == e.predicted for e in found)
@@ -26,7 +38,13 @@ def predictions(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, cl
     )  # fmt: skip
 
 
-def top_losses(x: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, class_names=None, shown: int = 25):
+def top_losses(
+    x: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str] | None = None,
+    shown: int = 25,
+) -> Picture:
     """The test images with the largest losses, the worst first -> Picture."""
     found = metrics.top_losses(probabilities, labels, top=shown)
     names = class_labels(class_names, probabilities.shape[1])
@@ -49,7 +67,13 @@ def rows(found: list[metrics.Example]) -> list[list]:
     return [[getattr(e, name) for name in COLUMNS] for e in found]
 
 
-def grid(x, found: list[metrics.Example], class_names, columns: int, numbered: bool = False):
+def grid(
+    x: np.ndarray,
+    found: list[metrics.Example],
+    class_names: Sequence[str] | None,
+    columns: int,
+    numbered: bool = False,
+) -> Figure:
     """A figure of the images with two or three lines of text below each."""
     columns, lines = min(columns, len(found)), 3 if numbered else 2
     classes = 1 + max(max(e.true, e.predicted) for e in found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scratchnet.data.augment import Augment
 from scratchnet.figures.montage import Montage, as_picture
 from scratchnet.figures.picture import SMALL, Picture, new_figure
 from scratchnet.randomness import ExampleRandom
@@ -22,7 +23,7 @@ UNITS = {  # argument of Augment -> how its value is read
 }
 
 
-def augmented(x: np.ndarray, augment, seed: int = 0) -> Picture:
+def augmented(x: np.ndarray, augment: Augment, seed: int = 0) -> Picture:
     """The first images of x as they are, and as `augment` (an Augment) changes them at the first steps."""
     x = x[:IMAGES]
     versions = [augment(x, ExampleRandom(seed, step)) for step in range(VERSIONS)]
@@ -41,7 +42,7 @@ def augmented(x: np.ndarray, augment, seed: int = 0) -> Picture:
     )  # fmt: skip
 
 
-def title(augment) -> str:
+def title(augment: Augment) -> str:
     """What was done, in words."""
     done = [f"{name} {unit.format(value)}" for name, unit in UNITS.items() if (value := getattr(augment, name))]
     return "Every epoch changed every image a little: " + (", ".join(done).replace("%", " %") or "not at all")

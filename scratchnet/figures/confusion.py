@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from scratchnet.figures.picture import SMALL, TEXT, Picture, class_labels, new_figure, plain
 from scratchnet.metrics import most_confused
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 MOST_NUMBERS = 30  # classes; with more of them the numbers would not be legible
 
 
-def confusion_picture(confusion: np.ndarray, class_names=None) -> Picture:
+def confusion_picture(confusion: np.ndarray, class_names: Sequence[str] | None = None) -> Picture:
     """Rows are true classes, columns predictions; the colour, on a logarithmic scale, is that of mistakes alone."""
     from matplotlib.colors import LogNorm
 
@@ -47,7 +53,7 @@ def confusion_picture(confusion: np.ndarray, class_names=None) -> Picture:
     )  # fmt: skip
 
 
-def write_numbers(axes, confusion: np.ndarray, most: int, cell: float) -> None:
+def write_numbers(axes: Axes, confusion: np.ndarray, most: int, cell: float) -> None:
     """The count in every cell that has one, light on dark cells. cell: its width, inches."""
     digits = len(str(confusion.max()))
     size = min(TEXT, 72 * cell / (0.65 * digits))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from scratchnet.figures.picture import BLUE, GREY, ORANGE, SMALL, TEXT, Picture, new_figure, percent
 
 
-def best_epoch(history) -> int:
+def best_epoch(history: Any) -> int:
     """The position in the history of the best validation accuracy, the first if several are equal.
 
     Without a validation set it is the training sample's accuracy that decides.
@@ -15,12 +18,12 @@ def best_epoch(history) -> int:
     return int(np.argmax(history["val_accuracy" if "val_accuracy" in history.epochs[0] else "accuracy"]))
 
 
-def kept_epoch(history, keep: str = "best") -> int:
+def kept_epoch(history: Any, keep: str = "best") -> int:
     """The position in the history of the epoch whose weights are kept: the best epoch, or the last."""
     return len(history.epochs) - 1 if keep == "last" else best_epoch(history)
 
 
-def learning_curves(history, keep: str = "best") -> Picture:
+def learning_curves(history: Any, keep: str = "best") -> Picture:
     """Training and validation side by side, the epoch that is kept marked; the learning rate beside them."""
     epochs = [int(epoch) for epoch in history["epoch"]]
     validated = "val_accuracy" in history.epochs[0]
@@ -64,7 +67,7 @@ def learning_curves(history, keep: str = "best") -> Picture:
     )  # fmt: skip
 
 
-def spans_decades(history, names) -> bool:
+def spans_decades(history: Any, names: Sequence[str]) -> bool:
     """Whether the largest of these numbers is more than 20 times the smallest."""
     values = [logs[name] for logs in history.epochs for name in names if name in logs]
     return min(values) > 0 and max(values) > 20 * min(values)

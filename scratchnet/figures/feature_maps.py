@@ -6,16 +6,28 @@ like their input (Rescale, Flatten, Dropout when not training) are left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from scratchnet.figures.montage import Montage, as_picture, stretch
 from scratchnet.figures.picture import SMALL, Picture, class_labels, new_figure, percent, plain
 from scratchnet.layers import Context
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 SHOWN = 16  # channels of each layer
 
 
-def feature_maps(model, image: np.ndarray, label: int, probabilities: np.ndarray, class_names=None) -> Picture:
+def feature_maps(
+    model: Any,
+    image: np.ndarray,
+    label: int,
+    probabilities: np.ndarray,
+    class_names: Sequence[str] | None = None,
+) -> Picture:
     """image: one example; label: its class; probabilities: (classes,), the model's answer."""
     names = class_labels(class_names, len(probabilities))
     outputs = visible_outputs(model, image)
@@ -41,7 +53,7 @@ def feature_maps(model, image: np.ndarray, label: int, probabilities: np.ndarray
     )  # fmt: skip
 
 
-def visible_outputs(model, image: np.ndarray) -> list[tuple[str, np.ndarray]]:
+def visible_outputs(model: Any, image: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """(name, output) of the input and of each layer that changes something to see, up to the logits."""
     x = model.check_input(image[None])
     outputs, looks = [("input", x[0])], looks_of(x)
@@ -63,9 +75,9 @@ def height_of(y: np.ndarray) -> float:
     return 0.22 if y.ndim == 1 else max(0.44 * y.shape[0] / y.shape[1], 0.25)
 
 
-def draw(axes, y: np.ndarray) -> None:
+def draw(axes: Axes, y: np.ndarray) -> None:
     """Channels in a row, or a strip of units."""
-    how = {"cmap": "viridis", "vmin": float(y.min()), "vmax": float(max(y.max(), y.min() + 1e-12))}
+    how: dict[str, Any] = {"cmap": "viridis", "vmin": float(y.min()), "vmax": float(max(y.max(), y.min() + 1e-12))}
     if y.ndim == 1:
         axes.imshow(y[None], aspect="auto", interpolation="nearest", **how)
         axes.set_axis_off()
@@ -76,14 +88,14 @@ def draw(axes, y: np.ndarray) -> None:
     axes.set_anchor("W")
 
 
-def note(axes, name: str, shape) -> None:
+def note(axes: Axes, name: str, shape: tuple[int, ...]) -> None:
     """The layer's name and its output's shape, on the left."""
     text = f"{name}\n{'×'.join(map(str, shape))}"
     axes.annotate(text, (0, 0.5), (-5, 0), xycoords="axes fraction", textcoords="offset points", ha="right",
                   va="center", fontsize=SMALL - 1)  # fmt: skip
 
 
-def draw_answer(axes, probabilities: np.ndarray, names: list[str]) -> None:
+def draw_answer(axes: Axes, probabilities: np.ndarray, names: list[str]) -> None:
     """A bar for each class."""
     axes.bar(range(len(names)), probabilities, color="#0072b2")
     turned = max(map(len, names)) > 3

@@ -6,6 +6,8 @@ once; of those the channel with the largest trained weights is shown, the same o
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from scratchnet.figures.montage import Montage
@@ -14,7 +16,7 @@ from scratchnet.figures.picture import SMALL, Picture, new_figure, percent
 SHOWN, COLUMNS = 32, 8  # filters of each layer
 
 
-def filters(model) -> Picture | None:
+def filters(model: Any) -> Picture | None:
     """Every convolution's filters as the seed made them and as they are; None if there is no convolution."""
     start = model.untrained_copy().parameters()
     convolutions = {name: (start[name], W) for name, W in model.parameters().items() if W.ndim == 4}
@@ -22,7 +24,7 @@ def filters(model) -> Picture | None:
         return None
     heights = [0.3 + 0.5 * W.shape[0] / W.shape[1] * rows_of(W) for _, W in convolutions.values()]
     figure = new_figure(8, 0.4 + sum(heights))
-    figure.get_layout_engine().set(wspace=0.08)
+    figure.get_layout_engine().set(wspace=0.08)  # type: ignore[union-attr, call-arg]
     panels = figure.subplots(len(convolutions), 2, squeeze=False, height_ratios=heights)
     table = []
     for (name, (before, after)), pair in zip(convolutions.items(), panels, strict=True):

@@ -7,7 +7,9 @@ activation_std, dead_share, gradient_norm, update_ratio; a number that a layer d
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +25,7 @@ PANELS = {  # column -> what it is called, and whether its powers of ten are wha
 Records = dict[str, dict[str, np.ndarray]]
 
 
-def read_health(path) -> Records:
+def read_health(path: str | os.PathLike[str]) -> Records:
     """health.csv -> layer -> column -> values over the steps, NaN where there are none.
 
     Raises ValueError if the file is not such a table.
@@ -82,7 +84,7 @@ def health(records: Records) -> Picture:
     )  # fmt: skip
 
 
-def spans_a_decade(axes) -> bool:
+def spans_a_decade(axes: Any) -> bool:
     """Whether the largest number drawn is more than ten times the smallest."""
     drawn = [value for line in axes.lines for value in line.get_ydata()]
     return bool(drawn) and max(drawn) > 10 * min(drawn)

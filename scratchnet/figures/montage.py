@@ -6,7 +6,12 @@ sheet is drawn once. The cells' positions on it are known, so labels go where th
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def as_picture(image: np.ndarray) -> np.ndarray:
@@ -57,12 +62,12 @@ class Montage:
         """(top, left) of image i."""
         return i // self.columns * self.step_y, i % self.columns * self.step_x
 
-    def draw(self, axes, **how) -> None:
+    def draw(self, axes: Axes, **how: Any) -> None:
         """Put the sheet into the axes, without axis lines."""
         axes.imshow(self.sheet, interpolation="nearest", aspect="equal", **how)
         axes.set_axis_off()
 
-    def label(self, axes, i: int, text: str, **how) -> None:
+    def label(self, axes: Axes, i: int, text: str, **how: Any) -> None:
         """Text under image i."""
         top, left = self.corner(i)
         axes.text(left + self.w / 2 - 0.5, top + self.h, text, ha="center", va="top", **how)

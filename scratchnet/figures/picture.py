@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import textwrap
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scratchnet.data.atomic import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.ft2font import FT2Font
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#767676"  # Okabe and Ito 2008
 DPI = 140
 HEADING, TEXT, SMALL = 12, 9, 8  # points
 
 
-def new_figure(width: float, height: float):
+def new_figure(width: float, height: float) -> Figure:
     """An empty figure, width × height inches, that arranges itself."""
     from matplotlib.figure import Figure
 
@@ -43,7 +48,13 @@ class Picture:
     """
 
     def __init__(
-        self, name: str, title: str, caption: str, figure, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+        self,
+        name: str,
+        title: str,
+        caption: str,
+        figure: Figure,
+        columns: Sequence[str | int],
+        rows: Iterable[Sequence[Any]],
     ):
         self.name, self.title, self.caption = name, title, caption
         self.columns, self.rows = list(columns), [list(row) for row in rows]
@@ -80,7 +91,7 @@ class Picture:
         writer.writerows([self.columns, *self.rows])
         return file.getvalue()
 
-    def save(self, folder) -> tuple[Path, Path]:
+    def save(self, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
         """Write `name.png` and `name.csv`; return their paths."""
         image, numbers = Path(folder, f"{self.name}.png"), Path(folder, f"{self.name}.csv")
         for path, content in ((image, self.png()), (numbers, self.table().encode())):
@@ -127,7 +138,7 @@ def width(text: str) -> float:
 
 
 @lru_cache
-def font():
+def font() -> FT2Font:
     """matplotlib's own font."""
     from matplotlib.font_manager import findfont
     from matplotlib.ft2font import FT2Font

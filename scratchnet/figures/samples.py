@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from scratchnet.figures.montage import Montage, as_picture
 from scratchnet.figures.picture import BLUE, GREEN, ORANGE, SMALL, TEXT, Picture, class_labels, new_figure, plain
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 SHOWN = 8  # images of each class
 
 
-def samples(splits: dict[str, tuple[np.ndarray, np.ndarray]], classes: int, class_names=None) -> Picture:
+def samples(
+    splits: dict[str, tuple[np.ndarray, np.ndarray]], classes: int, class_names: Sequence[str] | None = None
+) -> Picture:
     """splits: name of a part of the data -> (images, labels), the training set first; its images are shown."""
     (x, y), names = next(iter(splits.values())), class_labels(class_names, classes)
     counts = {part: np.bincount(labels, minlength=classes) for part, (_, labels) in splits.items()}
@@ -40,7 +48,7 @@ def tiles(x: np.ndarray, chosen: list[np.ndarray]) -> list[np.ndarray]:
     return [as_picture(x[of[i]]) if i < len(of) else blank for of in chosen for i in range(SHOWN)]
 
 
-def draw_counts(axes, counts: dict[str, np.ndarray], names: list[str]) -> None:
+def draw_counts(axes: Axes, counts: dict[str, np.ndarray], names: list[str]) -> None:
     """Stacked bars, a row for each class."""
     place, start = np.arange(len(names)), np.zeros(len(names), int)
     for (part, n), colour in zip(counts.items(), (BLUE, ORANGE, GREEN), strict=False):

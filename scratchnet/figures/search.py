@@ -6,11 +6,14 @@ trials: records of `scratchnet.search`, of which number, state, drawn, options, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scratchnet.figures.picture import BLUE, GREEN, ORANGE, RED, SMALL, TEXT, Picture, new_figure, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SIGNS = {"finished": (BLUE, "o"), "stopped": (ORANGE, "v"), "diverged": (RED, "x")}  # state -> colour, marker
 
@@ -58,7 +61,7 @@ def halving(trials: Sequence[Any]) -> Picture:
     finish(axes)
     axes.set_xlabel("epoch", fontsize=SMALL)
     axes.set_ylabel("validation accuracy", fontsize=TEXT)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     trained = sum(len(trial.epochs) for trial in ended)
     longest = max(len(trial.epochs) for trial in ended)
     stopped = sum(trial.state == "stopped" for trial in ended)
@@ -135,14 +138,14 @@ def in_words(options: dict[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {word}" for name, word in zip(options, words, strict=True))
 
 
-def scatter(axes, state: str, points: Sequence[tuple[Any, float]]) -> None:
+def scatter(axes: Axes, state: str, points: Sequence[tuple[Any, float]]) -> None:
     """The trials of one state, with its colour and sign."""
     if points:
         colour, marker = SIGNS[state]
         axes.plot(*zip(*points, strict=True), linestyle="", color=colour, marker=marker, markersize=5, label=state)
 
 
-def finish(axes, legend: bool = True) -> None:
+def finish(axes: Axes, legend: bool = True) -> None:
     """Accuracies upwards, on the scale of the errors' logarithm: from 98 to 99 % is as far as from 80 to 90 %."""
     axes.set_yscale("function", functions=(lambda a: -np.log10(np.maximum(1 - a, 1e-4)), lambda y: 1 - 10.0**-y))
     low, high = axes.dataLim.intervaly

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnet.layers.base import Layer
+from scratchnet.layers.base import Context, Layer
 
 
 class ReLU(Layer):
@@ -19,8 +19,8 @@ class ReLU(Layer):
     array([0., 0., 2.])
     """
 
-    def forward(self, x, ctx):
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, np.ndarray]:
         return np.maximum(x, 0), x > 0
 
-    def backward(self, dy, positive):
+    def backward(self, dy: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return dy * positive, {}

@@ -19,7 +19,7 @@ import numpy as np
 PROTOCOL = ("params", "state", "dtype")  # read once, when the model is built
 
 
-def assigned(layer, name: str, value: Any) -> Any:
+def assigned(layer: Any, name: str, value: Any) -> Any:
     """The value to store for `layer.name = value`, or an error if the attribute cannot change in a built model."""
     if name == "in_model":
         return value
@@ -37,7 +37,7 @@ def assigned(layer, name: str, value: Any) -> Any:
     )
 
 
-def is_builtin(layer) -> bool:
+def is_builtin(layer: Any) -> bool:
     """Whether the layer's class is defined in this package; False for users' classes, subclasses included."""
     return type(layer).__module__.startswith("scratchnet.layers.")
 

@@ -23,10 +23,12 @@ Ioffe, Szegedy 2015 (arXiv 1502.03167).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from scratchnet.keywords import explained
-from scratchnet.layers.base import Layer
+from scratchnet.layers.base import Context, Layer, Shape
 
 
 class BatchNorm(Layer):
@@ -50,16 +52,16 @@ class BatchNorm(Layer):
             raise ValueError(f"BatchNorm epsilon must be positive, got {epsilon!r}")
         self.momentum, self.epsilon = float(momentum), float(epsilon)
 
-    def compute_shapes(self, input_shape):
+    def compute_shapes(self, input_shape: Shape) -> tuple[Shape, dict[str, Shape]]:
         return input_shape, dict.fromkeys((*self.params, *self.state), input_shape[-1:])
 
-    def build(self, input_shape, rng):
+    def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
         c = input_shape[-1]
         self.gamma, self.beta = np.ones(c, self.dtype), np.zeros(c, self.dtype)
         self.running_mean, self.running_var = np.zeros(c, self.dtype), np.ones(c, self.dtype)
         return input_shape
 
-    def forward(self, x, ctx):
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Any]:
         if ctx.training:
             mean, var, m = batch_statistics(x, ctx)
             self.remember(mean, var, ctx)
@@ -69,7 +71,7 @@ class BatchNorm(Layer):
         x_hat = (x - mean.astype(x.dtype)) * scale
         return self.gamma * x_hat + self.beta, (x_hat, scale, m, ctx)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         x_hat, scale, m, ctx = cache
         dgamma, dbeta = channel_sum(dy * x_hat), channel_sum(dy)
         grads = {"gamma": dgamma.astype(dy.dtype), "beta": dbeta.astype(dy.dtype)}
@@ -78,13 +80,13 @@ class BatchNorm(Layer):
         mean_dy, mean_dy_x_hat = (ctx.sum(np.stack([dbeta, dgamma])) / m).astype(dy.dtype)
         return self.gamma * scale * (dy - mean_dy - x_hat * mean_dy_x_hat), grads
 
-    def remember(self, mean, var, ctx):
+    def remember(self, mean: np.ndarray, var: np.ndarray, ctx: Context) -> None:
         """Move the running averages a step of 1 - momentum towards this batch's statistics."""
         ctx.update(self.running_mean, self.momentum * self.running_mean + (1 - self.momentum) * mean)
         ctx.update(self.running_var, self.momentum * self.running_var + (1 - self.momentum) * var)
 
 
-def batch_statistics(x, ctx):
+def batch_statistics(x: np.ndarray, ctx: Context) -> tuple[np.ndarray, np.ndarray, float]:
     """Mean and variance per channel over the whole batch, and how many numbers each is a mean of.
 
     Summed in float64: 100,000 float32 numbers added one by one would lose three digits. The variance is
@@ -98,6 +100,6 @@ def batch_statistics(x, ctx):
     return mean, var, m
 
 
-def channel_sum(x):
+def channel_sum(x: np.ndarray) -> np.ndarray:
     """(…, c) -> (c,) in float64."""
     return x.sum(axis=tuple(range(x.ndim - 1)), dtype=np.float64)

@@ -21,7 +21,7 @@ import numpy as np
 
 from scratchnet.initializers import get_initializer
 from scratchnet.keywords import explained
-from scratchnet.layers.base import Layer, Size, expect_images, flag, integer, pair
+from scratchnet.layers.base import Context, Layer, Shape, Size, expect_images, flag, integer, pair
 from scratchnet.layers.windows import check_padding, col2im, im2col, place_windows
 
 
@@ -57,13 +57,13 @@ class Conv2D(Layer):
         self.initialize = get_initializer(initializer)
         self.params = ("W", "b") if self.use_bias else ("W",)
 
-    def compute_shapes(self, input_shape):
+    def compute_shapes(self, input_shape: Shape) -> tuple[Shape, dict[str, Shape]]:
         _, _, c = expect_images(input_shape, "Conv2D")
         win = place_windows(input_shape, self.kernel_size, self.stride, self.padding, "Conv2D")
         shapes = {"W": (*self.kernel_size, c, self.filters), "b": (self.filters,)}
         return (win.out_h, win.out_w, self.filters), {name: shapes[name] for name in self.params}
 
-    def build(self, input_shape, rng):
+    def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
         output_shape, shapes = self.compute_shapes(input_shape)
         self.windows = place_windows(input_shape, self.kernel_size, self.stride, self.padding, "Conv2D")
         k_h, k_w, c, filters = shapes["W"]
@@ -72,14 +72,14 @@ class Conv2D(Layer):
             self.b = np.zeros(shapes["b"], self.dtype)
         return output_shape
 
-    def forward(self, x, ctx):
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, tuple[np.ndarray, Shape]]:
         cols = im2col(x, self.windows)  # (n·out_h·out_w, k_h·k_w·c)
         y = cols @ self.W.reshape(-1, self.filters)  # (n·out_h·out_w, filters)
         if self.use_bias:
             y += self.b
         return y.reshape(len(x), self.windows.out_h, self.windows.out_w, self.filters), (cols, x.shape)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: np.ndarray, cache: tuple[np.ndarray, Shape]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         cols, x_shape = cache
         dy = dy.reshape(-1, self.filters)  # (n·out_h·out_w, filters)
         grads = {"W": (cols.T @ dy).reshape(self.W.shape)}
@@ -88,5 +88,5 @@ class Conv2D(Layer):
         dcols = dy @ self.W.reshape(-1, self.filters).T  # (n·out_h·out_w, k_h·k_w·c)
         return col2im(dcols, x_shape, self.windows), grads
 
-    def multiply_adds(self, input_shape, output_shape):
+    def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         return int(np.prod(output_shape)) * int(np.prod(self.W.shape[:3]))

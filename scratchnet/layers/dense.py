@@ -17,7 +17,7 @@ import numpy as np
 
 from scratchnet.initializers import get_initializer
 from scratchnet.keywords import explained
-from scratchnet.layers.base import Layer, flag, integer, show_shape
+from scratchnet.layers.base import Context, Layer, Shape, flag, integer, show_shape
 
 
 class Dense(Layer):
@@ -38,7 +38,7 @@ class Dense(Layer):
         self.initialize = get_initializer(initializer)
         self.params = ("W", "b") if self.use_bias else ("W",)
 
-    def compute_shapes(self, input_shape):
+    def compute_shapes(self, input_shape: Shape) -> tuple[Shape, dict[str, Shape]]:
         if len(input_shape) != 1:
             raise ValueError(
                 f"Dense: expects flat input (n, features), got {show_shape(input_shape)}. Put Flatten() before it."
@@ -46,7 +46,7 @@ class Dense(Layer):
         shapes = {"W": (input_shape[0], self.units), "b": (self.units,)}
         return (self.units,), {name: shapes[name] for name in self.params}
 
-    def build(self, input_shape, rng):
+    def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
         output_shape, shapes = self.compute_shapes(input_shape)
         features, units = shapes["W"]
         self.W = self.initialize(rng, shapes["W"], features, units, self.dtype)
@@ -54,17 +54,17 @@ class Dense(Layer):
             self.b = np.zeros(shapes["b"], self.dtype)
         return output_shape
 
-    def forward(self, x, ctx):
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, np.ndarray]:
         y = x @ self.W  # (n, units)
         if self.use_bias:
             y += self.b
         return y, x
 
-    def backward(self, dy, x):
+    def backward(self, dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         grads = {"W": x.T @ dy}  # (features, units)
         if self.use_bias:
             grads["b"] = dy.sum(axis=0)
         return dy @ self.W.T, grads
 
-    def multiply_adds(self, input_shape, output_shape):
+    def multiply_adds(self, input_shape: Shape, output_shape: Shape) -> int:
         return input_shape[0] * self.units

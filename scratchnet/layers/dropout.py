@@ -9,8 +9,10 @@ Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014 (JMLR 15).
 
 from __future__ import annotations
 
+import numpy as np
+
 from scratchnet.keywords import explained
-from scratchnet.layers.base import Layer
+from scratchnet.layers.base import Context, Layer
 
 
 class Dropout(Layer):
@@ -31,7 +33,7 @@ class Dropout(Layer):
             raise ValueError(f"Dropout rate is the fraction that is dropped, in [0, 1); got {rate!r}")
         self.rate = float(rate)
 
-    def forward(self, x, ctx):
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, np.ndarray | None]:
         if not ctx.training or self.rate == 0:
             return x, None
         if ctx.rng is None:
@@ -40,5 +42,5 @@ class Dropout(Layer):
         mask = keep.astype(x.dtype) / x.dtype.type(1 - self.rate)
         return x * mask, mask
 
-    def backward(self, dy, mask):
+    def backward(self, dy: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return (dy if mask is None else dy * mask), {}

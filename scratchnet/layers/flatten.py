@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from scratchnet.layers.base import Layer
+import numpy as np
+
+from scratchnet.layers.base import Context, Layer, Shape
 
 
 class Flatten(Layer):
@@ -16,11 +18,11 @@ class Flatten(Layer):
     (1600,)
     """
 
-    def build(self, input_shape, rng):
+    def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
         return (math.prod(input_shape),)
 
-    def forward(self, x, ctx):
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Shape]:
         return x.reshape(len(x), math.prod(x.shape[1:])), x.shape
 
-    def backward(self, dy, x_shape):
+    def backward(self, dy: np.ndarray, x_shape: Shape) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return dy.reshape(x_shape), {}

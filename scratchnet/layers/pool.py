@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnet.keywords import explained
-from scratchnet.layers.base import Layer, Size, expect_images, pair, short
+from scratchnet.layers.base import Context, Layer, Shape, Size, expect_images, pair, short
 from scratchnet.layers.windows import col2im, im2col, place_windows
 
 
@@ -28,13 +28,13 @@ class Pool2D(Layer):
         stride = "" if self.stride == self.pool_size else f", stride={short(self.stride)!r}"
         return f"{type(self).__name__}({short(self.pool_size)!r}{stride})"
 
-    def build(self, input_shape, rng):
+    def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
         name = type(self).__name__
         expect_images(input_shape, name)
         self.windows = place_windows(input_shape, self.pool_size, self.stride, "valid", name)
         return self.windows.out_h, self.windows.out_w, input_shape[2]
 
-    def values(self, x):
+    def values(self, x: np.ndarray) -> np.ndarray:
         """(n, h, w, c) -> (n, out_h, out_w, k_h·k_w, c): the numbers in each window."""
         win = self.windows
         return im2col(x, win).reshape(len(x), win.out_h, win.out_w, win.k_h * win.k_w, x.shape[3])
@@ -50,12 +50,12 @@ class MaxPool2D(Pool2D):
     (13, 13, 32)
     """
 
-    def forward(self, x, ctx):
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, tuple[np.ndarray, Shape]]:
         values = self.values(x)  # (n, out_h, out_w, k_h·k_w, c)
         winner = values.argmax(axis=3, keepdims=True)  # (n, out_h, out_w, 1, c)
         return np.take_along_axis(values, winner, axis=3)[:, :, :, 0], (winner, x.shape)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: np.ndarray, cache: tuple[np.ndarray, Shape]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         winner, x_shape = cache
         n, out_h, out_w, c = dy.shape
         dvalues = np.zeros((n, out_h, out_w, self.windows.k_h * self.windows.k_w, c), dy.dtype)
@@ -72,10 +72,10 @@ class AvgPool2D(Pool2D):
     (3, 3, 3)
     """
 
-    def forward(self, x, ctx):
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Shape]:
         return self.values(x).mean(axis=3), x.shape
 
-    def backward(self, dy, x_shape):
+    def backward(self, dy: np.ndarray, x_shape: Shape) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         size = self.windows.k_h * self.windows.k_w
         return col2im(np.repeat(dy[:, :, :, None] / size, size, axis=3), x_shape, self.windows), {}
 
@@ -89,13 +89,13 @@ class GlobalAvgPool2D(Layer):
     (64,)
     """
 
-    def build(self, input_shape, rng):
+    def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
         _, _, c = expect_images(input_shape, "GlobalAvgPool2D")
         return (c,)
 
-    def forward(self, x, ctx):
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Shape]:
         return x.mean(axis=(1, 2)), x.shape
 
-    def backward(self, dy, x_shape):
+    def backward(self, dy: np.ndarray, x_shape: Shape) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         _, h, w, _ = x_shape
         return np.broadcast_to(dy[:, None, None] / (h * w), x_shape).copy(), {}

@@ -1,13 +1,15 @@
-"""Rescale: from the bytes of an image file to the numbers a network likes.
+"""Rescale: from the bytes of an image file to numbers between 0 and 1.
 
-It stands first in a model, so that the model carries its own preprocessing: the same uint8 images go in
-during training, in a script and on a web page, and nobody can forget to divide by 255.
+As the first layer, it makes the preprocessing part of the model: training, scripts and web pages pass the same
+uint8 images, and the division by 255 cannot be forgotten.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from scratchnet.keywords import explained
-from scratchnet.layers.base import Layer
+from scratchnet.layers.base import Context, Layer
 
 
 class Rescale(Layer):
@@ -26,10 +28,10 @@ class Rescale(Layer):
     def __init__(self, scale: float = 1 / 255, offset: float = 0.0):
         self.scale, self.offset = float(scale), float(offset)
 
-    def forward(self, x, ctx):
+    def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, None]:
         if x.dtype.kind != "f":
             x = x.astype(self.dtype)
         return self.scale * x + self.offset, None
 
-    def backward(self, dy, cache):
+    def backward(self, dy: np.ndarray, cache: None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return self.scale * dy, {}

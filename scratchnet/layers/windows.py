@@ -17,7 +17,7 @@ is a test.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,7 +39,9 @@ class Windows(NamedTuple):
     out_w: int
 
 
-def place_windows(input_shape: Shape, size, stride, padding, layer: str) -> Windows:
+def place_windows(
+    input_shape: Shape, size: tuple[int, int], stride: tuple[int, int], padding: str | int, layer: str
+) -> Windows:
     """Compute the geometry for images (h, w, c), or raise an error that names the layer.
 
     padding: "valid" (none), "same" (as many outputs as inputs at stride 1, ⌈h / stride⌉ in general, the
@@ -59,7 +61,7 @@ def place_windows(input_shape: Shape, size, stride, padding, layer: str) -> Wind
     return Windows(k_h, k_w, stride_h, stride_w, top, bottom, left, right, out_h, out_w)
 
 
-def pad_amounts(size: int, window: int, stride: int, padding) -> tuple[int, int]:
+def pad_amounts(size: int, window: int, stride: int, padding: Any) -> tuple[int, int]:
     """Pixels to add before and after an axis of `size` pixels."""
     if padding == "valid":
         return 0, 0
@@ -69,7 +71,7 @@ def pad_amounts(size: int, window: int, stride: int, padding) -> tuple[int, int]
     return padding, padding
 
 
-def check_padding(padding):
+def check_padding(padding: str | int) -> str | int:
     """`padding` itself if it is one of the three kinds, or an error."""
     if isinstance(padding, str):
         if padding in ("valid", "same"):

@@ -6,6 +6,7 @@ therefore be one step: `mkdir` without "it may exist already" is one, and the lo
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
 from itertools import count
@@ -20,7 +21,7 @@ RUN = (
 SEARCH = ("study.log", "trials.csv", "best.json")
 
 
-def new_folder(path) -> Path:
+def new_folder(path: str | os.PathLike[str]) -> Path:
     """Make the folder `path`, or `path`-2, `path`-3, ... if there is one already; the folder that was made.
 
     >>> [new_folder("runs/today").name for _ in range(3)]
@@ -37,7 +38,7 @@ def new_folder(path) -> Path:
     raise AssertionError("there is always another number")
 
 
-def run_folder(path, overwrite: bool = False) -> Path:
+def run_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Make the folder that was asked for, if it is missing. overwrite: remove the files of a run that are in it.
 
     Raises FileExistsError as `check_no_run` does. Other files are left alone.
@@ -50,7 +51,7 @@ def run_folder(path, overwrite: bool = False) -> Path:
     return folder
 
 
-def check_no_run(path, overwrite: bool = False, cure: str | None = None) -> None:
+def check_no_run(path: str | os.PathLike[str], overwrite: bool = False, cure: str | None = None) -> None:
     """Raise FileExistsError if a folder has the files of a search, or (unless overwrite) of a run. cure: what to do."""
     folder = Path(path)
     if folder.exists() and not folder.is_dir():

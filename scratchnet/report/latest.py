@@ -18,7 +18,7 @@ from scratchnet.report.folder import RUN
 LATEST, RUNS, MODEL = "latest", "runs", "model.safetensors"
 
 
-def mark_latest(folder) -> None:
+def mark_latest(folder: str | os.PathLike[str]) -> None:
     """Let `latest` beside a run's folder lead to it. What goes wrong is not worth ending a run for.
 
     >>> Path("runs/a").mkdir(parents=True)
@@ -61,7 +61,7 @@ def marked(link: Path) -> Path | None:
     return folder if is_name and is_run else None
 
 
-def find_run(name) -> Path:
+def find_run(name: str | os.PathLike[str]) -> Path:
     """The path that is meant by `name`: `latest` is the last run beside it, alone also the last one in runs/.
 
     Any other path is returned as it is. Raises FileNotFoundError if there is no `latest`.
@@ -78,7 +78,7 @@ def find_run(name) -> Path:
     raise FileNotFoundError(f"{path}: no run has begun here yet. Begin one (train), or name the folder of a run")
 
 
-def find_model(name) -> Path:
+def find_model(name: str | os.PathLike[str]) -> Path:
     """The model file that is meant by a run's folder, a model file, or `latest`. Whether it is there, reading tells."""
     path = find_run(name)
     return path / MODEL if path.is_dir() else path

@@ -10,13 +10,14 @@ from typing import Any
 from scratchnet.figures.picture import Picture, percent
 from scratchnet.report.markup import cards, details, document, duration, facts, number, section, show, shown, table
 from scratchnet.summary import rows as layer_rows
+from scratchnet.training import History
 
 SIGNS = {"good": "✓", "note": "→", "warning": "!"}
 
 
 def page(
-    model, history, pictures: dict[str, Picture], findings: list[dict[str, str]], metrics: dict[str, Any],
-    settings: dict[str, Any],
+    model: Any, history: History, pictures: dict[str, Picture], findings: list[dict[str, str]],
+    metrics: dict[str, Any], settings: dict[str, Any],
 ) -> str:  # fmt: skip
     """The whole of report.html."""
     name = f"{metrics['preset']} on {metrics['dataset']}"
@@ -66,7 +67,7 @@ With 95 % confidence the accuracy on images of this kind lies between {escape(lo
 """
 
 
-def trust(model, metrics: dict[str, Any]) -> str:
+def trust(model: Any, metrics: dict[str, Any]) -> str:
     """What was measured on what, and by what."""
     n, env, sha = metrics["images"], metrics["environment"], metrics["sha256"]
     kind = "synthetic digits, drawn from fonts: not MNIST" if metrics["dataset"] == "synthetic" else metrics["dataset"]
@@ -89,7 +90,7 @@ def trust(model, metrics: dict[str, Any]) -> str:
     )
 
 
-def epochs(history) -> str:
+def epochs(history: History) -> str:
     """The numbers of the curves."""
     columns = [name for name in history.epochs[0] if name != "images"]
     body = [[number(logs.get(name)) for name in columns] for logs in history.epochs]
@@ -123,7 +124,7 @@ def confidence(tested: dict[str, Any]) -> str:
     return f"<p>On average the model is {escape(said)}.</p>"
 
 
-def speed(history, metrics: dict[str, Any]) -> str:
+def speed(history: History, metrics: dict[str, Any]) -> str:
     """Seconds and images per second, compiling apart."""
     compiled = metrics["compile_seconds"]
     return facts(
@@ -136,7 +137,7 @@ def speed(history, metrics: dict[str, Any]) -> str:
     )
 
 
-def layers(model) -> str:
+def layers(model: Any) -> str:
     """The layers and what each costs."""
     rows = layer_rows(model)
     total = sum(row.multiply_adds for row in rows)
@@ -154,7 +155,7 @@ def layers(model) -> str:
     return title + table(["layer", "output", "parameters", "multiply-adds", "share", "kernels"], body)
 
 
-def class_names(model, classes: int) -> list[str]:
+def class_names(model: Any, classes: int) -> list[str]:
     """The classes' names; their numbers where they have none."""
     names = model.class_names or []
     return [names[k] if k < len(names) else str(k) for k in range(classes)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import platform
 import warnings
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from scratchnet.data import CHOICES
 from scratchnet.data.atomic import replacing
 from scratchnet.data.augment import AUGMENTATIONS, Augment
 from scratchnet.figures.curves import kept_epoch
+from scratchnet.figures.picture import Picture
 from scratchnet.metrics import confusion_matrix, measure
 from scratchnet.out_of_distribution import FALSE_ALARMS, energy_threshold
 from scratchnet.report.page import page
@@ -31,7 +33,9 @@ from scratchnet.training import History
 Splits = dict[str, tuple[np.ndarray, np.ndarray]]  # "training", "validation" and "test" -> images, labels
 
 
-def write_run(out, model, history, splits: Splits, settings: dict[str, Any]) -> dict[str, Any]:
+def write_run(
+    out: str | os.PathLike[str], model: Any, history: History, splits: Splits, settings: dict[str, Any]
+) -> dict[str, Any]:
     """Measure the model on the test set; write metrics.json, config.json, figures and report.html into `out`.
 
     splits: "training", "validation" and "test" -> (images, class numbers). settings: what the run was asked for,
@@ -76,7 +80,7 @@ def write_run(out, model, history, splits: Splits, settings: dict[str, Any]) -> 
     return metrics
 
 
-def redraw(out, model, history, splits: Splits) -> None:
+def redraw(out: str | os.PathLike[str], model: Any, history: History, splits: Splits) -> None:
     """Write figures and report.html again, from the metrics.json and config.json that are in the folder.
 
     Raises ValueError if the data are not those of metrics.json.
@@ -89,7 +93,10 @@ def redraw(out, model, history, splits: Splits) -> None:
     write_report(out, model, history, splits, model.predict(splits["test"][0]), metrics, settings)
 
 
-def write_report(out: Path, model, history, splits: Splits, probabilities, metrics, settings) -> None:
+def write_report(
+    out: Path, model: Any, history: History, splits: Splits, probabilities: np.ndarray, metrics: dict[str, Any],
+    settings: dict[str, Any],
+) -> None:  # fmt: skip
     """The pictures and the page around them. A picture that cannot be drawn is left out, with a warning."""
     (out / "figures").mkdir(exist_ok=True)
     drawn = {}
@@ -107,8 +114,9 @@ def write_report(out: Path, model, history, splits: Splits, probabilities, metri
 
 
 def pictures(
-    out: Path, model, history, splits: Splits, probabilities, metrics, settings
-) -> dict[str, Callable[[], Any]]:
+    out: Path, model: Any, history: History, splits: Splits, probabilities: np.ndarray, metrics: dict[str, Any],
+    settings: dict[str, Any],
+) -> dict[str, Callable[[], Picture | None]]:  # fmt: skip
     """Name -> a function that draws it; None of those that this run cannot have."""
     (x, y), names = splits["test"], model.class_names
     augment, robust = augmentation(settings.get("augment")), metrics.get("robustness")
@@ -147,7 +155,7 @@ def read_findings(path: Path) -> list[dict[str, str]]:
         return []
 
 
-def read_history(path) -> History:
+def read_history(path: str | os.PathLike[str]) -> History:
     """history.csv -> History. Raises ValueError if it has no epochs or is no such table."""
     with open(Path(path), newline="") as file:
         rows = list(csv.DictReader(file))
@@ -156,7 +164,7 @@ def read_history(path) -> History:
     return History([{name: float(value) for name, value in row.items() if value} for row in rows])
 
 
-def trained_on(run) -> tuple[str, str | None]:
+def trained_on(run: str | os.PathLike[str]) -> tuple[str, str | None]:
     """What load_dataset is to be told for the data of this run's folder: dataset and data_dir (see `folder_then`).
 
     ("auto", None) if the folder does not say.
@@ -204,12 +212,12 @@ def digest(*arrays: np.ndarray) -> str:
     return sha.hexdigest()
 
 
-def saved(model) -> list[np.ndarray]:
+def saved(model: Any) -> list[np.ndarray]:
     """The arrays that a model file holds, in order."""
     return [*model.parameters().values(), *model.state().values()]
 
 
-def write_json(path, data: Any) -> None:
+def write_json(path: str | os.PathLike[str], data: Any) -> None:
     """Indented JSON, written whole or not at all."""
     with replacing(path) as file:
         file.write(json.dumps(data, indent=2, default=str).encode() + b"\n")

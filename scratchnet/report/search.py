@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from html import escape
@@ -15,8 +16,8 @@ from scratchnet.report.markup import cards, command, details, document, duration
 
 
 def write_search(
-    out, trials: Sequence[Any], as_good: Sequence[Any], best: dict[str, Any], space: dict[str, Any],
-    shares: dict[str, float], settings: dict[str, Any],
+    out: str | os.PathLike[str], trials: Sequence[Any], as_good: Sequence[Any], best: dict[str, Any],
+    space: dict[str, Any], shares: dict[str, float], settings: dict[str, Any],
 ) -> None:  # fmt: skip
     """Write figures and report.html into `out`.
 
@@ -38,7 +39,9 @@ def write_search(
         file.write(search_page(trials, as_good, best, drawn, settings).encode(errors="backslashreplace"))
 
 
-def pictures(trials, space, shares) -> dict[str, Callable[[], Picture | None]]:
+def pictures(
+    trials: Sequence[Any], space: dict[str, Any], shares: dict[str, float]
+) -> dict[str, Callable[[], Picture | None]]:
     """Name -> a function that draws it; None of those that this search cannot have."""
     return {
         "search_history": lambda: figures.search_history(trials),
@@ -48,7 +51,13 @@ def pictures(trials, space, shares) -> dict[str, Callable[[], Picture | None]]:
     }
 
 
-def search_page(trials, as_good, best: dict[str, Any], drawn: dict[str, Picture], settings: dict[str, Any]) -> str:
+def search_page(
+    trials: Sequence[Any],
+    as_good: Sequence[Any],
+    best: dict[str, Any],
+    drawn: dict[str, Picture],
+    settings: dict[str, Any],
+) -> str:
     """The whole of report.html."""
     name = f"Search: {settings['preset']} on {settings['dataset']}"
     finished = sorted((trial for trial in trials if trial.state == "finished"), key=lambda trial: -trial.accuracy)
@@ -65,7 +74,7 @@ def search_page(trials, as_good, best: dict[str, Any], drawn: dict[str, Picture]
     return document(f"{name}: {percent(best['val_accuracy'], 2)}", parts, footer)
 
 
-def headline(name: str, trials, as_good, best: dict[str, Any]) -> str:
+def headline(name: str, trials: Sequence[Any], as_good: Sequence[Any], best: dict[str, Any]) -> str:
     """The best accuracy, its command, and how far it may be trusted."""
     ended = [trial for trial in trials if trial.epochs]
     first = [
@@ -86,7 +95,7 @@ def headline(name: str, trials, as_good, best: dict[str, Any]) -> str:
 """
 
 
-def luck(as_good) -> str:
+def luck(as_good: Sequence[Any]) -> str:
     """How many trials cannot be told from the best, and which of these is the smallest."""
     if len(as_good) == 1:
         return "No other trial is as good, by a 95 % interval; still, the best of many is partly luck."
@@ -98,7 +107,7 @@ def luck(as_good) -> str:
     return said
 
 
-def trial_table(trials) -> str:
+def trial_table(trials: Sequence[Any]) -> str:
     """A row per trial."""
     names = list(dict.fromkeys(name for trial in trials for name in trial.options))
     body = []

@@ -61,7 +61,7 @@ class Lock:
         self.acquire()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self.release()
 
 

@@ -10,14 +10,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scratchnet.data.atomic import replacing
 from scratchnet.metrics import wilson_interval
 from scratchnet.search.space import Choice, Range
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 STATES = {"COMPLETE": "finished", "PRUNED": "stopped", "FAIL": "interrupted", "RUNNING": "running", "WAITING": "queued"}
 
@@ -62,7 +66,7 @@ def kept_epoch(accuracies: Sequence[float], keep: str) -> int:
     return len(accuracies) if keep == "last" else accuracies.index(max(accuracies)) + 1
 
 
-def record(trial) -> Record:
+def record(trial: FrozenTrial) -> Record:
     """Of one of Optuna's trials."""
     told, names = trial.user_attrs, ("options", "epochs", "seconds", "parameters", "keep", "reason")
     facts = {name: told[name] for name in names if name in told}
@@ -70,7 +74,7 @@ def record(trial) -> Record:
     return Record(trial.number, "diverged" if state == "stopped" and "reason" in told else state, trial.params, **facts)
 
 
-def records(search) -> list[Record]:
+def records(search: Any) -> list[Record]:
     """All trials of a study, in order."""
     return [record(trial) for trial in search.study.get_trials(deepcopy=False)]
 
@@ -108,7 +112,7 @@ def importances(trials: Sequence[Record], space: dict[str, Range | Choice]) -> d
     return optuna.importance.get_param_importances(study, evaluator=judge)
 
 
-def write_results(out, trials: Sequence[Record], best: dict[str, Any]) -> None:
+def write_results(out: str | os.PathLike[str], trials: Sequence[Record], best: dict[str, Any]) -> None:
     """Write trials.csv, a row per trial, and best.json, if there is a best one yet."""
     out = Path(out)
     names = list(dict.fromkeys(name for trial in trials for name in trial.options))

@@ -14,13 +14,14 @@ behind until its end, where it wins. It is given for all trials instead: --sched
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
 from scratchnet.data.augment import AUGMENTATIONS
 from scratchnet.layers import Dropout
-from scratchnet.optimizers import OPTIMIZERS
+from scratchnet.optimizers import OPTIMIZERS, Optimizer
 from scratchnet.variants import hidden_widths
 
 SEARCHED = ("lr", "batch-size", "optimizer", "widths", "dropout", "augment")  # in the order of what usually matters
@@ -35,7 +36,7 @@ class Range:
     log: bool = False
     step: int | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         how = " on a logarithmic scale" * self.log + f" in steps of {self.step}" * (self.step is not None)
         return f"{self.low:g} to {self.high:g}{how}"
 
@@ -46,11 +47,11 @@ class Choice:
 
     options: tuple
 
-    def __str__(self):
+    def __str__(self) -> str:
         return ", ".join(map(str, self.options))
 
 
-def space(recipe, searched=SEARCHED) -> dict[str, Range | Choice]:
+def space(recipe: Any, searched: Iterable[str] = SEARCHED) -> dict[str, Range | Choice]:
     """Name -> where its values come from, for those of SEARCHED that are to be searched."""
     own = own_values(recipe)
     widths = {name: around(width) for name, width in own.items() if name.startswith("width ")}
@@ -71,7 +72,7 @@ def around(width: int) -> Range:
     return Range(max(1, width - 2 * step), width + 4 * step, step=step)
 
 
-def own_values(recipe) -> dict[str, Any]:
+def own_values(recipe: Any) -> dict[str, Any]:
     """The recipe's own values of everything that can be searched, as they would be drawn."""
     kind, lr = type(recipe.optimizer), recipe.optimizer.lr
     rates = [layer.rate for layer in recipe.layers if isinstance(layer, Dropout)]
@@ -86,12 +87,12 @@ def own_values(recipe) -> dict[str, Any]:
     }
 
 
-def usual_rate(kind) -> float:
+def usual_rate(kind: type[Optimizer]) -> float:
     """An optimizer's learning rate if none is said."""
     return inspect.signature(kind).parameters["lr"].default
 
 
-def train_options(drawn: dict[str, Any], recipe) -> dict[str, Any]:
+def train_options(drawn: dict[str, Any], recipe: Any) -> dict[str, Any]:
     """Options of scripts/train.py from what was drawn, the learning rate as such and rounded to three digits.
 
     >>> from scratchnet.zoo import basic

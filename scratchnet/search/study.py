@@ -18,13 +18,19 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scratchnet.search.lock import JournalLock, Lock
 from scratchnet.search.space import SEARCHED, Choice, Range, own_values, space, train_options
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial, Trial, TrialState
 
 KEPT = 3  # of so many trials the best one goes on: after 1, 3, 9, 27 epochs
 LOG = "study.log"
@@ -40,7 +46,13 @@ class Search:
     """
 
     def __init__(
-        self, folder, settings: dict[str, Any], recipe, searched=SEARCHED, seed: int = 0, halving: bool = True
+        self,
+        folder: str | os.PathLike[str],
+        settings: dict[str, Any],
+        recipe: Any,
+        searched: Iterable[str] = SEARCHED,
+        seed: int = 0,
+        halving: bool = True,
     ):
         optuna = import_optuna()
         self.folder, self.recipe, self.seed = Path(folder), recipe, seed
@@ -71,7 +83,7 @@ class Search:
                 raise ValueError(f"{folder} was begun with other settings: {what}. Give another --out")
         self.settings = settings
 
-    def ask(self, total: int):
+    def ask(self, total: int) -> Trial | None:
         """The next trial, its settings drawn; None if there are `total` already, failed ones not counted."""
         from optuna.samplers import TPESampler
         from optuna.trial import TrialState
@@ -98,13 +110,13 @@ class Search:
             if not is_at_work(self.folder, trial.user_attrs.get("worker")):
                 self.requeue(trial, trial.user_attrs.get("tries", 1) + 1)
 
-    def requeue_interrupted(self, trial, reason: str) -> None:
+    def requeue_interrupted(self, trial: Trial, reason: str) -> None:
         """A trial that was interrupted: it is failed, and its settings are queued to be tried again."""
         with self.lock:
             trial.set_user_attr("reason", reason)
             self.requeue(trial, trial.user_attrs.get("tries", 1))
 
-    def requeue(self, trial, tries: int) -> None:
+    def requeue(self, trial: Trial | FrozenTrial, tries: int) -> None:
         """Fail a trial and queue its settings, unless that was done too often."""
         self.study.tell(trial.number, state=trial_state("FAIL"))
         if tries <= TRIES:
@@ -117,7 +129,7 @@ class Search:
             self.worker = None
 
 
-def is_begun(folder) -> bool:
+def is_begun(folder: str | os.PathLike[str]) -> bool:
     """Whether there is a search in the folder."""
     return (Path(folder) / LOG).exists()
 
@@ -155,7 +167,7 @@ def place_of(folder: Path, name: str) -> Path:
     return folder / "workers" / name
 
 
-def distribution(values: Range | Choice):
+def distribution(values: Range | Choice) -> BaseDistribution:
     """As Optuna calls it."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -166,7 +178,7 @@ def distribution(values: Range | Choice):
     return FloatDistribution(values.low, values.high, log=values.log)
 
 
-def trial_state(name: str):
+def trial_state(name: str) -> TrialState:
     """COMPLETE, PRUNED (broken off) or FAIL (to be tried again)."""
     from optuna.trial import TrialState
 
@@ -179,7 +191,7 @@ def differences(begun: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(f"{name} was {begun.get(name)} and is {now.get(name)}" for name in names)
 
 
-def import_optuna():
+def import_optuna() -> ModuleType:
     """Optuna, which says nothing but warnings; or ImportError with the command that installs it."""
     try:
         import optuna

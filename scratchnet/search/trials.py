@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scratchnet.callbacks import Callback
 from scratchnet.divergence import TrainingDivergedError
 from scratchnet.search.results import Record, kept_epoch, record
 from scratchnet.search.study import Search, trial_state
 
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
 
 class Report(Callback):
     """Tell the study every epoch's validation accuracy, and stop the training if it is not among the best."""
 
-    def __init__(self, trial):
-        self.trial, self.epochs, self.behind = trial, [], False
+    def __init__(self, trial: Trial):
+        self.trial, self.behind = trial, False
+        self.epochs: list[dict[str, float]] = []
 
-    def on_epoch_end(self, run, logs):
+    def on_epoch_end(self, run: Any, logs: dict[str, float]) -> None:
         self.epochs.append({name: logs[name] for name in ("val_accuracy", "val_loss", "seconds")})
         self.trial.report(logs["val_accuracy"], step=run.epoch + 1)
         if run.epoch + 1 < run.epochs and self.trial.should_prune():
@@ -46,7 +50,7 @@ def run_trials(
         search.close()
 
 
-def run_trial(search: Search, trial, train) -> None:
+def run_trial(search: Search, trial: Trial, train: Callable[[dict[str, Any], Callback], dict[str, Any]]) -> None:
     """Train, and tell the study what came of it."""
     start, report, value = time.perf_counter(), Report(trial), None
     try:

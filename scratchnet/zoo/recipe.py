@@ -24,7 +24,7 @@ from scratchnet.data.augment import AUGMENTATIONS, Augment
 from scratchnet.layers import Layer
 from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.model import Sequential
-from scratchnet.optimizers import OPTIMIZERS, Optimizer
+from scratchnet.optimizers import OPTIMIZERS, Optimizer, Schedule
 from scratchnet.schedules import SCHEDULES, WarmUp
 from scratchnet.variants import with_dropout, with_widths
 
@@ -120,7 +120,7 @@ class Recipe:
             "loss": SoftmaxCrossEntropy(self.label_smoothing), "callbacks": [*self.callbacks, *average],
         }  # fmt: skip
 
-    def scheduled(self, steps: int, warm_up: int | None = None):
+    def scheduled(self, steps: int, warm_up: int | None = None) -> float | Schedule:
         """The learning rate of each of the run's steps, the optimizer's at most: a number, or a schedule.
 
         warm_up: exactly so many steps; None: the recipe's, a quarter of the run at most.

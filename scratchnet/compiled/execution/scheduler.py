@@ -173,7 +173,7 @@ def all_finite(values):
 
 
 def new_counts(workers: int = 0) -> np.ndarray:
-    """Two counts at zero, and so many parked workers."""
+    """Two counts at zero, and `workers` parked workers."""
     return np.zeros(STATES + CACHE_LINE * workers, np.int64)
 
 
