@@ -3,7 +3,7 @@
     python scripts/compare.py runs/first runs/second runs/third
     python scripts/compare.py runs/first latest --out both         a picture, and tables as CSV
 
-Every run is compared with the first one. All models answer the same test images.
+Every run is compared with the first one, on the same test images.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main(argv=None) -> int:
 
 
 def print_tables(runs) -> None:
-    """What came out, and in which settings the runs differ."""
+    """Print the results, and the settings in which the runs differ."""
     from rich.table import Table
 
     table = Table("run", box=None, header_style="bold", pad_edge=False)
@@ -68,11 +68,11 @@ def first_of(images, show: int) -> str:
 def parse_args(argv):
     parser = argparse.ArgumentParser(description="Compare finished runs on the same test images.")
     add = parser.add_argument
-    add("runs", metavar="RUN", nargs="+", help="folders of runs (or `latest`), at least two; the first is the measure")
+    add("runs", metavar="RUN", nargs="+", help="two or more folders of runs (or `latest`); the first is the reference")
     add("--out", metavar="FOLDER", help="write compare.png, compare.csv, curves.csv and changed.csv into this folder")
-    add("--overwrite", action="store_true", help="replace these files if they are there")
+    add("--overwrite", action="store_true", help="replace these files if they exist")
     add("--show", type=int, default=12, help="how many changed images to name (default: %(default)s)")
-    add("--data-dir", help="folder of the four IDX files (default: where the runs had them)")
+    add("--data-dir", help="folder of the four IDX files (default: that of the runs)")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
     args = parser.parse_args(argv)
     if len(args.runs) < 2:

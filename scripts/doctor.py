@@ -1,11 +1,11 @@
-"""Is everything connected? Check a network and its data before a training; half a minute, most of it compiling.
+"""Check a network and its data before training; takes half a minute, mostly for compilation.
 
     python scripts/doctor.py                                    the network and the data of scripts/train.py
     python scripts/doctor.py --preset vgg-bn --data-dir my-data
 
 The checks are those of scripts/train.py --doctor, each explained in scratchnet/doctor/before.py: labels, the scale of
-the input, the first loss, compiled layers against the textbook, gradients, and whether one batch can be learned by
-heart. Exit code: 0, 1 if a check failed, 2 if the data or the network could not be had.
+the input, the first loss, compiled layers against the textbook, gradients, and whether the network can overfit one
+batch. Exit code: 0, 1 if a check failed, 2 if the data could not be loaded or the network could not be built.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main(argv=None) -> int:
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(
-        description="Check a network and its data before a training.", parents=[network_options()]
+        description="Check a network and its data before training.", parents=[network_options()]
     )
     parser.add_argument("--threads", type=at_least_one, help="default: all processors this process may use")
     return parser.parse_args(argv)

@@ -5,7 +5,7 @@
     python scripts/evaluate.py digits.safetensors --data-dir my_idx_files
     python scripts/evaluate.py digits.safetensors --json           for another program
     python scripts/evaluate.py runs/first runs/second runs/third   each one, and all together as an ensemble
-    python scripts/evaluate.py runs/first --tta                    the mean over nine places of each image
+    python scripts/evaluate.py runs/first --tta                    the mean over nine shifts of each image
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(argv=None) -> int:
     (_, (x, y)), dataset = data.load_dataset(dataset, data_dir)
     answers = [sn.predict_augmented(model, x) if args.tta else model.predict(x) for model in ensemble.models]
     each = [{"model": str(path), **score(p, y)} for path, p in zip(paths, answers, strict=True)]
-    found = score(np.mean(answers, axis=0), y)  # as the ensemble's own predict, without asking every model again
+    found = score(np.mean(answers, axis=0), y)  # equal to ensemble.predict, without predicting again
     alone = len(paths) == 1
     if args.json:
         models = {"model": str(paths[0])} if alone else {"models": each}
@@ -51,30 +51,30 @@ def main(argv=None) -> int:
 
 
 def data_of(paths, args):
-    """The data that was asked for, or else what all the runs were trained on: dataset and data_dir."""
+    """dataset and data_dir from the options, else the data that all runs were trained on."""
     if args.dataset == "synthetic":
         return "synthetic", None
     unknown = ("auto", None)
     known = {told for path in paths if (told := report.trained_on(path.parent)) != unknown}
     if len(known) > 1 and not (args.dataset or args.data_dir):
-        raise ValueError("the models were trained on different data. Say which to use: --dataset, --data-dir")
+        raise ValueError("the models were trained on different data. Choose with --dataset, --data-dir")
     dataset, data_dir = known.pop() if len(known) == 1 else unknown
     return args.dataset or dataset, args.data_dir or data.folder_then(data_dir, paths[0].parent)
 
 
 def score(p, y) -> dict[str, Any]:
-    """Everything that can be measured of probabilities (n, classes) and the true classes (n,)."""
+    """All measures of probabilities (n, classes) and the true classes (n,)."""
     return {**measure(p, y), "loss": float(losses(p, y).mean())}
 
 
 def in_words(found) -> str:
-    """Accuracy, how sure that number is, and loss."""
+    """Accuracy with its interval, and loss."""
     low, high = found["accuracy_interval"]
     return f"accuracy {found['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), loss {found['loss']:.4f}"
 
 
 def print_classes(found, names) -> None:
-    """The classification report: a row for each class, and the averages."""
+    """Print the classification report: one row per class, and the averages."""
     from rich.table import Table
 
     table = Table("class", box=None, header_style="bold", pad_edge=False)
@@ -89,7 +89,7 @@ def print_classes(found, names) -> None:
 
 
 def print_mistakes(found, names) -> None:
-    """What is confused, how sure the model is, and whether a class is missing."""
+    """Print the most frequent mistakes, the confidence, and missing classes."""
     pairs = [f"{names[p['true']]} for {names[p['predicted']]} ({p['count']}×)" for p in found["most_confused"][:5]]
     print("\nmost often mistaken: " + (", ".join(pairs) if pairs else "nothing"))
     for word in ("right", "wrong"):
@@ -106,10 +106,10 @@ def parse_args(argv):
     add = parser.add_argument
     add("models", metavar="RUN_OR_MODEL", nargs="+", help="a run's folder, `latest`, a model file; several: ensemble")
     add("--data-dir", help="folder of the four IDX files (default: the run's, $SCRATCHNET_DATA, the user's cache)")
-    add("--dataset", choices=data.CHOICES, help="default: what the run was trained on, or auto")
+    add("--dataset", choices=data.CHOICES, help="default: the data set of the run, or auto")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
     add("--tta", action="store_true", help="test-time augmentation: the mean over shifts of each image by a pixel")
-    add("--json", action="store_true", help="print everything that was measured as JSON")
+    add("--json", action="store_true", help="print all measures as JSON")
     return parser.parse_args(argv)
 
 

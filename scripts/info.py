@@ -1,7 +1,7 @@
-"""What does scratchnet run on here? Versions, threads, registers, caches, data: what a report of a problem should say.
+"""Print versions, threads, registers, caches and data: the information that a bug report needs.
 
     python scripts/info.py
-    python scripts/info.py --data-dir my-data       also what data are there
+    python scripts/info.py --data-dir my-data       look for data in this folder
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(argv=None) -> int:
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(description="Say versions, threads, and where caches and data are.")
+    parser = argparse.ArgumentParser(description="Print versions, threads, and the locations of caches and data.")
     parser.add_argument("--data-dir", help="a folder of IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
     return parser.parse_args(argv)
 

@@ -1,10 +1,10 @@
-"""Which learning rate? Raise it at every step of one sweep and look at the loss.
+"""Find a learning rate: raise it at every step of one sweep, and record the loss.
 
     python scripts/lr_find.py                                   the network of scripts/train.py
     python scripts/lr_find.py --preset vgg-bn --out vgg.png     a picture, and its numbers in vgg.csv
     python scripts/lr_find.py --preset mlp --optimizer sgd --start 1e-4
 
-The data, the network and the optimizer are those that scripts/train.py would use with the same arguments.
+Data, network and optimizer are those of scripts/train.py with the same arguments.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def parse_args(argv):
     add = parser.add_argument
     add("--start", type=positive, default=1e-6, help="the first learning rate (default: %(default)s)")
     add("--end", type=positive, default=10.0, help="the last one (default: %(default)s)")
-    add("--steps", type=at_least_one, default=250, help="how many, at least 10 (default: %(default)s)")
+    add("--steps", type=at_least_one, default=250, help="number of steps, at least 10 (default: %(default)s)")
     add("--threads", type=at_least_one, help="default: all processors this process may use")
     add("--out", metavar="PICTURE", help="image file, .png or .svg (default: lr_find-<preset>.png)")
-    add("--overwrite", action="store_true", help="replace the picture, and the CSV file beside it, if they are there")
+    add("--overwrite", action="store_true", help="replace the picture and its CSV file if they exist")
     return parser.parse_args(argv)
 
 

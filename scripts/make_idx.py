@@ -1,12 +1,12 @@
-"""Make a data set of one's own pictures: four IDX files and the names of the classes.
+"""Make a data set from your own pictures: four IDX files and the names of the classes.
 
     python scripts/make_idx.py --images fruit --out fruit-idx --colour --size 32
     python scripts/train.py --data-dir fruit-idx
 
-`fruit` has a folder for each class, fruit/apple/*.png and so on; sub-folders of a class are read too. If there
-are fruit/train/apple/ and fruit/test/apple/ and so on, the split is kept. Pictures that cannot be used are left out and
-listed at the end; then the exit code is 1. Beside the data, train-files.txt and t10k-files.txt say which
-picture each image was.
+`fruit` has one folder per class, fruit/apple/*.png and so on; sub-folders of a class are read too. Folders
+fruit/train/apple/ and fruit/test/apple/ and so on define the split. Pictures that cannot be used are left out and
+listed at the end, and the exit code is 1. train-files.txt and t10k-files.txt list the source file of each
+image.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(argv=None) -> int:
 
     try:
         if there := [name for name in folder.FILES if folder.find_file(out, name)]:
-            raise ValueError(f"{out}: there is a data set already ({there[0]}). Choose another folder.")
+            raise ValueError(f"{out} already contains a data set ({there[0]}). Choose another folder.")
         made = labelled.load_labelled_images(args.images, convert, args.test_share, args.seed)
         folder.write_idx_dataset(out, made.dataset, made.class_names)
         for part, files in zip(("train", "t10k"), made.files, strict=True):
@@ -51,7 +51,7 @@ def main(argv=None) -> int:
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(description="Make IDX files of a folder of labelled pictures.")
+    parser = argparse.ArgumentParser(description="Make IDX files from a folder of labelled pictures.")
     add = parser.add_argument
     add("--images", required=True, metavar="DIR", help="a folder with a folder of pictures for each class")
     add("--out", required=True, metavar="DIR", help="folder for the IDX files")
@@ -63,11 +63,11 @@ def parse_args(argv):
                       help="find the digit, make it white on black, scale and centre it as MNIST's")  # fmt: skip
     add("--invert", action="store_true", help="swap black and white")
     add("--test-share", type=float, default=0.2,
-        help="share of each class to test with (default: 0.2), unless there are folders train and test")  # fmt: skip
-    add("--seed", type=int, default=0, help="decides which pictures are for testing, and the order")
+        help="share of each class for testing (default: 0.2), unless there are folders train and test")  # fmt: skip
+    add("--seed", type=int, default=0, help="seed of the split and of the order")
     args = parser.parse_args(argv)
     if args.digits and args.invert:
-        parser.error("--digits finds out for itself whether the ink is dark or light: leave out --invert")
+        parser.error("--digits detects whether the ink is dark or light: leave out --invert")
     return args
 
 

@@ -1,14 +1,14 @@
-"""What is in this picture?
+"""Classify pictures.
 
     python scripts/predict.py digits.safetensors photo.png scan.jpg
     python scripts/predict.py latest photo.png --json
-    python scripts/predict.py runs/2026-11-21_101500-default photo.png --tta      the mean over nine places of it
+    python scripts/predict.py runs/2026-11-21_101500-default photo.png --tta      the mean over nine shifts of it
 
-Any image file will do. For a model of digits, the digit is found, turned into white on black, scaled and
-centred the way the images of MNIST were; several digits are read row by row, from left to right. For other models
+Any image file works. For a model of digits, the digit is located, converted to white on black, scaled and
+centred like the images of MNIST; several digits are read row by row, from left to right. For other models
 (colour, or classes with names) the whole picture is scaled to the model's size, as make_idx.py does. Give --digits
-or --invert here if they were given there. If MODEL is the folder of a run, what is unlike its training images is
-called so: it may be of none of the classes (see scratchnet/out_of_distribution.py for how far to trust that).
+or --invert here if they were given there. If MODEL is the folder of a run, pictures unlike its training images are
+marked: they may belong to none of the classes (scratchnet/out_of_distribution.py says how reliable that is).
 Exit code: 0, 1 if some picture could not be used, 2 if the model could not.
 """
 
@@ -95,7 +95,7 @@ def in_words(found) -> str:
 
 
 def prepare(image, model, names, args) -> list[np.ndarray]:
-    """What is in the picture, as the model saw pictures when it was trained: each digit, or the whole."""
+    """The model's input images from a picture, prepared as in training: each digit, or the whole picture."""
     if args.digits or (takes_digits(model) and not args.whole and all(name.isdecimal() for name in names)):
         size = model.input_shape[0]
         return sn.digits_from_image(image, size, round(size * 20 / 28))
@@ -103,13 +103,13 @@ def prepare(image, model, names, args) -> list[np.ndarray]:
 
 
 def takes_digits(model) -> bool:
-    """Whether its images are grey squares, as those of MNIST."""
+    """Whether the model's images are grey squares, like those of MNIST."""
     h, w, c = model.input_shape
     return h == w and c == 1
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(description="Recognise what is in image files.")
+    parser = argparse.ArgumentParser(description="Classify image files.")
     add = parser.add_argument
     add("model", metavar="MODEL", help="a model file, the folder of a run, or `latest`")
     add("images", metavar="IMAGE", nargs="+", help="image files")
@@ -118,7 +118,7 @@ def parse_args(argv):
     kind.add_argument("--whole", action="store_true", help="scale the whole picture, also for a model of digits")
     add("--invert", action="store_true", help="swap black and white in whole pictures")
     add("--tta", action="store_true", help="test-time augmentation: the mean over shifts of each image by a pixel")
-    add("--json", action="store_true", help="print the answers with all probabilities as JSON")
+    add("--json", action="store_true", help="print the predictions with all probabilities as JSON")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
     return parser.parse_args(argv)
 

@@ -3,7 +3,7 @@
     python scripts/report.py latest
     python scripts/report.py runs/2026-11-21_101500-default
 
-A training does this by itself; this is for runs whose health or findings came later, and for other versions.
+scripts/train.py already does this. Use this program for runs with later health or findings, and for other versions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(argv=None) -> int:
     args = parse_args(argv)
     run = report.find_run(args.run)
     if not (run / "metrics.json").exists():
-        raise FileNotFoundError(f"{run}: there is no metrics.json: this is no finished run of scripts/train.py")
+        raise FileNotFoundError(f"{run}: there is no metrics.json: this is not a finished run of scripts/train.py")
     model = sn.load_model(run / "model.safetensors", args.engine)
     history = report.read_history(run / "history.csv")
     dataset, data_dir = report.trained_on(run)
@@ -38,7 +38,7 @@ def main(argv=None) -> int:
 
 
 def split_as_then(run: Path, training, test):
-    """The same training, validation and test images that the run had."""
+    """The training, validation and test images of the run."""
     settings, metrics = (json.loads((run / name).read_text()) for name in ("config.json", "metrics.json"))
     x, y = (array[: settings.get("limit")] for array in training)
     train, val = sn.train_val_split(y, metrics["images"]["validation"], metrics["seed"])

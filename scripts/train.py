@@ -1,12 +1,12 @@
-"""Train a digit classifier and write everything about it into one folder.
+"""Train a digit classifier and write all results into one folder.
 
-    python scripts/train.py                                 MNIST (or synthetic digits): most for half a minute
+    python scripts/train.py                                 MNIST (or synthetic digits): at most half a minute
     python scripts/train.py --preset vgg-bn --epochs 3      another network from scratchnet/zoo
-    python scripts/train.py --augment light                 every epoch sees the images shifted, turned, zoomed anew
-    python scripts/train.py --resume latest                 go on with the last run, to the same bits
+    python scripts/train.py --augment light                 new random shifts, rotations and zooms in every epoch
+    python scripts/train.py --resume latest                 resume the last run, with bit-identical results
 
-Ctrl-C and SIGTERM finish the batch, save, and say how to go on (exit codes 130 and 143).
-`scratchnet train` is this file; what it calls is in scratchnet/, and the options' names are in commands/options.py.
+Ctrl-C and SIGTERM finish the batch, save, and print how to resume (exit codes 130 and 143).
+`scratchnet train` is this file. It calls the package scratchnet/; its options are defined in commands/options.py.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def train(args, folder: RunFolder) -> int:
         return 1
     if not args.quiet:
         model.summary()
-        print(f"{images.dataset}: {len(rows):,} images to train on, {len(held_out):,} to choose by, "
+        print(f"{images.dataset}: {len(rows):,} images to train on, {len(held_out):,} to validate, "
               f"{len(images.test[1]):,} to test", *filter(None, [why]), sep="\n")  # fmt: skip
 
     how = recipe.fit_options(len(rows), args.warm_up)
@@ -79,12 +79,12 @@ def parse_args(argv):
         description="Train a digit classifier.", epilog="Data: see README.md.", parents=[options.training_options()]
     )
     add = parser.add_argument
-    add("--list-presets", action="store_true", help="say what each preset is, and stop")
+    add("--list-presets", action="store_true", help="describe the presets, and exit")
     add("--threads", type=options.at_least_one, help="default: all processors this process may use")
-    add("--doctor", action="store_true", help="check model and data first; if not all is well, exit with code 1")
+    add("--doctor", action="store_true", help="check model and data first; exit with code 1 if a check fails")
     add("--out", help="folder of the run (default: a new one, runs/<time>-<preset>)")
-    add("--overwrite", action="store_true", help="replace the run that is in the folder --out")
-    add("--resume", metavar="RUN", type=options.run_to_resume, help="go on with the run in this folder, or `latest`")
+    add("--overwrite", action="store_true", help="replace the run in the folder --out")
+    add("--resume", metavar="RUN", type=options.run_to_resume, help="resume the run in this folder, or `latest`")
     add("--quiet", action="store_true", help="print only the result")
     args = options.resumed(parser, argv, parser.parse_args(argv))
     options.check_schedule(parser, args)

@@ -1,12 +1,12 @@
-"""Which settings are best? Many trials, of which the bad ones are stopped early.
+"""Search for the best settings with many trials; bad trials are stopped early.
 
-    python scripts/tune.py --preset two-conv --trials 40           everything that can be searched
+    python scripts/tune.py --preset two-conv --trials 40           all searchable settings
     python scripts/tune.py --preset two-conv --search lr widths --epochs 3 --schedule one-cycle
     python scripts/tune.py --preset two-conv --processes 4 --time-limit 3600
 
-Options of the training given here (--optimizer adam) are fixed for all trials; the others are searched. The first trial
-is the preset as it stands. The same command goes on with a search that was interrupted. Only the validation set is
-looked at; the command that is printed in the end trains the best trial again, and measures it on the test set.
+Training options given here (--optimizer adam) are fixed for all trials; the others are searched. The first trial
+is the unchanged preset. The same command resumes an interrupted search. Only the validation set is
+used; the command printed at the end trains the best trial again, and measures it on the test set.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from scratchnet.team import available_threads
 def main(argv=None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     args = parse_args(argv)
-    # What stops it before the first trial, or once more while the report is written; `tune` takes it otherwise.
-    return stoppable(lambda: tune(args, argv), lambda: print("stopped; the same command goes on", file=sys.stderr))
+    # For signals before the first trial, or during the writing of the report; `tune` handles the others.
+    return stoppable(lambda: tune(args, argv), lambda: print("stopped; the same command resumes", file=sys.stderr))
 
 
 def tune(args, argv) -> int:
-    """Trials, in this process or in several; then what came of them. The exit code."""
+    """Run trials, in this process or in several, and print the results. The exit code."""
     sn.set_threads(args.threads or max(1, available_threads() // args.processes))
     deadline, stopped = time.monotonic() + (args.time_limit or float("inf")), 0
     found, trainer, images = prepare(args)
@@ -58,7 +58,7 @@ def tune(args, argv) -> int:
 
 
 def prepare(args):
-    """The study, a function that trains one trial, and how many images there are to train and to choose by."""
+    """The study, a function that trains one trial, and the numbers of training and validation images."""
     if not search.is_begun(args.out):
         report.check_no_run(args.out, cure="Choose another --out")
     told = as_options(args.fixed)
@@ -86,7 +86,7 @@ def prepare(args):
 
 
 def as_options(settings: dict):
-    """Options of scripts/train.py as they are typed, read as that program reads them: a trial is a command line."""
+    """Settings parsed as options of scripts/train.py: a trial is a command line."""
     return training_options().parse_args(search.as_arguments(settings))
 
 
@@ -97,7 +97,7 @@ def conclude(args, found, images, stopped: int) -> int:
     print(f"{args.out}:", ", ".join(f"{n} trial{'s' * (n != 1)} {state}" for state, n in counts.items()))
     ranked = search.ranking(trials)
     if not ranked:
-        print("no trial has finished; the same command goes on", file=sys.stderr)
+        print("no trial has finished; the same command resumes", file=sys.stderr)
         return stopped or 1
     equals = search.as_good(trials, images["validation"])
     arguments = search.as_arguments(args.fixed | ranked[0].options)
@@ -114,7 +114,7 @@ def conclude(args, found, images, stopped: int) -> int:
     print(f"\n{report.luck(equals)}\nwritten to {args.out}: report.html, trials.csv, best.json. The best trial again:")
     print(best["command"])
     if stopped:
-        print("stopped; the same command goes on", file=sys.stderr)
+        print("stopped; the same command resumes", file=sys.stderr)
     return stopped
 
 
@@ -139,19 +139,19 @@ def line(trial) -> str:
 def parse_args(argv):
     parser = argparse.ArgumentParser(
         description="Search good settings for a preset.", parents=[training_options()],
-        epilog="Options of the training given here are fixed for all trials; the others are searched.",
+        epilog="Training options given here are fixed for all trials; the others are searched.",
     )  # fmt: skip
     add = parser.add_argument
     add("--search", nargs="+", choices=search.SEARCHED, metavar="SETTING",
-        help=f"what is searched: {', '.join(search.SEARCHED)} (default: all that is not said)")
-    add("--trials", type=at_least_one, default=50, help="how many in all (default: %(default)s)")
-    add("--time-limit", type=positive, metavar="SECONDS", help="begin no trial after so many seconds")
-    add("--processes", type=at_least_one, default=1, help="trials side by side (default: %(default)s)")
-    add("--threads", type=at_least_one, help="of each process (default: the processors, divided among them)")
+        help=f"the settings to search: {', '.join(search.SEARCHED)} (default: all that are not given as options)")
+    add("--trials", type=at_least_one, default=50, help="total number of trials (default: %(default)s)")
+    add("--time-limit", type=positive, metavar="SECONDS", help="start no trial after this time")
+    add("--processes", type=at_least_one, default=1, help="number of parallel processes (default: %(default)s)")
+    add("--threads", type=at_least_one, help="threads of each process (default: the processors, divided equally)")
     add("--no-halving", action="store_true", help="train every trial to its end")
     add("--out", help="folder of the search (default: runs/search-<preset>)")
-    add("--show", type=at_least_one, default=10, help="how many trials to list in the end (default: %(default)s)")
-    add("--quiet", action="store_true", help="no line for every trial")
+    add("--show", type=at_least_one, default=10, help="number of trials to list at the end (default: %(default)s)")
+    add("--quiet", action="store_true", help="do not print a line for every trial")
     add("--worker", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     check_schedule(parser, args)
@@ -159,7 +159,7 @@ def parse_args(argv):
     args.fixed = {name: value for name in defaults if (value := getattr(args, name)) != defaults[name]}
     said = [name for name in search.SEARCHED if name.replace("-", "_") in args.fixed]
     if both := [name for name in args.search or () if name in said]:
-        parser.error(f"argument --search: {both[0]} is searched, and --{both[0]} says what it is")
+        parser.error(f"argument --search: {both[0]} cannot be searched, because --{both[0]} fixes it")
     args.search = args.search or [name for name in search.SEARCHED if name not in said]
     args.out = args.out or f"runs/search-{args.preset}"
     return args

@@ -121,10 +121,10 @@ def test_a_run_is_trained_measured_and_found_by_the_name_latest(call, tmp_path, 
 
 def test_without_a_run_latest_is_one_line(call, capsys):
     assert call("evaluate", "latest") == 2
-    assert capsys.readouterr().err.startswith("error: latest: no run has begun here yet. ")
+    assert capsys.readouterr().err.startswith("error: latest: there is no run here yet. ")
     with pytest.raises(SystemExit, match="2"):
         call("train", "--resume", "latest")
-    assert "argument --resume: latest: no run has begun here yet" in capsys.readouterr().err
+    assert "argument --resume: latest: there is no run here yet" in capsys.readouterr().err
 
 
 def test_doctor_checks_and_does_not_train(call, tmp_path, capsys, monkeypatch):
@@ -180,7 +180,7 @@ def test_a_run_that_is_stopped_says_the_command_that_goes_on_as_it_was_typed(tmp
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     command = "python -m scratchnet train --resume (.*)"
-    message = rf"\nstopped; saved in epoch \d+, after \d+ batches. Go on with: {command}\n"
+    message = rf"\nstopped; saved in epoch \d+, after \d+ batches. Resume with: {command}\n"
     assert (path := re.fullmatch(message, stderr)) and (tmp_path / path[1]).is_dir()
 
 

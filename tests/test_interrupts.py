@@ -249,7 +249,7 @@ def ends_the_same(data_dir, out, finished):
 def test_M7_the_script_stops_in_order_says_how_to_go_on_and_goes_on_to_the_same_bits(data_dir, finished, tmp_path):
     code, _, stderr = interrupted(data_dir, tmp_path, 0.05, signal.SIGINT)
     assert code == 130, stderr
-    message = rf"\nstopped; saved in epoch \d, after \d+ batches. Go on with: .*train.py --resume {tmp_path}\n"
+    message = rf"\nstopped; saved in epoch \d, after \d+ batches. Resume with: .*train.py --resume {tmp_path}\n"
     assert re.fullmatch(message, stderr)
     ends_the_same(data_dir, tmp_path, finished)
 

@@ -37,7 +37,7 @@ def test_a_finished_run_is_not_written_over_unasked(train, tmp_path, capsys):
     before = files(tmp_path / "a run")
     assert train("--out", "a run") == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: a run: there is a run in it already (config.json, ") and said.count("\n") == 1
+    assert said.startswith("error: a run already contains a run (config.json, ") and said.count("\n") == 1
     assert "--resume 'a run'" in said and "--overwrite" in said and files(tmp_path / "a run") == before
 
     assert train("--out", "a run", "--overwrite") == 0
@@ -57,7 +57,7 @@ def test_a_run_that_goes_on_has_a_folder_already(train, tmp_path, capsys, more):
     assert train("--out", "a") == 0
     with pytest.raises(SystemExit, match="2"):
         train("--resume", "a", *more)
-    assert "--resume: the run goes on in its own folder" in capsys.readouterr().err
+    assert "--resume: the run continues in its own folder" in capsys.readouterr().err
     assert train("--resume", "a", "--out", tmp_path / "a") == 0  # the same one
 
 
@@ -67,11 +67,11 @@ def test_a_search_and_a_run_do_not_share_a_folder(train, script, tmp_path, capsy
     assert train("--out", "a") == 0
     before = files(tmp_path / "a")
     assert script("tune", *search, "--out", "a") == 2
-    assert "a: there is a run in it already" in capsys.readouterr().err and files(tmp_path / "a") == before
+    assert "a already contains a run" in capsys.readouterr().err and files(tmp_path / "a") == before
     assert script("tune", *search, "--out", "b") == script("tune", *search, "--out", "b") == 0
     assert str(tmp_path / "stripes") in json.loads((tmp_path / "b" / "best.json").read_text())["command"]
     assert train("--out", "b", "--overwrite") == 2
-    assert "b: there is a search in it already" in capsys.readouterr().err
+    assert "b already contains a search" in capsys.readouterr().err
 
 
 def test_pictures_and_tables_are_not_written_over_unasked(train, script, tmp_path, capsys):
@@ -80,7 +80,7 @@ def test_pictures_and_tables_are_not_written_over_unasked(train, script, tmp_pat
     compare = ["compare", "a", "b", "--engine", "numpy", "--out", "both"]
     before = (tmp_path / "a" / "history.csv").read_bytes()
     assert script(*find) == 2 and (tmp_path / "a" / "history.csv").read_bytes() == before
-    assert capsys.readouterr().err.startswith("error: a/history.csv: exists already")
+    assert capsys.readouterr().err.startswith("error: a/history.csv: already exists")
     assert script(*compare) == 0 and script(*compare) == 2
     assert "both/compare.png, both/compare.csv" in capsys.readouterr().err
     assert script(*compare, "--overwrite") == 0
@@ -120,7 +120,7 @@ def test_the_command_that_goes_on_can_be_copied(script, tmp_path, capsys):
     checkpoint = sn.Checkpoint("my run/checkpoint.safetensors")
     model.fit([[[1.0, 2], [3, 4]]] * 4, [0, 1, 0, 1], callbacks=[checkpoint], verbose=False)
     print_how_to_resume("my run", since=0)
-    assert capsys.readouterr().err.endswith("Go on with: python scripts/train.py --resume 'my run'\n")
+    assert capsys.readouterr().err.endswith("Resume with: python scripts/train.py --resume 'my run'\n")
 
 
 def test_an_empty_name_is_no_folder(script, capsys):

@@ -164,19 +164,19 @@ def test_the_best_trials_command_gives_its_accuracy_to_the_last_bit(script, data
 
     assert script(*arguments, "--trials", 4, "--limit", 100) == 2
     err = capsys.readouterr().err
-    assert err.startswith("error: found was begun with other settings: given was ") and err.count("\n") == 1
+    assert err.startswith("error: found was started with other settings: given was ") and err.count("\n") == 1
 
 
 def test_what_is_said_is_not_searched(script, data, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         script("tune", *SMALL, "--lr", 0.1)
-    assert "argument --search: lr is searched, and --lr says what it is" in capsys.readouterr().err
+    assert "argument --search: lr cannot be searched, because --lr fixes it" in capsys.readouterr().err
 
 
 def test_ctrl_c_before_the_first_trial_is_one_line(script, data, capsys, monkeypatch):
     monkeypatch.setattr("scratchnet.data.load_dataset", Mock(side_effect=KeyboardInterrupt))
     assert script("tune", *SMALL, *data) == 130
-    assert capsys.readouterr().err == "stopped; the same command goes on\n"
+    assert capsys.readouterr().err == "stopped; the same command resumes\n"
 
 
 def test_workers_are_born_deaf_to_ctrl_c(monkeypatch):

@@ -93,12 +93,12 @@ def test_a_resumed_run_knows_its_options(train, tmp_path, capsys):
 
 def test_a_warm_up_that_never_ends_is_refused_before_anything_is_written(train, tmp_path, capsys):
     assert train("out", "--epochs", 1, "--warm-up", 7) == 2
-    assert capsys.readouterr().err == "error: --warm-up 7: this training has only 7 steps\n"
+    assert capsys.readouterr().err == "error: --warm-up 7: this run has only 7 steps\n"
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    (["--schedule", "one-cycle", "--warm-up", 3], "argument --warm-up: one-cycle has a warm-up of its own"),
+    (["--schedule", "one-cycle", "--warm-up", 3], "argument --warm-up: one-cycle has its own warm-up"),
     (["--label-smoothing", 1], "argument --label-smoothing: must be from 0 to below 1, got 1"),
     (["--weight-average", -0.5], "argument --weight-average: must be from 0 to below 1, got -0.5"),
     (["--clip-norm", 0], "argument --clip-norm: must be positive, got 0"),

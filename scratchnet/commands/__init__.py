@@ -1,13 +1,13 @@
 """`scratchnet NAME ...`: the programs of scripts/, on the command line of any folder.
 
 `scratchnet lr-find` is `python scripts/lr_find.py`: the same file, with the same options. In the repository it is in
-scripts/, where a reader looks for it. A wheel has no such folder: there the files of scripts/ are in this package
+scripts/, where it is easy to find. A wheel has no such folder: there the files of scripts/ are in this package
 (`tool.hatch.build.targets.wheel.sources` in pyproject.toml). Both places are searched, so `scratchnet.commands.train`
-is scripts/train.py wherever it is. No program imports another one; what they share is in these files:
+is scripts/train.py in both cases. No program imports another one; the shared code is in these files:
 
-    options      the options that several programs have       images       from options to images and a recipe
-    run_folder   where a run is written                        workers      one command in several processes
-    running      exit codes and signals                        machine      what `scratchnet info` says
+    options      options common to several programs            images       from options to images and a recipe
+    run_folder   the folder of a run                           workers      one command in several processes
+    running      exit codes and signals                        machine      the output of `scratchnet info`
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from scratchnet.pipes import run_script
 __path__.append(str(Path(__file__).parents[2] / "scripts"))
 
 PROGRAMS = {
-    "train": "train a network, and write everything about it into one folder",
+    "train": "train a network, and write all results into one folder",
     "evaluate": "measure a saved model, or several and their ensemble, on the test set",
-    "predict": "say what is in a picture",
+    "predict": "classify pictures",
     "compare": "compare runs: which is better, and by more than chance?",
-    "tune": "search good settings by many short trainings",
+    "tune": "search for good settings with many short training runs",
     "lr-find": "find a learning rate",
     "report": "draw a run's pictures and its report again",
-    "make-idx": "make a data set of a folder of pictures",
-    "doctor": "check network and data before a training",
-    "info": "say versions, threads, and where caches and data are",
+    "make-idx": "make a data set from a folder of pictures",
+    "doctor": "check network and data before training",
+    "info": "print versions, threads, and the locations of caches and data",
 }
 USAGE = "usage: scratchnet NAME ...        scratchnet NAME --help        scratchnet --version"
 
 
 def main(argv=None, call: str = "scratchnet") -> int:
-    """Run the program that the first argument names, with the others; its exit code. call: how this one was called."""
+    """Run the program named by the first argument with the others; return its exit code. call: the name to print."""
     name, *arguments = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
     if name in ("--help", "-h", "help"):
         lines = [USAGE, "", *(f"  {name:<9} {what}" for name, what in PROGRAMS.items())]
@@ -51,7 +51,7 @@ def main(argv=None, call: str = "scratchnet") -> int:
         print(f"error: no program is called {name!r}. {cure}", file=sys.stderr)
         return 2
     program = importlib.import_module(f"scratchnet.commands.{name.replace('-', '_')}")
-    typed, sys.argv = sys.argv, [f"{call} {name}", *arguments]  # argparse and `as_typed` say it as it was typed
+    typed, sys.argv = sys.argv, [f"{call} {name}", *arguments]  # argparse and `as_typed` print the command as typed
     try:
         return run_script(program.main)
     finally:

@@ -1,10 +1,10 @@
-"""What the options ask for: images to learn from, and the recipe that fits them.
+"""From options to training images, and a recipe adapted to them.
 
     images = load_images(args)
     recipe, why = choose_recipe(args, images)
     model = build(args, images, recipe)
 
-So begin train, tune, lr_find and doctor. args: of `options.network_options`, or of `training_options`.
+train, tune, lr_find and doctor start with these lines. args: of `options.network_options`, or of `training_options`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ CHANGES = (
 
 
 class Images(NamedTuple):
-    """A data set: what is in the images, and what that is called."""
+    """A data set: images, classes and their names."""
 
-    x: np.ndarray  # to learn from, uint8 (n, h, w) or (n, h, w, c)
+    x: np.ndarray  # training images, uint8 (n, h, w) or (n, h, w, c)
     y: np.ndarray  # their classes, (n,)
     test: tuple[np.ndarray, np.ndarray]
-    dataset: str  # as data.load_dataset calls it
+    dataset: str  # the name used by data.load_dataset
     class_names: list[str] | None
     classes: int
 
@@ -38,12 +38,12 @@ class Images(NamedTuple):
         return self.x.shape[1:] if self.x.ndim == 4 else (*self.x.shape[1:], 1)
 
     def settings(self, args) -> dict[str, Any]:
-        """What the data set is and where it was found, for config.json."""
+        """The name and the location of the data set, for config.json."""
         return {"dataset": self.dataset, "data_dir": args.data_dir or data.only_place(self.dataset)}
 
 
 def load_images(args) -> Images:
-    """The data set that --dataset and --data-dir name; of the training images --limit, and the classes of all."""
+    """The data set of --dataset and --data-dir, with at most --limit training images, and all classes."""
     dataset, name = data.load_dataset(args.dataset, args.data_dir)
     class_names = data.class_names(name, args.data_dir)
     classes = data.count_classes(dataset, class_names)
@@ -52,7 +52,7 @@ def load_images(args) -> Images:
 
 
 def choose_recipe(args, images: Images) -> tuple[Recipe, str]:
-    """The recipe of --preset as it fits the images, with what other options say; and why it augments, or does not."""
+    """The recipe of --preset, adapted to the images and the other options; and the reason for its augmentation."""
     recipe, why = zoo.fitted(zoo.PRESETS[args.preset](images.classes), images.dataset, images.class_names)
     said: dict[str, Any] = {name: getattr(args, name, None) for name in CHANGES}
     return recipe.overridden(**said), why if said["augment"] is None else ""

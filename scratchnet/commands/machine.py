@@ -1,4 +1,4 @@
-"""What a program runs on: versions, threads, vector registers, and where caches and data are."""
+"""The environment of a program: versions, threads, vector registers, and the locations of caches and data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIBRARIES = ("numpy", "numba", "llvmlite", "matplotlib", "pillow", "safetensors"
 
 
 def facts(data_dir=None) -> dict[str, str]:
-    """Name -> what is so here, in words.
+    """Name -> a description of this part of the environment.
 
     >>> list(facts())
     ['scratchnet', 'python', 'libraries', 'machine', 'threads', 'vectors', 'kernels', 'data']
@@ -55,7 +55,7 @@ def vectors() -> str:
 
 
 def kernels() -> str:
-    """Where compiled kernels are kept, how many there are, and how large they are."""
+    """The location, number and size of the cached kernels."""
     try:
         from scratchnet.compiled.jit.cache import cache_folder
     except ImportError:
@@ -69,7 +69,7 @@ def kernels() -> str:
 
 
 def data(data_dir=None) -> str:
-    """Where data are looked for, and what is there."""
+    """The folder that is searched for data, and its content."""
     folder = data_folder(data_dir)
     try:
         found = locate(folder)

@@ -1,9 +1,9 @@
-"""Options that several programs have, and the kinds of their values.
+"""Options common to several programs, and the types of their values.
 
-    network_options    what is trained, and on what                       train, tune, lr_find, doctor
-    training_options   these, and how: all that decides the weights       train, tune
+    network_options    the network and the data                           train, tune, lr_find, doctor
+    training_options   also the training: all that affects the weights    train, tune
 
-A parser takes them as its parents. What depends on several options at once is looked at afterwards:
+They are parent parsers of the programs' parsers. Conditions on several options are checked after parsing:
 
     resumed            with --resume, the options of the run are the defaults
     check_schedule     --schedule and --warm-up
@@ -21,7 +21,7 @@ from scratchnet.optimizers import OPTIMIZERS
 from scratchnet.schedules import SCHEDULES
 from scratchnet.zoo import PRESETS
 
-# Options that a resumed run keeps. Those of its folder, its machine and its output are free.
+# Options that a resumed run keeps. Those of its folder, its machine and its output may change.
 RESUMED = (
     "epochs", "batch_size", "schedule", "warm_up", "augment", "label_smoothing", "weight_average", "preset", "widths",
     "dropout", "data_dir", "dataset", "lr", "optimizer", "clip_norm", "seed", "engine", "limit",
@@ -29,7 +29,7 @@ RESUMED = (
 
 
 def network_options() -> argparse.ArgumentParser:
-    """What is trained, and on what: a parent for a program's parser.
+    """The network and the data: a parent for a program's parser.
 
     >>> network_options().parse_args(["--preset", "mlp", "--widths", "64,32"]).widths
     [64, 32]
@@ -37,48 +37,48 @@ def network_options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     add = parser.add_argument
     add("--preset", choices=list(PRESETS), default="default",
-        help="the network and how it is trained: see train.py --list-presets")
+        help="the network and its training recipe: see train.py --list-presets")
     add("--data-dir", type=absolute,
         help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
     add("--dataset", choices=data.CHOICES, default="auto",
-        help="auto: what is in the folder, or MNIST, or synthetic digits without it")
+        help="auto: the data in the folder, or MNIST, or synthetic digits if both are missing")
     add("--widths", type=several, metavar="N,N,...",
         help="filters and units of the hidden layers, in order: 16,32,64 (default: the preset's)")
     add("--dropout", type=below_one, metavar="RATE",
-        help="in every Dropout layer; a network without one gets one before its last layer (default: the preset's)")
+        help="rate of every Dropout layer; without one, a layer is added before the last (default: the preset's)")
     add("--batch-size", type=at_least_one, help="examples per step (default: the recipe's)")
     add("--optimizer", choices=list(OPTIMIZERS), help="default: the recipe's")
-    add("--seed", type=int, default=0, help="decides weights, order, dropout and the validation split")
+    add("--seed", type=int, default=0, help="seed of weights, order, dropout and the validation split")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
-    add("--limit", type=at_least_one, help="use only the first so many training images")
+    add("--limit", type=at_least_one, help="use only the first LIMIT training images")
     return parser
 
 
 def training_options() -> argparse.ArgumentParser:
-    """What is trained, on what, and how: all that decides a training's weights, and that a search may hold fast."""
+    """The network, the data and the training: all options that affect the weights, and that a search may fix."""
     parser = argparse.ArgumentParser(add_help=False, parents=[network_options()])
     add = parser.add_argument
     add("--epochs", type=at_least_one, help="passes over the training set (default: the recipe's)")
     add("--lr", type=positive, help="learning rate (default: the recipe's)")
     add("--schedule", choices=list(SCHEDULES),
-        help="how the learning rate moves in the course of the run; --lr is its largest value (default: the recipe's)")
-    add("--warm-up", type=at_least_one, metavar="STEPS", help="first rise to it in so many steps")
-    add("--clip-norm", type=positive, metavar="LENGTH", help="shorten longer gradients to this length")
+        help="schedule of the learning rate over the run; --lr is its largest value (default: the recipe's)")
+    add("--warm-up", type=at_least_one, metavar="STEPS", help="first raise the learning rate to --lr in STEPS steps")
+    add("--clip-norm", type=positive, metavar="LENGTH", help="scale longer gradients down to this length")
     add("--label-smoothing", type=below_one, metavar="SHARE",
-        help="share of each label that is spread over all classes; every loss of the history is measured with it")
+        help="share of each label that is spread over all classes; applies to every loss of the history")
     add("--weight-average", type=below_one, metavar="DECAY",
-        help="evaluate and save a moving average of the weights; 0.99 remembers about 100 steps, 0 is off")
+        help="evaluate and save a moving average of the weights; 0.99 averages about 100 steps, 0 is off")
     add("--augment", metavar="HOW", nargs="?", choices=list(AUGMENTATIONS), const="digits",
         help="change the images in every epoch: off, light, digits (--augment alone) (default: the recipe's)")
     return parser
 
 
 def resumed(parser: argparse.ArgumentParser, argv, args: argparse.Namespace) -> argparse.Namespace:
-    """The arguments, parsed; with --resume once more, what the run was told being the default of RESUMED."""
+    """The parsed arguments; with --resume they are parsed again, with the run's options as defaults of RESUMED."""
     if not args.resume:
         return args
     if args.overwrite or (args.out and Path(args.out).resolve() != Path(args.resume).resolve()):
-        parser.error("argument --resume: the run goes on in its own folder; leave out --out and --overwrite")
+        parser.error("argument --resume: the run continues in its own folder; leave out --out and --overwrite")
     config = Path(args.resume) / "config.json"
     try:
         former = json.loads(config.read_text()).get("arguments", {}) if config.exists() else {}
@@ -89,9 +89,9 @@ def resumed(parser: argparse.ArgumentParser, argv, args: argparse.Namespace) -> 
 
 
 def check_schedule(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """End with exit code 2 if a warm-up was asked for in front of a schedule that has one."""
+    """Exit with code 2 if --warm-up is combined with a schedule that has its own."""
     if args.schedule == "one-cycle" and args.warm_up:
-        parser.error("argument --warm-up: one-cycle has a warm-up of its own")
+        parser.error("argument --warm-up: one-cycle has its own warm-up")
 
 
 def run_to_resume(text: str) -> str:
@@ -113,7 +113,7 @@ def at_least_one(text: str) -> int:
 
 
 def absolute(text: str) -> str:
-    """A path that means the same when the program is in another folder."""
+    """An absolute path, independent of the working folder."""
     if not text:
         raise argparse.ArgumentTypeError("the name of the folder is empty")
     return str(Path(text).expanduser().resolve())

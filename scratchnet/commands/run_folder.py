@@ -1,4 +1,4 @@
-"""The folder of a run, from before it begins until it is stopped."""
+"""The folder of a run, from before its start until it is stopped."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from scratchnet.pipes import command_line
 
 
 class RunFolder:
-    """Where a run is written: the folder `resume` to go on in, the folder `out`, or a new one, runs/<time>-<preset>.
+    """The folder of a run: `resume` to continue a run, `out`, or a new one, runs/<time>-<preset>.
 
-    Raises FileExistsError if `out` has a run already that may not be replaced (overwrite). Nothing is made before
-    `begin`; what was made and stayed empty is removed when the block ends.
+    Raises FileExistsError if `out` already has a run, unless overwrite. No folder is created before `begin`; a new
+    folder that is still empty is removed when the block ends.
     """
 
     def __init__(self, preset: str, out: str | None = None, resume: str | None = None, overwrite: bool = False):
@@ -29,7 +29,7 @@ class RunFolder:
             report.check_no_run(out, overwrite)
 
     def begin(self) -> Path:
-        """Make the folder, if it is missing; its path."""
+        """Create the folder if it is missing; return its path."""
         if self.resume:
             self.path = Path(self.resume)
         elif self.out:
@@ -39,7 +39,7 @@ class RunFolder:
         return self.path
 
     def write_config(self, config: dict[str, Any]) -> None:
-        """The run has begun: config.json says what it is, and `latest` is this folder."""
+        """Write config.json at the start of the run, and make `latest` point to this folder."""
         assert self.path is not None, "begin() makes the folder"
         report.write_json(self.path / "config.json", config)
         report.mark_latest(self.path)
@@ -53,12 +53,12 @@ class RunFolder:
                 self.path.rmdir()
 
     def print_how_to_resume(self) -> None:
-        """On stderr, after a signal: what is saved, and the command that goes on from there."""
+        """After a signal, print to stderr what is saved, and the command that resumes the run."""
         print_how_to_resume(self.path or self.resume or self.out, since=0.0 if self.resume else self.created)
 
 
 def print_how_to_resume(out, since: float) -> None:
-    """What is saved (not by a former run, `since` a time), and the command that goes on from there.
+    """Print what this run saved (after the time `since`), and the command that resumes it.
 
     out: the run's folder; None if there is none yet.
     """
@@ -74,4 +74,4 @@ def print_how_to_resume(out, since: float) -> None:
         return
     where = f"epoch {saved['epoch'] + 1}, after {saved['batch']} batches"
     command = command_line([*as_typed("train"), "--resume", out])
-    print(f"\nstopped; saved in {where}. Go on with: {command}", file=sys.stderr)
+    print(f"\nstopped; saved in {where}. Resume with: {command}", file=sys.stderr)

@@ -1,8 +1,8 @@
-"""How a program ends: its exit code, and what is said on the way.
+"""How a program ends: its exit code, and its last message.
 
-    0 all is well                   130 after Ctrl-C (128 + SIGINT)
-    1 it ran, and it is not well    143 after SIGTERM (128 + SIGTERM)
-    2 a mistake of the user's       141 the reader of the output has gone (128 + SIGPIPE; see `pipes`)
+    0 success                       130 after Ctrl-C (128 + SIGINT)
+    1 it ran with a bad result      143 after SIGTERM (128 + SIGTERM)
+    2 a wrong input                 141 the output pipe was closed (128 + SIGPIPE; see `pipes`)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CALLS = ("scratchnet", "python -m scratchnet")
 
 
 def exit_code(main: Callable[..., int]) -> Callable[..., int]:
-    """main, with a mistake of the user's as one line on stderr and exit code 2, a diverged training likewise as 1.
+    """Wrap main: an input error becomes one line on stderr and exit code 2, divergence one line and exit code 1.
 
     >>> @exit_code
     ... def main(argv=None):
@@ -41,7 +41,7 @@ def exit_code(main: Callable[..., int]) -> Callable[..., int]:
 
 
 def stoppable(program: Callable[[], int], say: Callable[[], None]) -> int:
-    """program()'s exit code; after Ctrl-C 130 and after SIGTERM 143, when say() has told how to resume.
+    """The exit code of program(). After Ctrl-C (130) and SIGTERM (143), say() prints how to resume.
 
     >>> def program():
     ...     raise KeyboardInterrupt
@@ -60,12 +60,12 @@ def stoppable(program: Callable[[], int], say: Callable[[], None]) -> int:
 
 
 def as_typed(program: str) -> list[str]:
-    """The words that call a program, in the way in which this one was called.
+    """The words that call a program, in the same form as the current call.
 
     >>> as_typed("lr_find")
     ['python', 'scripts/lr_find.py']
     """
     for call in CALLS:
-        if sys.argv[0].startswith(f"{call} "):  # `commands.main` has put it there
+        if sys.argv[0].startswith(f"{call} "):  # set by `commands.main`
             return [*call.split(), program.replace("_", "-")]
     return ["python", f"scripts/{program}.py"]

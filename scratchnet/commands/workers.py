@@ -1,4 +1,4 @@
-"""One command in several processes, side by side, that end together."""
+"""Run one command in several parallel processes that end together."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 
 def run_workers(command: Sequence[str], processes: int) -> None:
-    """Run the command so many times, and wait for all; a signal to this process ends all of them in order."""
-    # Ctrl-C in a terminal reaches every process of it: workers start with SIGINT ignored, and this process ends them.
+    """Run the command in N processes and wait for all; a signal to this process stops all of them."""
+    # Ctrl-C in a terminal reaches all its processes: workers ignore SIGINT from the start, and this process stops them.
     listening = signal.signal(signal.SIGINT, signal.SIG_IGN)
     workers = [subprocess.Popen(command) for _ in range(processes)]
     signal.signal(signal.SIGINT, listening)

@@ -1,23 +1,23 @@
-"""Figures: what a run looks like, one picture per question, each with its numbers as a table beside it.
+"""Figures of a run: one picture per question, each with a table of its numbers.
 
-    samples        what is in the data, and how much of it
-    augmented      what augmentation makes of it
-    curves         did it learn, and when was it best
-    confusion      what is taken for what
-    answers        how sure it is, on ordinary images and on those that went worst
-    calibration    is it right as often as it believes
-    robustness     how far may a test image be changed
-    filters        what training made of the convolutions' weights
-    feature_maps   one image on its way through all layers
+    samples        the images of each class, and their number
+    augmented      the effect of augmentation on the images
+    curves         loss and accuracy per epoch, and the best epoch
+    confusion      which classes are mistaken for which
+    answers        predictions and their confidence, for ordinary images and for those with the largest loss
+    calibration    is the confidence equal to the accuracy
+    robustness     accuracy on changed test images
+    filters        the convolutions' weights before and after training
+    feature_maps   the outputs of all layers for one image
     health         do all layers still learn
-    search         many trials: how it went, who was stopped, which values are good, what sets the best apart
+    search         many trials: their course, early stopping, good values, important settings
 
-Every function takes arrays or a model and returns a `Picture`: a figure whose title says what is to be seen in
-it ("3 is most often taken for 5, 7 times"), a caption that says how to read it, and the numbers that were drawn.
-matplotlib is imported when the first one is drawn; nothing needs a display, and no global state is touched.
+Every function takes arrays or a model and returns a `Picture`: a figure, a title that states the result
+("3 is most often taken for 5, 7 times"), a caption that explains how to read it, and the numbers that were drawn.
+matplotlib is imported when the first picture is drawn. No display is needed, and no global state is changed.
 
-Colours come from palettes that people with any colour vision can tell apart (Okabe and Ito 2008, viridis), and
-what a colour says is said by a word or a sign too.
+The palettes are distinguishable with any type of colour vision (Okabe and Ito 2008, viridis). Information given by a
+colour is also given by a word or a marker.
 """
 
 from scratchnet.figures.answers import predictions, top_losses

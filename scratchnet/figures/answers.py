@@ -1,4 +1,4 @@
-"""Images with the model's answers: some ordinary ones, and those on which it did worst."""
+"""Images with the model's predictions: the first ones, and those with the largest loss."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def predictions(
     class_names: Sequence[str] | None = None,
     shown: int = 32,
 ) -> Picture:
-    """The first test images, each with the answer and how sure the model is of it -> Picture."""
+    """The first test images, each with its prediction and the confidence -> Picture."""
     found = metrics.examples(probabilities, labels, range(min(shown, len(labels))))
     right = sum(e.true == e.predicted for e in found)
     if right == len(found):
@@ -33,7 +33,7 @@ def predictions(
         title = f"{right} of the first {len(found)} test images are recognised"
     return Picture(
         "predictions", title,
-        "Each image with the answer and its probability: ✓ right, ✗ wrong, with the true class below.",
+        "Each image with the prediction and its probability: ✓ correct, ✗ wrong, with the true class below.",
         grid(x, found, class_names, columns=8), COLUMNS, rows(found),
     )  # fmt: skip
 
@@ -50,14 +50,14 @@ def top_losses(
     names = class_labels(class_names, probabilities.shape[1])
     worst, mistakes = found[0], sum(e.true != e.predicted for e in found)
     if worst.true == worst.predicted:
-        title = f"No mistakes; the least certain answer is image {worst.index:,}: {names[worst.true]}"
+        title = f"No mistakes; the least certain prediction is image {worst.index:,}: {names[worst.true]}"
         title += f" ({percent(worst.p_true)} sure)"
     else:
         title = f"The worst mistake is image {worst.index:,}: {names[worst.true]} taken for {names[worst.predicted]}"
         title += f" ({percent(worst.p_predicted)} sure)"
     caption = (
         f"The {len(found)} test images with the largest loss, -log of the probability of the true class; "
-        f"{mistakes} of them are mistakes. # is the image's number in the test set. Some may be labelled wrongly."
+        f"{mistakes} of them are mistakes. # is the image's number in the test set. Some labels may be wrong."
     )
     return Picture("top_losses", title, caption, grid(x, found, class_names, 5, numbered=True), COLUMNS, rows(found))
 

@@ -1,4 +1,4 @@
-"""What augmentation makes of the images: a few of them, as they are and as the training saw them."""
+"""The effect of augmentation: a few images, original and as used for training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scratchnet.randomness import ExampleRandom
 
 IMAGES, VERSIONS = 6, 9  # rows, and changed images in each
 
-UNITS = {  # argument of Augment -> how its value is read
+UNITS = {  # argument of Augment -> format of its value
     "shift": "{:g} pixels",
     "rotate": "{:g}°",
     "zoom": "{:.0%}",
@@ -24,7 +24,7 @@ UNITS = {  # argument of Augment -> how its value is read
 
 
 def augmented(x: np.ndarray, augment: Augment, seed: int = 0) -> Picture:
-    """The first images of x as they are, and as `augment` (an Augment) changes them at the first steps."""
+    """The first images of x, original and as `augment` (an Augment) changes them in the first steps."""
     x = x[:IMAGES]
     versions = [augment(x, ExampleRandom(seed, step)) for step in range(VERSIONS)]
     tiles = [as_picture(images[i]) for i in range(len(x)) for images in (x, *versions)]
@@ -32,17 +32,17 @@ def augmented(x: np.ndarray, augment: Augment, seed: int = 0) -> Picture:
     figure = new_figure(8, 8 * sheet.aspect + 0.3)
     axes = figure.subplots()
     sheet.draw(axes)
-    for place, text in ((0, "original"), (1, "as the training saw it")):
+    for place, text in ((0, "original"), (1, "as used for training")):
         axes.text(sheet.corner(place)[1], -0.15 * sheet.h, text, fontsize=SMALL, va="bottom")
     return Picture(
         "augmented", title(augment),
-        "The first training images, and what might have become of them in nine different epochs. "
-        "If a person could not tell what they are any more, the changes are too large.",
+        "The first training images, and nine random changes of each. "
+        "If a person could no longer recognise them, the changes are too large.",
         figure, ["argument", "value"], [[name, getattr(augment, name)] for name in UNITS],
     )  # fmt: skip
 
 
 def title(augment: Augment) -> str:
-    """What was done, in words."""
+    """The augmentation in words."""
     done = [f"{name} {unit.format(value)}" for name, unit in UNITS.items() if (value := getattr(augment, name))]
     return "Every epoch changed every image a little: " + (", ".join(done).replace("%", " %") or "not at all")

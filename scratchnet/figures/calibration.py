@@ -1,4 +1,4 @@
-"""Is the model right as often as it believes? The reliability diagram (Guo et al. 2017, arXiv 1706.04599)."""
+"""Is the confidence equal to the accuracy? The reliability diagram (Guo et al. 2017, arXiv 1706.04599)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def calibration_diagram(probabilities: np.ndarray, labels: np.ndarray) -> Pictur
     lower.set_ylim(0, 3 * found.count.max())
     lower.yaxis.set_major_formatter("{x:,.0f}")
     lower.set_ylabel("images", fontsize=TEXT)
-    lower.set_xlabel("confidence: the probability of the answer", fontsize=TEXT)
+    lower.set_xlabel("confidence: the probability of the prediction", fontsize=TEXT)
     lower.set_xlim(0, 1.02)
     for axes in (upper, lower):
         axes.grid(alpha=0.3)
@@ -39,7 +39,7 @@ def calibration_diagram(probabilities: np.ndarray, labels: np.ndarray) -> Pictur
     columns = ("from", "to", "count", "confidence", "accuracy", "interval_low", "interval_high")
     return Picture(
         "calibration", calibration_title(probabilities, labels),
-        f"Above the dashed line the model is right more often than it believes, below it less often. The expected "
+        f"Above the dashed line the accuracy is higher than the confidence, below it lower. The expected "
         f"calibration error, the mean distance from the line, is {100 * found.error:.2f} points. "
         "The lower panel counts the images, on a logarithmic scale.",
         figure, columns, zip(*(column.tolist() for column in table), strict=True),
@@ -47,9 +47,9 @@ def calibration_diagram(probabilities: np.ndarray, labels: np.ndarray) -> Pictur
 
 
 def calibration_title(probabilities: np.ndarray, labels: np.ndarray) -> str:
-    """How sure the model is on average, and how often it is right."""
+    """The mean confidence and the accuracy, in words."""
     confidence = float(probabilities.max(axis=1).mean())
     right = probabilities.argmax(axis=1) == labels
     low, high = metrics.wilson_interval(int(right.sum()), len(labels))
-    verdict = "over-confident" if confidence > high else "under-confident" if confidence < low else "that fits"
+    verdict = "over-confident" if confidence > high else "under-confident" if confidence < low else "well calibrated"
     return f"{percent(confidence)} sure on average, right in {percent(float(right.mean()))}: {verdict}"

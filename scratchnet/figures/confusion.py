@@ -1,4 +1,4 @@
-"""What is taken for what: the confusion matrix, drawn so that the mistakes are seen and not the diagonal."""
+"""The confusion matrix, coloured by the mistakes instead of the diagonal."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from scratchnet.metrics import most_confused
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_NUMBERS = 30  # classes; with more of them the numbers would not be legible
+MOST_NUMBERS = 30  # classes; with more the numbers would not be legible
 
 
 def confusion_picture(confusion: np.ndarray, class_names: Sequence[str] | None = None) -> Picture:
-    """Rows are true classes, columns predictions; the colour, on a logarithmic scale, is that of mistakes alone."""
+    """Rows are true classes, columns predictions; the colour, on a logarithmic scale, shows mistakes only."""
     from matplotlib.colors import LogNorm
 
     confusion = np.asarray(confusion)
@@ -47,14 +47,14 @@ def confusion_picture(confusion: np.ndarray, class_names: Sequence[str] | None =
     bar.set_label("mistakes", fontsize=SMALL)
     return Picture(
         "confusion", confusion_title(confusion, names),
-        "One row for each true class: how many of its test images were called what. The grey diagonal is right, "
-        "everything beside it is a mistake; the darker, the more frequent.",
+        "One row for each true class: the number of its test images for each predicted class. The grey diagonal is "
+        "correct, all other cells are mistakes; darker cells are more frequent.",
         figure, ["true", *range(classes)], ([k, *row] for k, row in enumerate(confusion.tolist())),
     )  # fmt: skip
 
 
 def write_numbers(axes: Axes, confusion: np.ndarray, most: int, cell: float) -> None:
-    """The count in every cell that has one, light on dark cells. cell: its width, inches."""
+    """Write the count into every nonzero cell, light on dark cells. cell: its width, inches."""
     digits = len(str(confusion.max()))
     size = min(TEXT, 72 * cell / (0.65 * digits))
     for (i, j), count in np.ndenumerate(confusion):
@@ -64,7 +64,7 @@ def write_numbers(axes: Axes, confusion: np.ndarray, most: int, cell: float) -> 
 
 
 def confusion_title(confusion: np.ndarray, names: list[str]) -> str:
-    """The most frequent mistake, in words; all of them, if few are equally frequent."""
+    """The most frequent mistake in words; several, if a few are equally frequent."""
     pairs = most_confused(confusion, top=confusion.size)
     total = int(confusion.sum())
     if not pairs:

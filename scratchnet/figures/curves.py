@@ -13,7 +13,7 @@ from scratchnet.figures.picture import BLUE, GREY, ORANGE, SMALL, TEXT, Picture,
 def best_epoch(history: Any) -> int:
     """The position in the history of the best validation accuracy, the first if several are equal.
 
-    Without a validation set it is the training sample's accuracy that decides.
+    Without a validation set, the accuracy on the training sample is used.
     """
     return int(np.argmax(history["val_accuracy" if "val_accuracy" in history.epochs[0] else "accuracy"]))
 
@@ -24,7 +24,7 @@ def kept_epoch(history: Any, keep: str = "best") -> int:
 
 
 def learning_curves(history: Any, keep: str = "best") -> Picture:
-    """Training and validation side by side, the epoch that is kept marked; the learning rate beside them."""
+    """Training and validation curves with the kept epoch marked, and the learning rate."""
     epochs = [int(epoch) for epoch in history["epoch"]]
     validated = "val_accuracy" in history.epochs[0]
     best, kept, kind = best_epoch(history), kept_epoch(history, keep), "validation" if validated else "training"
@@ -62,7 +62,7 @@ def learning_curves(history: Any, keep: str = "best") -> Picture:
     return Picture(
         "curves", title,
         "Both curves are measured in the same way, at the end of each epoch and without dropout. A validation loss "
-        "that rises while the training loss falls is over-fitting; the model of the marked epoch was kept.",
+        "that rises while the training loss falls indicates over-fitting. The model of the marked epoch was kept.",
         figure, names, ([logs.get(name, "") for name in names] for logs in history.epochs),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""One image on its way through all layers: what each of them makes of it.
+"""The outputs of all layers for one image.
 
-The textbook layers are run one after the other on a single image; no engine is needed. Layers whose output looks
-like their input (Rescale, Flatten, Dropout when not training) are left out.
+The textbook layers run one after the other on a single image; no engine is needed. Layers whose output looks
+like their input (Rescale, Flatten, Dropout at inference) are left out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def feature_maps(
     probabilities: np.ndarray,
     class_names: Sequence[str] | None = None,
 ) -> Picture:
-    """image: one example; label: its class; probabilities: (classes,), the model's answer."""
+    """image: one example; label: its class; probabilities: (classes,), the model's output."""
     names = class_labels(class_names, len(probabilities))
     outputs = visible_outputs(model, image)
     heights = [0.6, *(height_of(y) for _, y in outputs[1:]), 0.8]  # inches
@@ -48,13 +48,13 @@ def feature_maps(
     return Picture(
         "feature_maps", f"{names[label]} on its way through the layers: taken for {names[guess]} ({sure} sure)",
         f"Up to {SHOWN} channels of each layer's output; dark blue is the layer's smallest value, yellow its largest. "
-        "Flat outputs are strips, a field for each unit. At the bottom, the probabilities of the classes.",
+        "Flat outputs are strips with one field per unit. At the bottom, the probabilities of the classes.",
         figure, ("layer", "channel", "row", "column", "value"), table(outputs, probabilities),
     )  # fmt: skip
 
 
 def visible_outputs(model: Any, image: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """(name, output) of the input and of each layer that changes something to see, up to the logits."""
+    """(name, output) of the input and of each layer whose output looks different, up to the logits."""
     x = model.check_input(image[None])
     outputs, looks = [("input", x[0])], looks_of(x)
     for name, _, y in model.backend.activations(x, Context()):
@@ -65,7 +65,7 @@ def visible_outputs(model: Any, image: np.ndarray) -> list[tuple[str, np.ndarray
 
 
 def looks_of(x: np.ndarray) -> np.ndarray:
-    """All values, stretched to the range from 0 to 1."""
+    """All values, scaled to the range from 0 to 1."""
     values = x.astype(float).ravel()
     return stretch(values, values.min(), values.max())
 

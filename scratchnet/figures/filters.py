@@ -1,7 +1,7 @@
-"""What training made of the convolutions: some filters of each, before the first step and after the last.
+"""Some filters of each convolution, before the first step and after the last.
 
-A filter of the first convolution is a small picture, grey or in colours. Deeper ones look at many channels at
-once; of those the channel with the largest trained weights is shown, the same one before and after.
+A filter of the first convolution is a small image, grey or in colour. Deeper filters have many channels; the
+channel with the largest trained weights is shown, the same one before and after.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SHOWN, COLUMNS = 32, 8  # filters of each layer
 
 
 def filters(model: Any) -> Picture | None:
-    """Every convolution's filters as the seed made them and as they are; None if there is no convolution."""
+    """Every convolution's initial filters (drawn again from the seed) and trained ones; None without convolution."""
     start = model.untrained_copy().parameters()
     convolutions = {name: (start[name], W) for name, W in model.parameters().items() if W.ndim == 4}
     if not convolutions:
@@ -47,7 +47,7 @@ def filters(model: Any) -> Picture | None:
     return Picture(
         "filters", title,
         f"Up to {SHOWN} filters of each convolution, before training on the left, after it on the right, on the same "
-        "scale: purple is positive, orange negative; filters over three channels are in colours, grey being 0. Of "
+        "scale: purple is positive, orange negative; filters over three channels are in colour, with grey for 0. Of "
         "filters over more channels, the one with the largest trained weights is shown. The size of a layer is the "
         "root of the sum of squares of all its weights.",
         figure, ("layer", "filter", "channel", "row", "column", "before", "after"), table,
@@ -55,7 +55,7 @@ def filters(model: Any) -> Picture | None:
 
 
 def rows_of(W: np.ndarray) -> int:
-    """How many rows of filters are shown."""
+    """The number of rows of filters."""
     return -(-min(W.shape[3], SHOWN) // COLUMNS)
 
 
@@ -65,14 +65,14 @@ def change(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def chosen_channels(W: np.ndarray) -> list[list[int]]:
-    """For each filter shown the input channels shown: all of one or three, else the one with the largest weights."""
+    """The input channels to show for each filter: all of one or three, else the one with the largest weights."""
     _, _, c, count = W.shape
     strongest = (W.astype(float) ** 2).sum(axis=(0, 1)).argmax(axis=0)  # (filters,)
     return [list(range(c)) if c == 3 else [int(strongest[k])] for k in range(min(count, SHOWN))]
 
 
 def shown_filter(W: np.ndarray, k: int, channels: list[int], scale: float) -> np.ndarray:
-    """Filter k as a picture: -scale is 0, +scale is 1. (k_h, k_w), or (k_h, k_w, 3) in colours."""
+    """Filter k as an image: -scale is 0, +scale is 1. (k_h, k_w), or (k_h, k_w, 3) in colour."""
     return (W[:, :, channels, k].astype(float).squeeze(-1) if len(channels) == 1 else W[:, :, :, k]) / (2 * scale) + 0.5
 
 

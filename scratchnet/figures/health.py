@@ -1,7 +1,7 @@
-"""Do all layers still learn? Each layer's activations, gradients and updates over the steps of the training.
+"""Do all layers still learn? Each layer's activations, gradients and updates over the training steps.
 
-Drawn from `health.csv`, which a training may leave in its folder: epoch, step, layer, activation_mean,
-activation_std, dead_share, gradient_norm, update_ratio; a number that a layer does not have is empty.
+Drawn from `health.csv`, an optional file of a run's folder, with the columns epoch, step, layer, activation_mean,
+activation_std, dead_share, gradient_norm, update_ratio. A field is empty if it does not apply to the layer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from scratchnet.figures.picture import SMALL, TEXT, Picture, new_figure, percent, plain
 
-PANELS = {  # column -> what it is called, and whether its powers of ten are what counts
+PANELS = {  # column -> its label, and whether the scale is logarithmic
     "activation_mean": ("activation: mean", False),
     "activation_std": ("activation: spread", False),
     "dead_share": ("dead units, share", False),
@@ -26,9 +26,9 @@ Records = dict[str, dict[str, np.ndarray]]
 
 
 def read_health(path: str | os.PathLike[str]) -> Records:
-    """health.csv -> layer -> column -> values over the steps, NaN where there are none.
+    """health.csv -> layer -> column -> values over the steps, NaN for empty fields.
 
-    Raises ValueError if the file is not such a table.
+    Raises ValueError if the file does not have these columns.
     """
     with open(Path(path), newline="") as file:
         rows = list(csv.DictReader(file))
@@ -78,8 +78,8 @@ def health(records: Records) -> Picture:
     ]  # fmt: skip
     return Picture(
         "health", health_title(records),
-        "Activations that vanish or explode, gradients that shrink from layer to layer and units that are zero for "
-        "every image show here first. An update of about a thousandth of the weight per step is usual.",
+        "Vanishing or exploding activations, gradients that shrink from layer to layer, and units that are zero for "
+        "every image appear here first. An update of about a thousandth of the weight per step is usual.",
         figure, ("layer", "step", *PANELS), table,
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ def spans_a_decade(axes: Any) -> bool:
 
 
 def health_title(records: Records) -> str:
-    """The dead units at the end, in words."""
+    """The dead units at the end of training, in words."""
     dead = {layer: values["dead_share"][-1] for layer, values in records.items()}
     dead = {layer: share for layer, share in dead.items() if np.isfinite(share)}
     if not dead:

@@ -1,7 +1,7 @@
-"""Many small images as one: a figure with a hundred axes is slow to arrange, one with a single axes is not.
+"""Many small images as one: laying out a figure with a hundred axes is slow, with a single axes it is fast.
 
-Images are put on a sheet, each in a cell of its own with a margin around it (and room for a label below); the
-sheet is drawn once. The cells' positions on it are known, so labels go where they belong.
+Each image is copied into its own cell of a sheet, with a margin around it (and space for a label below). The sheet is
+drawn once. The positions of the cells are known, so labels can be placed below them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def as_picture(image: np.ndarray) -> np.ndarray:
-    """One image of a data set as RGB from 0 to 1: (h, w) and (h, w, 1) grey, (h, w, 3) in colours.
+    """One image of a data set as RGB from 0 to 1: (h, w) and (h, w, 1) grey, (h, w, 3) in colour.
 
-    Bytes are 0 to 255; other numbers are stretched to the image's own range. Any other number of channels is
-    shown as their mean.
+    Bytes are 0 to 255; other types are scaled by the image's own range. For any other number of channels, their mean
+    is shown.
     """
     image = np.asarray(image)
     if image.ndim == 2:
@@ -41,8 +41,8 @@ def stretch(values: np.ndarray, low: float, high: float) -> np.ndarray:
 class Montage:
     """A sheet of equal cells, `columns` in a row; sizes are in pixels of the images.
 
-    tiles: (h, w, 3) in colours, or (h, w) numbers that `draw` is told how to colour; between them nothing is drawn.
-    below: room for a label under each image, as a multiple of its height.
+    tiles: (h, w, 3) in colour, or (h, w) numbers that `draw` maps to colours; the space between them is empty.
+    below: space for a label under each image, as a multiple of its height.
     """
 
     def __init__(self, tiles: list[np.ndarray], columns: int, margin: float = 0.08, below: float = 0.0):
@@ -63,7 +63,7 @@ class Montage:
         return i // self.columns * self.step_y, i % self.columns * self.step_x
 
     def draw(self, axes: Axes, **how: Any) -> None:
-        """Put the sheet into the axes, without axis lines."""
+        """Draw the sheet into the axes, without axis lines."""
         axes.imshow(self.sheet, interpolation="nearest", aspect="equal", **how)
         axes.set_axis_off()
 

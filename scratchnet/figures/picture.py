@@ -1,7 +1,7 @@
-"""A picture is a figure, a sentence that says what is to be seen, and the numbers that were drawn.
+"""A picture: a figure, a sentence that states the result, and the numbers that were drawn.
 
-As a file it is two: `name.png` with the sentence on top, and `name.csv` with the numbers, for whoever wants to
-draw them differently. On a page the sentence is text of the page, so only the part below it is shown there.
+It is saved as two files: `name.png` with the sentence as its title, and `name.csv` with the numbers, for other plots.
+In the report the sentence is part of the page's text, so the image is embedded without its title.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ HEADING, TEXT, SMALL = 12, 9, 8  # points
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, width × height inches, that arranges itself."""
+    """An empty figure, width × height inches, with automatic layout."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 class Picture:
-    """A figure under its title, with the table of its numbers.
+    """A figure with a title and the table of its numbers.
 
-    name: of the files. title: what is seen, a sentence. caption: how to read it. columns, rows: the table.
+    name: of the files. title: the result, as a sentence. caption: how to read it. columns, rows: the table.
 
     >>> figure = new_figure(4, 2)
     >>> _ = figure.subplots().plot([1, 2, 3])
@@ -59,7 +59,7 @@ class Picture:
         self.name, self.title, self.caption = name, title, caption
         self.columns, self.rows = list(columns), [list(row) for row in rows]
         self.figure = figure
-        letters = int(figure.get_figwidth() * 72 / (0.64 * HEADING))  # that fit into a line
+        letters = int(figure.get_figwidth() * 72 / (0.64 * HEADING))  # per line
         self.heading = figure.suptitle(
             plain(textwrap.fill(title, letters)), fontsize=HEADING, fontweight="bold", x=0.01, ha="left"
         )
@@ -74,7 +74,7 @@ class Picture:
         return np.asarray(canvas.buffer_rgba())[..., :3]
 
     def png(self, heading: bool = True) -> bytes:
-        """As the content of a PNG file, with the title or without."""
+        """The content of a PNG file, with or without the title."""
         from PIL import Image
 
         pixels = self.pixels
@@ -101,15 +101,15 @@ class Picture:
 
 
 def plain(text: str) -> str:
-    """Text as matplotlib shall draw it: what stands between dollar signs is no formula."""
+    """Text escaped for matplotlib: dollar signs do not start a formula."""
     return text.replace("$", r"\$")
 
 
 def class_labels(class_names: Sequence[str] | None, classes: int, longest: float = 16) -> list[str]:
-    """What the classes are called in a picture: their names, numbers where they have none.
+    """The labels of the classes in a picture: their names, or numbers for classes without a name.
 
-    Names are shortened to the width of `longest` letters of average width. A name with letters that matplotlib's
-    font lacks would be drawn as empty boxes; the number stands for it.
+    Names are shortened to the width of `longest` letters of average width. A name with letters that are missing in
+    matplotlib's font would be drawn as empty boxes, so the number is used instead.
 
     >>> class_labels(["cat", "a very long name indeed", "猫"], 3, longest=10)
     ['cat', 'a very lon…', '2']
@@ -122,7 +122,7 @@ def class_labels(class_names: Sequence[str] | None, classes: int, longest: float
 
 
 def shortened(name: str, longest: float) -> str:
-    """The name, or as much of it as is not wider than `longest` letters of average width, and an ellipsis."""
+    """The name, cut to at most the width of `longest` average letters, with an ellipsis if it is cut."""
     kept = name
     while width(kept if kept == name else kept + "…") > longest:
         kept = kept[:-1].rstrip()
@@ -130,7 +130,7 @@ def shortened(name: str, longest: float) -> str:
 
 
 def width(text: str) -> float:
-    """How wide text is drawn, in letters of average width (0.6 of the font's size)."""
+    """The drawn width of a text, in letters of average width (0.6 of the font's size)."""
     face = font()
     face.set_size(100, 72)
     face.set_text(text)
@@ -139,7 +139,7 @@ def width(text: str) -> float:
 
 @lru_cache
 def font() -> FT2Font:
-    """matplotlib's own font."""
+    """matplotlib's default font."""
     from matplotlib.font_manager import findfont
     from matplotlib.ft2font import FT2Font
 
@@ -147,7 +147,7 @@ def font() -> FT2Font:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """0.987 -> 98.7 %; never 100 % for what is a little less, nor 0 % for what is a little more.
+    """0.987 -> 98.7 %; a share just below 1 is never shown as 100 %, one just above 0 never as 0 %.
 
     >>> percent(0.98765), percent(0.99999), percent(1), percent(1e-7)
     ('98.8 %', '> 99.9 %', '100 %', '< 0.1 %')

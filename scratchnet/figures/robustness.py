@@ -1,4 +1,4 @@
-"""How the accuracy falls when the test images are changed: a panel for every kind of change."""
+"""How the accuracy falls when the test images are changed: one panel per kind of change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scratchnet.figures.picture import BLUE, GREY, SMALL, TEXT, Picture, new_fig
 
 
 def robustness(found: dict[str, Any]) -> Picture:
-    """found: what `scratchnet.robustness.measure_robustness` returned."""
+    """found: the result of `scratchnet.robustness.measure_robustness`."""
     curves = found["curves"]
     figure = new_figure(8, 2.6)
     panels = figure.subplots(1, len(curves), sharey=True)
@@ -23,9 +23,9 @@ def robustness(found: dict[str, Any]) -> Picture:
     panels[0].set_ylabel("accuracy", fontsize=TEXT)
     return Picture(
         "robustness", title(found),
-        f"Each panel: the accuracy on {found['sample']:,} test images, each changed in one way, at random, by up to "
-        "the amount on the axis (noise: by that standard deviation). Dotted: the as-drawn score, the accuracy "
-        f"on all {found['images']:,} with ordinary amounts of all changes at once. Training with --augment raises it.",
+        f"Each panel: the accuracy on {found['sample']:,} test images, each with one kind of random change, up to "
+        "the amount on the axis (noise: with that standard deviation). Dotted: the as-drawn score, the accuracy "
+        f"on all {found['images']:,} with moderate amounts of all changes at once. Training with --augment raises it.",
         figure, ["change", "unit", "up_to", "accuracy"],
         [[name, curve["unit"], level, accuracy] for name, curve in curves.items()
          for level, accuracy in zip(curve["up_to"], curve["accuracy"], strict=True)],
@@ -33,7 +33,7 @@ def robustness(found: dict[str, Any]) -> Picture:
 
 
 def title(found: dict[str, Any]) -> str:
-    """The score, and which change costs most."""
+    """The score, and the change with the largest drop."""
     falls = {name: curve["accuracy"][0] - min(curve["accuracy"]) for name, curve in found["curves"].items()}
     worst = max(falls, key=lambda name: falls[name])
     score = f"{percent(found['as_drawn'])} are recognised as drawn, {percent(found['accuracy'])} as they are"

@@ -1,4 +1,4 @@
-"""What is in the data: a few images of every class, and how many there are."""
+"""A few images of every class, and the number of images per class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 8  # images of each class
 def samples(
     splits: dict[str, tuple[np.ndarray, np.ndarray]], classes: int, class_names: Sequence[str] | None = None
 ) -> Picture:
-    """splits: name of a part of the data -> (images, labels), the training set first; its images are shown."""
+    """splits: name -> (images, labels), the training set first; the images of the training set are shown."""
     (x, y), names = next(iter(splits.values())), class_labels(class_names, classes)
     counts = {part: np.bincount(labels, minlength=classes) for part, (_, labels) in splits.items()}
     chosen = [np.flatnonzero(y == k)[:SHOWN] for k in range(classes)]
@@ -37,13 +37,13 @@ def samples(
     rows = [[k, full[k], *(int(c[k]) for c in counts.values())] for k in range(classes)]
     return Picture(
         "samples", balance(counts[next(iter(splits))], names),
-        f"Left, the first {SHOWN} training images of each class; right, how many images of each class there are.",
+        f"Left, the first {SHOWN} training images of each class; right, the number of images of each class.",
         figure, ["class", "name", *counts], rows,
     )  # fmt: skip
 
 
 def tiles(x: np.ndarray, chosen: list[np.ndarray]) -> list[np.ndarray]:
-    """SHOWN pictures for each class; where a class has fewer images, empty ones."""
+    """SHOWN images for each class; a class with fewer images is filled up with empty ones."""
     blank = np.ones_like(as_picture(x[0]))
     return [as_picture(x[of[i]]) if i < len(of) else blank for of in chosen for i in range(SHOWN)]
 
@@ -64,7 +64,7 @@ def draw_counts(axes: Axes, counts: dict[str, np.ndarray], names: list[str]) -> 
 
 
 def balance(counts: np.ndarray, names: list[str]) -> str:
-    """How evenly the training images are spread, in words."""
+    """How evenly the training images are distributed over the classes, in words."""
     few, many, classes = int(counts.argmin()), int(counts.argmax()), len(counts)
     if counts[few] == 0:
         missing = [names[k] for k in np.flatnonzero(counts == 0)]

@@ -1,6 +1,6 @@
-"""What a search looks like: how it went, who was stopped when, where the good values lie, and what mattered.
+"""Figures of a search: its course, the trials stopped early, the good values, and the important settings.
 
-trials: records of `scratchnet.search`, of which number, state, drawn, options, epochs and accuracy are looked at.
+trials: records of `scratchnet.search`; number, state, drawn, options, epochs and accuracy are used.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ def search_history(trials: Sequence[Any]) -> Picture:
         title += f"; trial {first.number}, the first to finish, had {percent(first.accuracy, 2)}"
     return Picture(
         "search_history", title,
-        "Each sign is a trial at the epoch that it would keep. Trials that were stopped early are drawn where they "
-        "stood then.",
+        "Each marker is a trial, with the accuracy of the epoch that it would keep. Trials that were stopped early are "
+        "drawn with their accuracy at that time.",
         figure, ["trial", "state", "val_accuracy"],
         [[trial.number, trial.state, trial.accuracy if trial.epochs else ""] for trial in ended],
     )  # fmt: skip
 
 
 def halving(trials: Sequence[Any]) -> Picture:
-    """Each trial's accuracy over the epochs: those that fell behind end early."""
+    """Each trial's accuracy over the epochs; trials with low accuracy end early."""
     ended = [trial for trial in trials if trial.state in SIGNS and trial.epochs]
     figure = new_figure(8, 3.2)
     axes = figure.subplots()
@@ -68,8 +68,8 @@ def halving(trials: Sequence[Any]) -> Picture:
     title = f"{stopped} of {len(ended)} trials were stopped early: {trained} epochs instead of {len(ended) * longest}"
     return Picture(
         "halving", title,
-        "A line per trial. Successive halving: after 1, 3, 9 ... epochs only the best third of all trials that came "
-        "so far goes on.",
+        "One line per trial. Successive halving: after 1, 3, 9 ... epochs only the best third of all trials that "
+        "reached this epoch continues.",
         figure, ["trial", "state", "epoch", "val_accuracy", "val_loss"],
         [[t.number, t.state, i, epoch["val_accuracy"], epoch["val_loss"]]
          for t in ended for i, epoch in enumerate(t.epochs, 1)],
@@ -77,7 +77,7 @@ def halving(trials: Sequence[Any]) -> Picture:
 
 
 def slices(trials: Sequence[Any], space: dict[str, Any]) -> Picture:
-    """A panel per setting: its value across, the accuracy upwards. space: name -> Range or Choice."""
+    """One panel per setting: accuracy against value. space: name -> Range or Choice."""
     ended = [trial for trial in trials if trial.state in SIGNS and trial.epochs]
     best = max((trial for trial in ended if trial.state == "finished"), key=lambda trial: trial.accuracy)
     columns = min(4, len(space))
@@ -103,16 +103,17 @@ def slices(trials: Sequence[Any], space: dict[str, Any]) -> Picture:
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=SMALL)
     return Picture(
         "slices", f"The best trial: {in_words(best.options)}",
-        "Every trial in every panel, those that were stopped early where they stood then. Dotted: the best trial. A "
-        "setting whose good trials lie close together matters; where they are spread evenly it does not. A best value "
-        "at the edge of its panel asks for a wider search. The learning rate is in units of its optimizer's usual one.",
+        "Every panel shows all trials; those stopped early have their accuracy at that time. Dotted: the best trial. "
+        "A setting is important if its good trials are close together, and unimportant if they are spread evenly. A "
+        "best value at the edge of its panel suggests a wider search. The learning rate is relative to the default of "
+        "its optimizer.",
         figure, ["trial", "state", "val_accuracy", *space],
         [[t.number, t.state, t.accuracy, *(t.drawn[name] for name in space)] for t in ended],
     )  # fmt: skip
 
 
 def importance(shares: dict[str, float]) -> Picture:
-    """A bar per setting. shares: name -> its importance, summing to 1."""
+    """One bar per setting. shares: name -> its importance; the sum is 1."""
     names = sorted(shares, key=lambda name: shares[name])
     figure = new_figure(8, 0.7 + 0.28 * len(names))
     axes = figure.subplots()
@@ -124,10 +125,10 @@ def importance(shares: dict[str, float]) -> Picture:
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     most = " and ".join(name.replace("_", " ") for name in names[:-3:-1])
     return Picture(
-        "importance", f"What sets the best trials apart from the others: {most}",
-        "How much the values of the best quarter of the trials differ from those of all trials (PED-ANOVA), in shares. "
-        "A value that nearly all trials have, because the search took to it early, sets nobody apart and is not seen "
-        "here: look for it in the panels of all settings.",
+        "importance", f"The settings that distinguish the best trials most: {most}",
+        "How much the values of the best quarter of the trials differ from those of all trials (PED-ANOVA), as shares. "
+        "A value that the search preferred early, so that nearly all trials have it, distinguishes no trial and has a "
+        "small share here. The panels of all settings show such values.",
         figure, ["setting", "share"], [[name, shares[name]] for name in reversed(names)],
     )  # fmt: skip
 
@@ -139,14 +140,14 @@ def in_words(options: dict[str, Any]) -> str:
 
 
 def scatter(axes: Axes, state: str, points: Sequence[tuple[Any, float]]) -> None:
-    """The trials of one state, with its colour and sign."""
+    """Draw the trials of one state, with its colour and marker."""
     if points:
         colour, marker = SIGNS[state]
         axes.plot(*zip(*points, strict=True), linestyle="", color=colour, marker=marker, markersize=5, label=state)
 
 
 def finish(axes: Axes, legend: bool = True) -> None:
-    """Accuracies upwards, on the scale of the errors' logarithm: from 98 to 99 % is as far as from 80 to 90 %."""
+    """Scale the accuracy axis by the logarithm of the error: 98 to 99 % is as far as 80 to 90 %."""
     axes.set_yscale("function", functions=(lambda a: -np.log10(np.maximum(1 - a, 1e-4)), lambda y: 1 - 10.0**-y))
     low, high = axes.dataLim.intervaly
     ticks = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1]

@@ -1,14 +1,14 @@
-"""What a run leaves behind, in one folder, and how it is read again.
+"""The files of a run, in one folder: writing and reading them.
 
-    metrics.json   what came out: accuracy with its interval, every class, every confusion, the environment
-    config.json    what went in
+    metrics.json   results: accuracy with its interval, every class, every confusion, the environment
+    config.json    settings
     figures/       pictures (PNG), each with its numbers (CSV)
-    report.html    all of it on one page, in the order in which one would ask: can I trust the numbers, did it
-                   learn, where does it fail, why, and how fast was it
+    report.html    everything on one page, as answers to questions: can I trust the numbers, did it learn, where
+                   does it fail, why, and how fast was it
 
-    folder   a new one for each run             latest    the run that began last
+    folder   a new folder for each run          latest    the run that began last
     run      the numbers, and the files
-    page     the page's parts                   markup    its vocabulary, as HTML
+    page     the parts of the page              markup    its HTML elements
     search   the page of a search
 """
 

@@ -1,7 +1,7 @@
-"""Where a run is written: a folder of its own, never one that another run is in.
+"""The folder of a run. Each run has its own folder.
 
-Two trainings that begin in the same second would choose the same name. Whether a name is free and taking it must
-therefore be one step: `mkdir` without "it may exist already" is one, and the loser tries the next name.
+Two runs that begin in the same second would choose the same name. The check for a free name and the creation of the
+folder must therefore be one atomic operation: `mkdir` without `exist_ok`. If it fails, the next name is tried.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SEARCH = ("study.log", "trials.csv", "best.json")
 
 
 def new_folder(path: str | os.PathLike[str]) -> Path:
-    """Make the folder `path`, or `path`-2, `path`-3, ... if there is one already; the folder that was made.
+    """Create the folder `path`, or `path`-2, `path`-3, ... if it exists; return the created folder.
 
     >>> [new_folder("runs/today").name for _ in range(3)]
     ['today', 'today-2', 'today-3']
@@ -39,9 +39,9 @@ def new_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def run_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
-    """Make the folder that was asked for, if it is missing. overwrite: remove the files of a run that are in it.
+    """Create the given folder if it is missing. overwrite: remove the files of a run in it.
 
-    Raises FileExistsError as `check_no_run` does. Other files are left alone.
+    Raises FileExistsError as `check_no_run` does. Other files are not changed.
     """
     folder = Path(path)
     check_no_run(folder, overwrite)
@@ -52,19 +52,19 @@ def run_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
 
 
 def check_no_run(path: str | os.PathLike[str], overwrite: bool = False, cure: str | None = None) -> None:
-    """Raise FileExistsError if a folder has the files of a search, or (unless overwrite) of a run. cure: what to do."""
+    """Raise FileExistsError if the folder has files of a search, or (unless overwrite) of a run. cure: what to do."""
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file: give the name of a folder")
+        raise FileExistsError(f"{folder} is a file, expected a folder")
     if any((folder / name).exists() for name in SEARCH):
-        raise FileExistsError(f"{folder}: there is a search in it already. Choose another --out")
-    there = [name for name in RUN if (folder / name).is_file()]  # a folder "figures" may be anyone's
+        raise FileExistsError(f"{folder} already contains a search. Choose another --out")
+    there = [name for name in RUN if (folder / name).is_file()]  # a folder "figures" may have another origin
     if there and not overwrite:
-        go_on = f"Go on with it by {command_line(['--resume', folder])}, choose another --out, or say --overwrite"
-        raise FileExistsError(f"{folder}: there is a run in it already ({', '.join(there)}). {cure or go_on}")
+        go_on = f"Resume it with {command_line(['--resume', folder])}, choose another --out, or use --overwrite"
+        raise FileExistsError(f"{folder} already contains a run ({', '.join(there)}). {cure or go_on}")
 
 
 def check_absent(paths: Iterable[Path]) -> None:
-    """Raise FileExistsError if one of these files is there."""
+    """Raise FileExistsError if one of these files exists."""
     if there := [str(path) for path in paths if path.exists()]:
-        raise FileExistsError(f"{', '.join(there)}: exists already. Choose another --out, or say --overwrite")
+        raise FileExistsError(f"{', '.join(there)}: already exists. Choose another --out, or use --overwrite")

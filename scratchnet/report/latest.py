@@ -1,10 +1,10 @@
-"""`latest`: the run that began last, so that nobody need copy a folder's name from the screen.
+"""`latest`: a name for the run that began last.
 
     python scripts/train.py && python scripts/evaluate.py latest
 
-Beside the folders of the runs, in runs/, stands a symbolic link `latest` to the last one. Where the system has no
-symbolic links (Windows, for most users) it is a text file with the folder's name. What a user calls `latest`, a
-folder or a file or a link to elsewhere, stays as it is.
+The folder runs/ contains a symbolic link `latest` to the last run. On systems without symbolic links (Windows, for
+most users) it is a text file with the folder's name. A folder, a file or a link to another place that a user named
+`latest` is not changed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LATEST, RUNS, MODEL = "latest", "runs", "model.safetensors"
 
 
 def mark_latest(folder: str | os.PathLike[str]) -> None:
-    """Let `latest` beside a run's folder lead to it. What goes wrong is not worth ending a run for.
+    """Make `latest`, next to a run's folder, point to this folder. Errors are ignored: they must not end a run.
 
     >>> Path("runs/a").mkdir(parents=True)
     >>> mark_latest("runs/a")
@@ -37,7 +37,7 @@ def mark_latest(folder: str | os.PathLike[str]) -> None:
             new.write_text(f"{folder.name}\n", encoding="utf-8")
         try:
             new.replace(link)
-        except OSError:  # Windows replaces no link to a folder
+        except OSError:  # Windows cannot replace a link to a folder
             link.unlink()
             new.replace(link)
     with suppress(OSError):
@@ -45,7 +45,7 @@ def mark_latest(folder: str | os.PathLike[str]) -> None:
 
 
 def marked(link: Path) -> Path | None:
-    """The folder beside it that a `latest` of ours leads to, whether it is still there or not; else None."""
+    """The folder that a `latest` written by `mark_latest` points to, even if it no longer exists; else None."""
     try:
         if link.is_symlink():
             name = os.readlink(link)
@@ -62,9 +62,9 @@ def marked(link: Path) -> Path | None:
 
 
 def find_run(name: str | os.PathLike[str]) -> Path:
-    """The path that is meant by `name`: `latest` is the last run beside it, alone also the last one in runs/.
+    """Resolve `latest`: the last run in the same folder; a plain "latest" also finds the last run in runs/.
 
-    Any other path is returned as it is. Raises FileNotFoundError if there is no `latest`.
+    Any other path is returned unchanged. Raises FileNotFoundError if there is no `latest`.
     """
     path = Path(name)
     if path.name != LATEST:
@@ -73,12 +73,12 @@ def find_run(name: str | os.PathLike[str]) -> Path:
     found = [(link.lstat().st_mtime_ns, folder) for link in links if (folder := marked(link)) is not None]
     if found:
         return max(found)[1]
-    if path.exists():  # a user's own
+    if path.exists():  # created by a user
         return path
-    raise FileNotFoundError(f"{path}: no run has begun here yet. Begin one (train), or name the folder of a run")
+    raise FileNotFoundError(f"{path}: there is no run here yet. Start one (train), or give the folder of a run")
 
 
 def find_model(name: str | os.PathLike[str]) -> Path:
-    """The model file that is meant by a run's folder, a model file, or `latest`. Whether it is there, reading tells."""
+    """The path of the model file for a run's folder, a model file, or `latest`. The file may be missing."""
     path = find_run(name)
     return path / MODEL if path.is_dir() else path

@@ -1,7 +1,7 @@
-"""The vocabulary of a page: plain HTML in one file, with its pictures inside it. It needs no network and no script.
+"""The HTML elements of a page: one plain file with embedded pictures. It needs no network and no script.
 
-Whatever comes from a user (class names, paths, settings) is text and never markup: `escape` is called where text
-becomes HTML, and a policy in the head forbids the browser to load or run anything.
+Input from a user (class names, paths, settings) is text and never markup: `escape` is called where text becomes HTML,
+and a content security policy in the head forbids the browser to load or run anything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scratchnet.report.style import STYLE
 
 
 def document(title: str, parts: Sequence[str], footer: str) -> str:
-    """A whole file. title, footer: text. parts: HTML; no line of it ends between a number and its percent sign."""
+    """A complete file. title, footer: text. parts: HTML; a non-breaking space joins a number and its percent sign."""
     written = time.strftime("%Y-%m-%d %H:%M")
     return f"""<!doctype html>
 <html lang="en">
@@ -39,7 +39,7 @@ def document(title: str, parts: Sequence[str], footer: str) -> str:
 
 
 def section(title: str, *parts: str) -> str:
-    """A heading and what belongs to it; nothing at all if there is nothing."""
+    """A heading and its content; an empty string if there is no content."""
     body = "".join(parts)
     return f"<section>\n<h2>{title}</h2>\n{body}</section>\n" if body else ""
 
@@ -50,7 +50,7 @@ def show(pictures: dict[str, Picture], *names: str) -> str:
 
 
 def figure(picture: Picture) -> str:
-    """One picture; its title is text of the page, so the picture comes without it."""
+    """One picture; its title is text of the page, so the image has no title."""
     data = base64.b64encode(picture.png(heading=False)).decode()
     return f"""<figure>
 <h3>{escape(picture.title)}</h3>
@@ -61,19 +61,19 @@ def figure(picture: Picture) -> str:
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """A list of names and what they are."""
+    """A list of names and values."""
     rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in pairs)
     return f'<dl class="facts">{rows}</dl>\n'
 
 
 def cards(pairs: Iterable[tuple[str, str]]) -> str:
-    """The numbers that one asks for first, each in a frame under its name."""
+    """The main results, each in a frame under its name."""
     rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in pairs)
     return f'<dl class="numbers">{rows}</dl>\n'
 
 
 def table(columns: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """The first column names the row; all others are numbers, aligned on the right."""
+    """The first column has the row names; all other columns are right-aligned numbers."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     rows = "".join(
         f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in others)}</tr>\n'
@@ -83,26 +83,26 @@ def table(columns: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def details(summary: str, body: str) -> str:
-    """Something that opens when it is asked for."""
+    """A collapsed section that opens on a click."""
     return f"<details><summary>{escape(summary)}</summary>{body}</details>\n"
 
 
 def number(value: float | None) -> str:
-    """Whole numbers as such, others with four significant digits."""
+    """Whole numbers in full, others with four significant digits."""
     if value is None:
         return ""
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.4g}"
 
 
 def shown(value: Any) -> str:
-    """A setting as text; of several settings, their names too."""
+    """A setting as text; nested settings with their names."""
     if isinstance(value, dict):
         return "; ".join(f"{name.replace('_', ' ')}: {shown(part)}" for name, part in value.items())
     return "default" if value is None else str(value)
 
 
 def command(line: str) -> str:
-    """What is typed into a shell. It is broken between its words, not behind the hyphens of an option."""
+    """A shell command. Lines break between its words, not after the hyphens of an option."""
     return f"<pre>{' '.join(f'<span>{escape(word)}</span>' for word in line.split(' '))}</pre>\n"
 
 

@@ -1,4 +1,4 @@
-"""The page of a run, in the order in which one would ask."""
+"""The page of a run, as answers to the usual questions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def page(
     model: Any, history: History, pictures: dict[str, Picture], findings: list[dict[str, str]],
     metrics: dict[str, Any], settings: dict[str, Any],
 ) -> str:  # fmt: skip
-    """The whole of report.html."""
+    """The content of report.html."""
     name = f"{metrics['preset']} on {metrics['dataset']}"
     names = class_names(model, len(metrics["test"]["classes"]))
     parts = [
@@ -41,7 +41,7 @@ def page(
 
 
 def headline(title: str, metrics: dict[str, Any], findings: list[dict[str, str]]) -> str:
-    """The accuracy with its interval, the numbers one asks for first, and what was found out."""
+    """The accuracy with its interval, the main results, and the findings."""
     tested = metrics["test"]
     low, high = (percent(bound, 2) for bound in tested["accuracy_interval"])
     right = tested["examples"] - tested["mistakes"]
@@ -68,7 +68,7 @@ With 95 % confidence the accuracy on images of this kind lies between {escape(lo
 
 
 def trust(model: Any, metrics: dict[str, Any]) -> str:
-    """What was measured on what, and by what."""
+    """The data, the kept model, and the environment of the measurement."""
     n, env, sha = metrics["images"], metrics["environment"], metrics["sha256"]
     kind = "synthetic digits, drawn from fonts: not MNIST" if metrics["dataset"] == "synthetic" else metrics["dataset"]
     numba = f", Numba {env['numba']}" if env["numba"] else ""
@@ -79,26 +79,26 @@ def trust(model: Any, metrics: dict[str, Any]) -> str:
             ("data set", kind),
             ("images", f"{'×'.join(map(str, model.input_shape))}, {len(metrics['test']['classes'])} classes"),
             ("split", ", ".join(f"{count:,} {part}" for part, count in n.items())),
-            ("test set", "took no part in training or in any choice; measured once, at the end"),
+            ("test set", "not used for training or for any choice; measured once, at the end"),
             ("model kept", f"that of epoch {metrics['kept_epoch']}: {why}"),
             ("seed", str(metrics["seed"])),
             ("engine", f"{metrics['engine']}, {metrics['threads']} thread{'s' * (metrics['threads'] != 1)}"),
             ("versions", f"scratchnet {env['scratchnet']}, Python {env['python']}, NumPy {env['numpy']}{numba}"),
             ("machine", f"{env['processor']}, {env['system']}"),
-            *((f"SHA-256, {what}", value) for what, value in sha.items()),  # of arrays: files may be packed or not
+            *((f"SHA-256, {what}", value) for what, value in sha.items()),  # of arrays: files may be compressed or not
         ]
     )
 
 
 def epochs(history: History) -> str:
-    """The numbers of the curves."""
+    """The history as a table."""
     columns = [name for name in history.epochs[0] if name != "images"]
     body = [[number(logs.get(name)) for name in columns] for logs in history.epochs]
     return details("The numbers of every epoch", table([name.replace("_", " ") for name in columns], body))
 
 
 def per_class(tested: dict[str, Any], names: Sequence[str]) -> str:
-    """Precision, recall and F1 of every class and averaged."""
+    """Precision, recall and F1 of every class, and their averages."""
     body = [
         [name, *(percent(row[what]) for what in ("precision", "recall", "f1")), f"{row['support']:,}"]
         for name, row in zip(names, tested["classes"], strict=True)
@@ -111,34 +111,35 @@ def per_class(tested: dict[str, Any], names: Sequence[str]) -> str:
         notes += f"<p>Never predicted: {escape(', '.join(names[k] for k in tested['never_predicted']))}.</p>"
     if tested["without_examples"]:
         missing = escape(", ".join(names[k] for k in tested["without_examples"]))
-        notes += f"<p>Without a test image, and left out of the averages: {missing}.</p>"
-    note = "Precision: of all that was called so, how much was. Recall: of all that was, how much was called so."
+        notes += f"<p>Without a test image, not included in the averages: {missing}.</p>"
+    note = "Precision: the share of correct predictions among all predictions of a class. "
+    note += "Recall: the share of correct predictions among all images of a class."
     title = "<h3>Every class</h3>"
     return title + table(["class", "precision", "recall", "F1", "images"], body) + f"<p>{note}</p>" + notes
 
 
 def confidence(tested: dict[str, Any]) -> str:
-    """How sure the model is when it is right, and when it is wrong."""
+    """The mean confidence of correct predictions, and of wrong ones."""
     when = [(word, tested[f"confidence_when_{word}"]) for word in ("right", "wrong")]
     said = " and ".join(f"{percent(value)} sure when it is {word}" for word, value in when if value is not None)
     return f"<p>On average the model is {escape(said)}.</p>"
 
 
 def speed(history: History, metrics: dict[str, Any]) -> str:
-    """Seconds and images per second, compiling apart."""
+    """Seconds and images per second, without the compilation, which has its own line."""
     compiled = metrics["compile_seconds"]
     return facts(
         [
             ("an epoch", f"{median(history['seconds']):.2f} s (median of {len(history.epochs)})"),
             ("images per second", f"{metrics['images_per_second']:,.0f}"),
-            ("training in all", duration(metrics["train_seconds"])),
+            ("total training time", duration(metrics["train_seconds"])),
             ("compiling", f"{compiled:.1f} s, not counted above" if compiled >= 0.05 else "nothing to compile"),
         ]
     )
 
 
 def layers(model: Any) -> str:
-    """The layers and what each costs."""
+    """The layers, and the cost of each."""
     rows = layer_rows(model)
     total = sum(row.multiply_adds for row in rows)
     body = [
@@ -151,11 +152,11 @@ def layers(model: Any) -> str:
         for row in rows
     ]  # fmt: skip
     body.append(["total", "", f"{sum(r.parameters + r.untrained for r in rows):,}", f"{total:,}", "", ""])
-    title = "<h3>What each layer costs</h3><p>Multiply-adds of one image's way forward.</p>"
+    title = "<h3>The cost of each layer</h3><p>Multiply-adds of the forward pass for one image.</p>"
     return title + table(["layer", "output", "parameters", "multiply-adds", "share", "kernels"], body)
 
 
 def class_names(model: Any, classes: int) -> list[str]:
-    """The classes' names; their numbers where they have none."""
+    """The names of the classes; numbers for classes without a name."""
     names = model.class_names or []
     return [names[k] if k < len(names) else str(k) for k in range(classes)]

@@ -1,6 +1,6 @@
-"""From a trained model to the files of its run.
+"""Write the files of a run for a trained model.
 
-The test set is used here, once, after all choices were made: the epoch was chosen by the validation set.
+The test set is used only here, once, after all choices: the validation set has already selected the epoch.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def write_run(
 ) -> dict[str, Any]:
     """Measure the model on the test set; write metrics.json, config.json, figures and report.html into `out`.
 
-    splits: "training", "validation" and "test" -> (images, class numbers). settings: what the run was asked for,
-    with at least preset, dataset, engine and seed, and keep="last" if not the best epoch was kept. Returns what is in
-    metrics.json.
+    splits: "training", "validation" and "test" -> (images, class numbers). settings: the options of the run, at least
+    preset, dataset, engine and seed, and keep="last" if the last epoch was kept instead of the best. Returns the
+    content of metrics.json.
     """
     out = Path(out)
     probabilities = model.predict(splits["test"][0])
@@ -81,15 +81,15 @@ def write_run(
 
 
 def redraw(out: str | os.PathLike[str], model: Any, history: History, splits: Splits) -> None:
-    """Write figures and report.html again, from the metrics.json and config.json that are in the folder.
+    """Write figures and report.html again, from metrics.json and config.json in the folder.
 
-    Raises ValueError if the data are not those of metrics.json.
+    Raises ValueError if the data differ from those in metrics.json.
     """
     out = Path(out)
     metrics, settings = (json.loads((out / name).read_text()) for name in ("metrics.json", "config.json"))
     for part, arrays in splits.items():
         if digest(*arrays) != metrics["sha256"][part]:
-            raise ValueError(f"{out}: the {part} images are not those of the run. Name the folder: --data-dir")
+            raise ValueError(f"{out}: the {part} images differ from those of the run. Give the folder: --data-dir")
     write_report(out, model, history, splits, model.predict(splits["test"][0]), metrics, settings)
 
 
@@ -97,7 +97,7 @@ def write_report(
     out: Path, model: Any, history: History, splits: Splits, probabilities: np.ndarray, metrics: dict[str, Any],
     settings: dict[str, Any],
 ) -> None:  # fmt: skip
-    """The pictures and the page around them. A picture that cannot be drawn is left out, with a warning."""
+    """Write the pictures and the page. A picture that cannot be drawn is left out, with a warning."""
     (out / "figures").mkdir(exist_ok=True)
     drawn = {}
     for name, draw in pictures(out, model, history, splits, probabilities, metrics, settings).items():
@@ -106,7 +106,7 @@ def write_report(
             if picture is not None:
                 picture.save(out / "figures")
                 drawn[name] = picture
-        except Exception as error:  # the numbers are written; no picture is worth losing the page
+        except Exception as error:  # the page must be written even if a picture fails
             warnings.warn(f"the picture {name} could not be drawn: {error!r}", RuntimeWarning, stacklevel=2)
     findings = read_findings(out / "findings.json")
     with replacing(out / "report.html") as file:
@@ -117,7 +117,7 @@ def pictures(
     out: Path, model: Any, history: History, splits: Splits, probabilities: np.ndarray, metrics: dict[str, Any],
     settings: dict[str, Any],
 ) -> dict[str, Callable[[], Picture | None]]:  # fmt: skip
-    """Name -> a function that draws it; None of those that this run cannot have."""
+    """Name -> a function that draws the picture, or returns None if it does not apply to this run."""
     (x, y), names = splits["test"], model.class_names
     augment, robust = augmentation(settings.get("augment")), metrics.get("robustness")
     confusion = confusion_matrix(y, probabilities.argmax(axis=1), probabilities.shape[1])
@@ -137,17 +137,17 @@ def pictures(
 
 
 def augmentation(setting: dict[str, float] | str | None) -> Augment | None:
-    """What config.json says of it: the arguments of an Augment, or a name, "off" for none."""
+    """The augmentation in config.json: the arguments of an Augment, or a name ("off" for none)."""
     return Augment(**setting) if isinstance(setting, dict) else AUGMENTATIONS.get(setting or "off")
 
 
 def is_drawable(x: np.ndarray) -> bool:
-    """Whether these are pictures, as bytes."""
+    """Whether these are images, as bytes."""
     return x.dtype == np.uint8 and x.ndim in (3, 4)
 
 
 def read_findings(path: Path) -> list[dict[str, str]]:
-    """What was found out about the run, in words: [{"level": "good", "note" or "warning", "text": ...}]; or nothing."""
+    """The findings about the run: [{"level": "good", "note" or "warning", "text": ...}]; empty without a file."""
     try:
         found = json.loads(path.read_text())
         return [{"level": str(f["level"]), "text": str(f["text"])} for f in found]
@@ -156,18 +156,18 @@ def read_findings(path: Path) -> list[dict[str, str]]:
 
 
 def read_history(path: str | os.PathLike[str]) -> History:
-    """history.csv -> History. Raises ValueError if it has no epochs or is no such table."""
+    """history.csv -> History. Raises ValueError if it has no epochs or other columns."""
     with open(Path(path), newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows or not {"epoch", "loss", "accuracy", "seconds", "images", "lr"} <= set(rows[0]):
-        raise ValueError(f"{path}: expected the history of at least one epoch, as a training writes it")
+        raise ValueError(f"{path}: expected a history.csv, as written by a training run, with at least one epoch")
     return History([{name: float(value) for name, value in row.items() if value} for row in rows])
 
 
 def trained_on(run: str | os.PathLike[str]) -> tuple[str, str | None]:
-    """What load_dataset is to be told for the data of this run's folder: dataset and data_dir (see `folder_then`).
+    """Arguments of load_dataset for the data of this run: dataset and data_dir (see `folder_then`).
 
-    ("auto", None) if the folder does not say.
+    ("auto", None) if the folder does not record them.
     """
     try:
         settings = json.loads((Path(run) / "config.json").read_text())
@@ -178,12 +178,12 @@ def trained_on(run: str | os.PathLike[str]) -> tuple[str, str | None]:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and machine, as far as they bear on numbers and speed."""
+    """Versions and machine, as far as they affect results and speed."""
     import sys
 
     import scratchnet
 
-    numba = sys.modules.get("numba")  # not imported for this: the textbook does without
+    numba = sys.modules.get("numba")  # not imported here: the textbook engine does not need it
     return {
         "scratchnet": scratchnet.__version__,
         "python": platform.python_version(),
@@ -195,7 +195,7 @@ def environment() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name, where the system tells."""
+    """The processor's name, if the system provides it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -213,11 +213,11 @@ def digest(*arrays: np.ndarray) -> str:
 
 
 def saved(model: Any) -> list[np.ndarray]:
-    """The arrays that a model file holds, in order."""
+    """The arrays in a model file, in order."""
     return [*model.parameters().values(), *model.state().values()]
 
 
 def write_json(path: str | os.PathLike[str], data: Any) -> None:
-    """Indented JSON, written whole or not at all."""
+    """Write indented JSON atomically."""
     with replacing(path) as file:
         file.write(json.dumps(data, indent=2, default=str).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""The page of a search: the best settings as a command, what the others did, where the good values lie."""
+"""The page of a search: the best settings as a command, the other trials, and the good values."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def write_search(
     """Write figures and report.html into `out`.
 
     trials: the records of a search, at least one finished; as_good: those as good as the best, the best first. best:
-    what is in best.json. space: name -> Range or Choice. shares: the settings' importances, or nothing. settings:
-    what was the same for all trials.
+    the content of best.json. space: name -> Range or Choice. shares: the importance of each setting, or empty.
+    settings: those common to all trials.
     """
     out = Path(out)
     (out / "figures").mkdir(exist_ok=True)
@@ -33,7 +33,7 @@ def write_search(
             if (picture := draw()) is not None:
                 picture.save(out / "figures")
                 drawn[name] = picture
-        except Exception as error:  # the numbers are written; no picture is worth losing the page
+        except Exception as error:  # the page must be written even if a picture fails
             warnings.warn(f"the picture {name} could not be drawn: {error!r}", RuntimeWarning, stacklevel=2)
     with replacing(out / "report.html") as file:
         file.write(search_page(trials, as_good, best, drawn, settings).encode(errors="backslashreplace"))
@@ -42,7 +42,7 @@ def write_search(
 def pictures(
     trials: Sequence[Any], space: dict[str, Any], shares: dict[str, float]
 ) -> dict[str, Callable[[], Picture | None]]:
-    """Name -> a function that draws it; None of those that this search cannot have."""
+    """Name -> a function that draws the picture, or returns None if it does not apply to this search."""
     return {
         "search_history": lambda: figures.search_history(trials),
         "halving": lambda: figures.halving(trials),
@@ -58,7 +58,7 @@ def search_page(
     drawn: dict[str, Picture],
     settings: dict[str, Any],
 ) -> str:
-    """The whole of report.html."""
+    """The content of report.html."""
     name = f"Search: {settings['preset']} on {settings['dataset']}"
     finished = sorted((trial for trial in trials if trial.state == "finished"), key=lambda trial: -trial.accuracy)
     others = [trial for trial in trials if trial.state != "finished"]
@@ -75,7 +75,7 @@ def search_page(
 
 
 def headline(name: str, trials: Sequence[Any], as_good: Sequence[Any], best: dict[str, Any]) -> str:
-    """The best accuracy, its command, and how far it may be trusted."""
+    """The best accuracy, its command, and how reliable it is."""
     ended = [trial for trial in trials if trial.epochs]
     first = [
         ("trials", f"{len(trials):,}"),
@@ -90,17 +90,17 @@ def headline(name: str, trials: Sequence[Any], as_good: Sequence[Any], best: dic
 <p class="big">{escape(percent(best["val_accuracy"], 2))}</p>
 <p>of {best["images"]["validation"]:,} validation images are recognised by trial {best["trial"]}, the best.
 {escape(luck(as_good))}</p>
-{cards(first)}<p>Train it, and measure it on the test set, which took no part in the search:</p>
+{cards(first)}<p>Train it, and measure it on the test set, which the search did not use:</p>
 {command(best["command"])}</header>
 """
 
 
 def luck(as_good: Sequence[Any]) -> str:
-    """How many trials cannot be told from the best, and which of these is the smallest."""
+    """The number of trials within the best one's interval, and the smallest of them."""
     if len(as_good) == 1:
-        return "No other trial is as good, by a 95 % interval; still, the best of many is partly luck."
+        return "No other trial is within its 95 % interval. The best of many trials is nevertheless partly luck."
     small = min(as_good, key=lambda trial: trial.parameters)
-    said = f"{len(as_good)} trials are as good as the best, by its 95 % interval: between them chance decided."
+    said = f"{len(as_good)} trials are within the 95 % interval of the best; their differences may be chance."
     if small is not as_good[0]:
         size = f"{percent(small.accuracy, 2)} with {small.parameters:,} parameters"
         said += f" The smallest is trial {small.number}, {size}."
@@ -108,7 +108,7 @@ def luck(as_good: Sequence[Any]) -> str:
 
 
 def trial_table(trials: Sequence[Any]) -> str:
-    """A row per trial."""
+    """One row per trial."""
     names = list(dict.fromkeys(name for trial in trials for name in trial.options))
     body = []
     for trial in trials:

@@ -1,7 +1,7 @@
-"""How the page looks: one column, light or dark as the reader's system is, readable on a phone and on paper.
+"""The style of the page: one column, a light and a dark theme, readable on a phone and in print.
 
-Pictures have a white ground and keep it in the dark. On a narrow screen a wide picture or table is not made
-illegible but scrolls sideways in its frame.
+Pictures have a white background in both themes. On a narrow screen, wide pictures and tables keep their size and
+scroll horizontally.
 """
 
 STYLE = """

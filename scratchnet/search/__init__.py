@@ -1,19 +1,19 @@
-"""Which settings train a network best? Many trials, most of them short, on one study that several processes share.
+"""Which settings train a network best? Many trials, most of them short, in one study shared by several processes.
 
-    space      what is tried: the numbers that a recipe leaves open, and how far each may go from the recipe's own
-    study      the trials in a file that survives every process; which settings come next (Optuna decides)
-    trials     one trial: a training that is broken off when it falls behind
-    results    which trial was best, which others were as good, what mattered; the files and the page
-    lock       a lock between processes that goes when its holder goes
+    space      the search space: the settings that vary, and their ranges around the recipe's values
+    study      the trials, in a file that survives every process; the next settings (Optuna decides)
+    trials     one trial: a training run that is stopped early if its accuracy is low
+    results    the best trial, the trials that are as good, the important settings; the files and the page
+    lock       a lock between processes that is released when its holder ends
 
-A search spends most of its time on settings that are no good, so it should notice early. *Successive halving*
-(Jamieson, Talwalkar 2016, arXiv 1502.07943; without waiting for others: Li et al. 2018, arXiv 1810.05934) lets all
-trials train for one epoch, the best third for three, the best third of these for nine. And settings are not drawn
-blindly: a *Parzen estimator* (Bergstra et al. 2011) looks at which values the good trials have and the bad ones have
-not, and proposes such values.
+A search spends most of its time on bad settings, so it should detect them early. *Successive halving*
+(Jamieson, Talwalkar 2016, arXiv 1502.07943; asynchronous: Li et al. 2018, arXiv 1810.05934) trains all
+trials for one epoch, the best third for three, the best third of these for nine. Settings are not drawn
+uniformly: a *Parzen estimator* (Bergstra et al. 2011) proposes values that are frequent in good trials and rare in
+bad ones.
 
 Accuracies are those of the validation set. The test set is never read: the best of a hundred trials on it would be
-the luckiest.
+partly selected by luck.
 """
 
 from scratchnet.search.results import Record, as_good, importances, ranking, records, write_results

@@ -1,8 +1,8 @@
-"""A lock between processes that goes when its holder goes, however that ended.
+"""A lock between processes that is released when its holder ends, for any reason.
 
-A file whose existence means "locked" is left behind by a process that is killed, and the others wait for a dead one.
-The operating system keeps a better lock on an *open* file: it is gone when the file is closed, and the system closes
-the files of everyone who ends. The lock's file stays where it is and means nothing.
+A lock that consists of the existence of a file is never released if its process is killed, and other processes wait
+forever. A lock of the operating system on an *open* file is better: it is released when the file is closed, and the
+system closes all files of a process that ends. The file itself remains; its existence has no meaning.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ else:
 
 
 class Lock:
-    """Held by one at a time, on this machine.
+    """A lock with at most one holder on this machine.
 
     >>> with Lock("some.lock") as lock:
     ...     Lock("some.lock").acquire(wait=False)
@@ -39,7 +39,7 @@ class Lock:
         self.file: IO | None = None
 
     def acquire(self, wait: bool = True) -> bool:
-        """Take the lock; whether it was to be had."""
+        """Acquire the lock; whether that succeeded."""
         file = open(self.path, "ab")
         try:
             take(file.fileno(), wait)
@@ -52,7 +52,7 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self.file is not None:
             self.file.close()
             self.file = None
@@ -66,10 +66,10 @@ class Lock:
 
 
 class JournalLock(Lock):
-    """The lock on a journal, a file to which lines are added: who gets it finds whole lines.
+    """The lock on a journal, a file to which lines are appended; its holder finds complete lines only.
 
-    A process that is killed while it writes, or a power cut, may leave the beginning of a line, and what is written
-    behind it would be spoilt too. Nobody writes while the lock is held; so it is cut off then.
+    A process that is killed during a write, or a power failure, may leave an incomplete last line, which would corrupt
+    the next one. No other process writes while the lock is held, so the incomplete line is removed on acquiring.
     """
 
     def __init__(self, journal: Path):

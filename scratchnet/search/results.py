@@ -1,8 +1,8 @@
-"""What came of a search: which trial was best, which others were as good, and which settings mattered.
+"""The results of a search: the best trial, the trials that are as good, and the important settings.
 
-The best of many is also the luckiest of many. On 5,000 validation images an accuracy of 99 % is known to a quarter
-of a point or so; trials that lie closer than that to the best one are as good as it is, and among them the smallest
-or the fastest may be the better choice.
+The best of many trials is partly selected by luck. On 5,000 validation images an accuracy of 99 % is known to about a
+quarter of a point. Trials within that distance of the best one are equally good, and the smallest or the fastest of
+them may be the better choice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STATES = {"COMPLETE": "finished", "PRUNED": "stopped", "FAIL": "interrupted", "R
 
 @dataclass(frozen=True)
 class Record:
-    """A trial as plain data. drawn: what Optuna saw. options: of scripts/train.py. epochs: its validation history.
+    """A trial as plain data. drawn: Optuna's values. options: of scripts/train.py. epochs: its validation history.
 
     keep: whether its recipe keeps the "best" weights or the "last" ones.
     """
@@ -45,29 +45,29 @@ class Record:
 
     @property
     def kept_epoch(self) -> int:
-        """The epoch whose weights scripts/train.py would have kept, from 1; 0 if there is none."""
+        """The epoch whose weights scripts/train.py would keep, from 1; 0 if there is none."""
         return kept_epoch([epoch["val_accuracy"] for epoch in self.epochs], self.keep)
 
     @property
     def kept(self) -> dict[str, float]:
-        """What was measured after it."""
+        """The measurements after the kept epoch."""
         return self.epochs[self.kept_epoch - 1]
 
     @property
     def accuracy(self) -> float:
-        """The kept epoch's; 0 if there is none."""
+        """The accuracy of the kept epoch; 0 if there is none."""
         return self.kept["val_accuracy"] if self.epochs else 0.0
 
 
 def kept_epoch(accuracies: Sequence[float], keep: str) -> int:
-    """The number of the last epoch, or of the first that is best, from 1; 0 if there is none."""
+    """The number of the last epoch, or of the first one with the best accuracy, from 1; 0 if there is none."""
     if not accuracies:
         return 0
     return len(accuracies) if keep == "last" else accuracies.index(max(accuracies)) + 1
 
 
 def record(trial: FrozenTrial) -> Record:
-    """Of one of Optuna's trials."""
+    """The record of one of Optuna's trials."""
     told, names = trial.user_attrs, ("options", "epochs", "seconds", "parameters", "keep", "reason")
     facts = {name: told[name] for name in names if name in told}
     state = STATES[trial.state.name]
@@ -80,23 +80,23 @@ def records(search: Any) -> list[Record]:
 
 
 def ranking(trials: Sequence[Record]) -> list[Record]:
-    """The finished trials, the best first; of equal accuracies the one with the lower loss."""
+    """The finished trials, the best first; at equal accuracy, the one with the lower loss."""
     finished = [trial for trial in trials if trial.state == "finished"]
     return sorted(finished, key=lambda trial: (-trial.accuracy, trial.kept["val_loss"], trial.number))
 
 
 def as_good(trials: Sequence[Record], examples: int) -> list[Record]:
-    """The finished trials whose accuracy is within the best one's 95 % interval on so many images, the best first."""
+    """The finished trials with an accuracy within the best one's 95 % interval on this many images, best first."""
     ranked = ranking(trials)
     low = wilson_interval(round(ranked[0].accuracy * examples), examples)[0] if ranked else 0
     return [trial for trial in ranked if trial.accuracy >= low]
 
 
 def importances(trials: Sequence[Record], space: dict[str, Range | Choice]) -> dict[str, float]:
-    """Name -> its share in what makes a trial one of the best quarter, summing to 1; nothing of under ten trials.
+    """Name -> importance of the setting for being in the best quarter; the sum is 1. Empty below ten trials.
 
-    PED-ANOVA (Watanabe, Bansal, Hutter 2023, arXiv 2304.10255): a setting matters if the good trials have other values
-    of it than all trials have.
+    PED-ANOVA (Watanabe, Bansal, Hutter 2023, arXiv 2304.10255): a setting is important if its values in the good trials
+    are distributed differently from its values in all trials.
     """
     import optuna
 
@@ -113,7 +113,7 @@ def importances(trials: Sequence[Record], space: dict[str, Range | Choice]) -> d
 
 
 def write_results(out: str | os.PathLike[str], trials: Sequence[Record], best: dict[str, Any]) -> None:
-    """Write trials.csv, a row per trial, and best.json, if there is a best one yet."""
+    """Write trials.csv, with one row per trial, and best.json, if a trial has finished."""
     out = Path(out)
     names = list(dict.fromkeys(name for trial in trials for name in trial.options))
     columns = ["trial", "state", "val_accuracy", "val_loss", "kept_epoch", "epochs", "seconds", "parameters", *names]

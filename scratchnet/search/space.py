@@ -1,14 +1,14 @@
-"""What is tried. Edit it here.
+"""The search space. Edit it here.
 
-Every number starts from the recipe's own and may go some way in both directions; so the same few lines do for a
-small network and a large one, and the first trial of a search is the recipe as it stands. What is drawn are the
-numbers that Optuna sees; what is trained are *options* of scripts/train.py, so every trial is a command line.
+Each range is centred on the recipe's value, so the same lines work for a small network and a large one, and the first
+trial of a search is the unchanged recipe. Optuna draws numbers; these are converted to *options* of
+scripts/train.py, so every trial is a command line.
 
-The learning rate that suits an optimizer is its own: SGD's is ten times Adam's. So it is drawn as a multiple of the
-usual rate of the optimizer that was drawn with it, and what is found for one helps with the other.
+The best learning rate depends on the optimizer: SGD's is ten times Adam's. It is therefore drawn as a multiple of the
+default rate of the drawn optimizer, so that results for one optimizer are useful for another.
 
-The schedule is not searched. Trials are compared after the same epochs, and a schedule that ends at a small rate is
-behind until its end, where it wins. It is given for all trials instead: --schedule one-cycle.
+The schedule is not searched. Trials are compared after the same number of epochs, and a schedule that ends at a small
+rate has a lower accuracy until its last epochs. It is an option for all trials instead: --schedule one-cycle.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from scratchnet.layers import Dropout
 from scratchnet.optimizers import OPTIMIZERS, Optimizer
 from scratchnet.variants import hidden_widths
 
-SEARCHED = ("lr", "batch-size", "optimizer", "widths", "dropout", "augment")  # in the order of what usually matters
+SEARCHED = ("lr", "batch-size", "optimizer", "widths", "dropout", "augment")  # the usually most important first
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from low to high: on a logarithmic scale, or whole ones in steps."""
+    """Numbers from low to high: on a logarithmic scale, or integers in steps."""
 
     low: float
     high: float
@@ -43,7 +43,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several."""
+    """One of several options."""
 
     options: tuple
 
@@ -52,7 +52,7 @@ class Choice:
 
 
 def space(recipe: Any, searched: Iterable[str] = SEARCHED) -> dict[str, Range | Choice]:
-    """Name -> where its values come from, for those of SEARCHED that are to be searched."""
+    """Name -> the range or choice of its values, for the settings in `searched`."""
     own = own_values(recipe)
     widths = {name: around(width) for name, width in own.items() if name.startswith("width ")}
     parts: dict[str, dict[str, Range | Choice]] = {
@@ -67,13 +67,13 @@ def space(recipe: Any, searched: Iterable[str] = SEARCHED) -> dict[str, Range | 
 
 
 def around(width: int) -> Range:
-    """From half as wide to twice as wide, in quarters."""
+    """From half the width to twice the width, in steps of a quarter."""
     step = max(1, width // 4)
     return Range(max(1, width - 2 * step), width + 4 * step, step=step)
 
 
 def own_values(recipe: Any) -> dict[str, Any]:
-    """The recipe's own values of everything that can be searched, as they would be drawn."""
+    """The recipe's values of all settings that can be searched, in the form in which they are drawn."""
     kind, lr = type(recipe.optimizer), recipe.optimizer.lr
     rates = [layer.rate for layer in recipe.layers if isinstance(layer, Dropout)]
     names = {augment: name for name, augment in AUGMENTATIONS.items()}
@@ -83,17 +83,17 @@ def own_values(recipe: Any) -> dict[str, Any]:
         "optimizer": kind.__name__.lower(),
         **{f"width {i}": width for i, width in enumerate(hidden_widths(recipe.layers), 1)},
         "dropout": round(mean(rates), 2) if rates else 0.0,
-        "augment": names.get(recipe.augment, "preset"),  # "preset": one of its own, which has no name
+        "augment": names.get(recipe.augment, "preset"),  # "preset": the recipe's augmentation, which has no name
     }
 
 
 def usual_rate(kind: type[Optimizer]) -> float:
-    """An optimizer's learning rate if none is said."""
+    """An optimizer's default learning rate."""
     return inspect.signature(kind).parameters["lr"].default
 
 
 def train_options(drawn: dict[str, Any], recipe: Any) -> dict[str, Any]:
-    """Options of scripts/train.py from what was drawn, the learning rate as such and rounded to three digits.
+    """Options of scripts/train.py from drawn values; the learning rate is absolute and rounded to three digits.
 
     >>> from scratchnet.zoo import basic
     >>> train_options({"lr": 0.51234, "optimizer": "sgd", "width 1": 16, "width 2": 64, "width 3": 48}, basic())
@@ -116,7 +116,7 @@ def train_options(drawn: dict[str, Any], recipe: Any) -> dict[str, Any]:
 
 
 def as_arguments(options: dict[str, Any]) -> list[str]:
-    """Options as they are typed.
+    """Options as command-line arguments.
 
     >>> as_arguments({"batch_size": 64, "widths": [16, 32]})
     ['--batch-size', '64', '--widths', '16,32']

@@ -1,16 +1,16 @@
 """The study: all trials, in one file that several processes share and that survives each of them.
 
-The file is Optuna's *journal*: a line for everything that happens, only ever added to. (Its other storage on one
-machine is SQLite, of which Optuna's own documentation advises against several processes: a transaction that has read
-and wants to write is refused when another one was faster.) Two things about a journal are taken care of in
-`scratchnet.search.lock`: the lock of a process that was killed, and the line that it did not finish.
+The file is Optuna's *journal*: one line per event, append-only. (Optuna's other storage on one machine is SQLite. Its
+documentation advises against SQLite for several processes: a transaction that has read and then writes fails if another
+process wrote in between.) `scratchnet.search.lock` solves two problems of a journal: the lock of a killed process,
+and its incomplete line.
 
-Which trial comes next is asked under a lock, and whoever asks first looks after the others: a trial whose process is
-gone is failed, and its settings are queued to be tried again. So nothing has to be kept in order by anyone who might
-be killed, and a search goes on when the same command is given again.
+A process requests its next trial under a lock. It first checks all running trials: a trial whose process has ended is
+marked as failed, and its settings are queued again. Therefore no cleanup depends on a process that might be killed,
+and a search resumes when the same command is run again.
 
-What is drawn for the n-th trial depends on the seed, n, and the trials so far. One process that is interrupted and
-started again draws the same settings as one that was not.
+The settings of the n-th trial depend on the seed, n, and the trials so far. A single process that is interrupted and
+restarted draws the same settings as one without interruption.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, Trial, TrialState
 
-KEPT = 3  # of so many trials the best one goes on: after 1, 3, 9, 27 epochs
+KEPT = 3  # the best 1/KEPT of the trials continues after 1, 3, 9, 27 epochs
 LOG = "study.log"
-TRIES = 3  # settings under which so many processes were killed are left alone
+TRIES = 3  # settings are not queued again after this many killed processes
 
 
 class Search:
-    """A study in a folder, begun or gone on with.
+    """A study in a folder, new or resumed.
 
-    settings: what makes trials comparable, as plain data. Raises ValueError if the study was begun with others.
-    recipe: where the search starts, and its first trial. searched: which of its settings, names of `space.SEARCHED`.
-    seed: of what is drawn. halving: whether trials that fall behind are broken off.
+    settings: what makes trials comparable, as plain data. Raises ValueError if the study was started with others.
+    recipe: the start of the search, and its first trial. searched: the settings to vary, names of `space.SEARCHED`.
+    seed: of the drawn values. halving: whether trials with low accuracy are stopped early.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class Search:
                 self.study.enqueue_trial({name: own[name] for name in self.space})
             elif begun != settings:
                 what = differences(begun, settings)
-                raise ValueError(f"{folder} was begun with other settings: {what}. Give another --out")
+                raise ValueError(f"{folder} was started with other settings: {what}. Give another --out")
         self.settings = settings
 
     def ask(self, total: int) -> Trial | None:
-        """The next trial, its settings drawn; None if there are `total` already, failed ones not counted."""
+        """The next trial with drawn settings; None if there are already `total`, not counting failed ones."""
         from optuna.samplers import TPESampler
         from optuna.trial import TrialState
 
@@ -103,7 +103,7 @@ class Search:
             return trial
 
     def requeue_dead_trials(self) -> None:
-        """Fail and queue again the trials of processes that are gone. Only for the holder of the lock."""
+        """Mark the trials of ended processes as failed and queue them again. The caller must hold the lock."""
         from optuna.trial import TrialState
 
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
@@ -111,31 +111,31 @@ class Search:
                 self.requeue(trial, trial.user_attrs.get("tries", 1) + 1)
 
     def requeue_interrupted(self, trial: Trial, reason: str) -> None:
-        """A trial that was interrupted: it is failed, and its settings are queued to be tried again."""
+        """Mark an interrupted trial as failed, and queue its settings again."""
         with self.lock:
             trial.set_user_attr("reason", reason)
             self.requeue(trial, trial.user_attrs.get("tries", 1))
 
     def requeue(self, trial: Trial | FrozenTrial, tries: int) -> None:
-        """Fail a trial and queue its settings, unless that was done too often."""
+        """Mark a trial as failed and queue its settings again, at most TRIES times."""
         self.study.tell(trial.number, state=trial_state("FAIL"))
         if tries <= TRIES:
             self.study.enqueue_trial(trial.params, user_attrs={"tries": tries})
 
     def close(self) -> None:
-        """This process has no trial any more."""
+        """Unregister this process as a worker."""
         if self.worker is not None:
             self.worker.end()
             self.worker = None
 
 
 def is_begun(folder: str | os.PathLike[str]) -> bool:
-    """Whether there is a search in the folder."""
+    """Whether the folder contains a search."""
     return (Path(folder) / LOG).exists()
 
 
 class Worker:
-    """A process at work, for the others to see: it locks a file of its own, whose name it gives its trials."""
+    """A working process, visible to the others: it locks its own file and records the file's name in its trials."""
 
     def __init__(self, folder: Path):
         self.name = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -145,13 +145,13 @@ class Worker:
         self.lock.acquire()
 
     def end(self) -> None:
-        """Not at work any more."""
+        """Remove the file and release the lock."""
         self.lock.path.unlink(missing_ok=True)
         self.lock.release()
 
 
 def is_at_work(folder: Path, name: str | None) -> bool:
-    """Whether the worker of this name lives; what a dead one left is removed."""
+    """Whether the worker of this name is running; the file of an ended worker is removed."""
     if name is None or not (path := place_of(folder, name)).exists():
         return False
     lock = Lock(path)
@@ -163,12 +163,12 @@ def is_at_work(folder: Path, name: str | None) -> bool:
 
 
 def place_of(folder: Path, name: str) -> Path:
-    """The file that a worker holds a lock on."""
+    """The file that a worker locks."""
     return folder / "workers" / name
 
 
 def distribution(values: Range | Choice) -> BaseDistribution:
-    """As Optuna calls it."""
+    """The corresponding distribution of Optuna."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(values, Choice):
@@ -179,7 +179,7 @@ def distribution(values: Range | Choice) -> BaseDistribution:
 
 
 def trial_state(name: str) -> TrialState:
-    """COMPLETE, PRUNED (broken off) or FAIL (to be tried again)."""
+    """COMPLETE, PRUNED (stopped early) or FAIL (to be tried again)."""
     from optuna.trial import TrialState
 
     return TrialState[name]
@@ -192,7 +192,7 @@ def differences(begun: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def import_optuna() -> ModuleType:
-    """Optuna, which says nothing but warnings; or ImportError with the command that installs it."""
+    """Optuna, logging warnings only; or ImportError with the command that installs it."""
     try:
         import optuna
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""One trial: a training under settings that were drawn, broken off when it falls behind."""
+"""One trial: a training run with drawn settings, stopped early if its accuracy is low."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Report(Callback):
-    """Tell the study every epoch's validation accuracy, and stop the training if it is not among the best."""
+    """Report every epoch's validation accuracy to the study, and stop training if it is not among the best."""
 
     def __init__(self, trial: Trial):
         self.trial, self.behind = trial, False
@@ -33,10 +33,10 @@ def run_trials(
     search: Search, train: Callable[[dict[str, Any], Callback], dict[str, Any]], total: int,
     keep_going: Callable[[], bool] = lambda: True,
 ) -> Iterator[Record]:  # fmt: skip
-    """Run trials until there are `total`, or no more are to begin; yield the record of each.
+    """Run trials until there are `total`, or until keep_going() is false; yield the record of each.
 
-    train(options, callback): trains with these options of scripts/train.py and one more callback, and returns what is
-    to be kept of it, as plain data. A training that diverges is a bad trial; one that is interrupted is queued again.
+    train(options, callback): trains with these options of scripts/train.py and one additional callback, and returns
+    the results to keep, as plain data. A run that diverges is a bad trial; an interrupted one is queued again.
     """
     try:
         while keep_going() and (trial := search.ask(total)) is not None:
@@ -51,7 +51,7 @@ def run_trials(
 
 
 def run_trial(search: Search, trial: Trial, train: Callable[[dict[str, Any], Callback], dict[str, Any]]) -> None:
-    """Train, and tell the study what came of it."""
+    """Train, and report the result to the study."""
     start, report, value = time.perf_counter(), Report(trial), None
     try:
         kept = train(trial.user_attrs["options"], report)

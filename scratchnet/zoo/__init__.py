@@ -1,13 +1,13 @@
-"""Networks with a name, each with the recipe it is trained by.
+"""Named networks, each with its training recipe.
 
-    recipe      what a recipe says, and the way from it to a trained network
-    published   the networks of public MNIST projects and two classics, as they were published
+    recipe      the fields of a recipe, and the steps from a recipe to a trained network
+    published   the networks of public MNIST projects and two classics, as published
     ours        the default, the fastest to 99 %, the most accurate
     presets     all of these by name
-    fitting     what of a recipe is for digits only
+    fitting     the part of a recipe that applies to digits only
 
-All start with Rescale: they eat the uint8 images of the IDX files. A preset is a function, called anew for every
-model: layers hold parameters and belong to one model only.
+All start with Rescale, so their input is the uint8 images of the IDX files. A preset is a function that is called again
+for every model: layers hold parameters and belong to one model only.
 
 >>> recipe = PRESETS["chollet"](10)
 >>> str(recipe)

@@ -1,4 +1,4 @@
-"""The recipes that have a name. A recipe of your own becomes a preset of every program by a line here.
+"""The recipes by name. A line here makes a recipe of your own available as a preset in every program.
 
 >>> print(described("mlp"))
 mlp            ...
@@ -30,7 +30,7 @@ PRESETS: dict[str, Callable[[int], Recipe]] = {
 
 
 def described(name: str) -> str:
-    """A preset's name, what it is, its number of parameters for MNIST, and how it is trained: two lines."""
+    """A preset's name, description, number of parameters for MNIST, and training recipe, on two lines."""
     make = PRESETS[name]
     recipe = make(10)
     model = recipe.build((28, 28, 1), engine="numpy")

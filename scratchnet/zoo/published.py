@@ -1,7 +1,6 @@
-"""Networks that others have published, by their recipes: so that results can be compared.
+"""Published networks with their training recipes, for comparison.
 
-Five are those of public MNIST projects; `lenet5` and `mlp` are the classics. Each says which project or paper it
-comes from.
+Five are from public MNIST projects; `lenet5` and `mlp` are classics. Each docstring names its source.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from scratchnet.zoo.recipe import Recipe
 def two_conv(classes: int = 10) -> Recipe:
     """Two convolutions and a wide dense layer, RMSprop: 225,034 parameters.
 
-    Network and training as in the README of a published MNIST project (Keras), which gives a test accuracy of 99.02 %.
+    Network and training as in the README of a published MNIST project (Keras), which reports a test accuracy of
+    99.02 %.
     """
     layers = [
         Rescale(),
@@ -31,7 +31,7 @@ def two_conv(classes: int = 10) -> Recipe:
 def two_conv_adam(classes: int = 10) -> Recipe:
     """The same network in its other published variant: Adam, small batches, a tenth held out.
 
-    So it stands in the notebook of the project that `two_conv` comes from.
+    From the notebook of the same project as `two_conv`.
     """
     return Recipe(two_conv(classes).layers, Adam(1e-3), epochs=10, batch_size=32, validation=0.1)
 
@@ -39,8 +39,9 @@ def two_conv_adam(classes: int = 10) -> Recipe:
 def basic(classes: int = 10) -> Recipe:
     """Convolution, ReLU, max-pooling, twice; a small dense layer.
 
-    A published project (Keras, above 98 %) names these layers, Adam and "several epochs", but no sizes. The widths are
-    those that the others agree on, the dense layer is the smaller of theirs; five epochs are the fewest among them.
+    A published project (Keras, above 98 %) specifies these layers, Adam and "several epochs", but no sizes. The widths
+    are those common to the other projects, the dense layer is the smaller of theirs, and five is their lowest number of
+    epochs.
     """
     layers = [
         Rescale(),
@@ -56,8 +57,8 @@ def basic(classes: int = 10) -> Recipe:
 def chollet(classes: int = 10) -> Recipe:
     """Two convolutions with pooling and one without, RMSprop: 93,322 parameters.
 
-    Chollet, Deep Learning with Python, the first convolutional network of the book and its optimizer; batches of 128
-    as in the published project that trained it so, to 99.00 %.
+    Chollet, Deep Learning with Python: the first convolutional network of the book and its optimizer. The batches of
+    128 are from a published project that reached 99.00 % with them.
     """
     layers = [
         Rescale(),
@@ -74,8 +75,8 @@ def chollet(classes: int = 10) -> Recipe:
 def pyramid(classes: int = 10) -> Recipe:
     """Three convolutions, each with twice the filters on a quarter of the area; 55,000 / 5,000 / 10,000 images.
 
-    Network, optimizer, epochs and split as in a published project (Keras, about 98 % validation). It does not name the
-    batch: 32 is Keras' default.
+    Network, optimizer, epochs and split as in a published project (Keras, about 98 % validation). It does not specify
+    the batch size; 32 is Keras' default.
     """
     layers = [
         Rescale(),
@@ -90,10 +91,10 @@ def pyramid(classes: int = 10) -> Recipe:
 
 
 def vgg_bn(classes: int = 10) -> Recipe:
-    """Three blocks with batch normalisation behind the ReLU, two dense layers with dropout: 250,058 parameters.
+    """Three blocks with batch normalisation after the ReLU, two dense layers with dropout: 250,058 parameters.
 
-    All as in the notebook of a published project (Keras, 99.49 %), but that its callbacks watched the test set; here
-    they watch images held out from the training set.
+    As in the notebook of a published project (Keras, 99.49 %), with one difference: its callbacks monitored the test
+    set, here they monitor images held out from the training set.
     """
     layers = [
         Rescale(),
@@ -115,8 +116,8 @@ def vgg_bn(classes: int = 10) -> Recipe:
 def lenet5(classes: int = 10) -> Recipe:
     """LeCun, Bottou, Bengio, Haffner 1998, with ReLU in place of tanh: 61,706 parameters.
 
-    The network of the paper (its second convolution sees all six maps, its output layer is a softmax); the training
-    is not the paper's but that of the others here, Adam at its usual rate, so that networks can be compared.
+    The network of the paper, except that its second convolution reads all six maps and its output layer is a softmax.
+    It is trained like the others here, with Adam at its default rate, so that networks can be compared.
     """
     layers = [
         Rescale(),
@@ -131,9 +132,9 @@ def lenet5(classes: int = 10) -> Recipe:
 
 
 def mlp(classes: int = 10) -> Recipe:
-    """No convolution at all: what the pictures' two dimensions are worth.
+    """No convolution: a baseline that ignores the two dimensions of the images.
 
-    About as many parameters as `two_conv` (235,146), trained as `lenet5` is: nothing of it was tuned.
+    About as many parameters as `two_conv` (235,146), trained like `lenet5`, without tuning.
     """
     layers = [Rescale(), Flatten(), Dense(256), ReLU(), Dense(128), ReLU(), Dense(classes)]
     return Recipe(layers, Adam(1e-3), epochs=10, batch_size=128)

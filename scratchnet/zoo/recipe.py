@@ -1,7 +1,7 @@
-"""A recipe: a network that is not built yet, and how it is trained.
+"""A recipe: an unbuilt network, and its training settings.
 
-What a recipe leaves unsaid is as in `fit`. It can be printed, and says then all that is done in its training. The way
-from a recipe to a trained network has four steps; none of them changes the recipe itself:
+Settings that a recipe does not have are the defaults of `fit`. A printed recipe lists all its settings. Four steps lead
+from a recipe to a trained network; none of them changes the recipe:
 
     recipe = PRESETS["default"](10).overridden(epochs=1, lr=0.01)
     model = recipe.build((28, 28, 1), seed=0)
@@ -39,12 +39,12 @@ class Recipe:
     batch_size: int
     callbacks: list[Callback] = field(default_factory=list)
     validation: int | float = 5000  # examples, or the share of them, held out from the training set
-    keep: str = "best"  # which epoch's weights: the best ones for the held-out examples, or the last
-    schedule: str = "constant"  # how the learning rate moves over the whole training, one of `schedules.SCHEDULES`
-    warm_up: int = 0  # steps in which it first rises; fewer in a training too short for so many
+    keep: str = "best"  # which epoch's weights: the best on the held-out examples, or the last
+    schedule: str = "constant"  # of the learning rate over the run, one of `schedules.SCHEDULES`
+    warm_up: int = 0  # steps in which it first rises; fewer in a short run
     augment: Augment | None = None
     label_smoothing: float = 0.0
-    weight_average: float = 0.0  # decay of the moving average that is evaluated and saved; 0: the last weights are
+    weight_average: float = 0.0  # decay of the moving average that is evaluated and saved; 0: use the last weights
 
     def __str__(self) -> str:
         held_out = f"{self.validation:,}" if isinstance(self.validation, int) else f"{self.validation:.0%}"
@@ -95,7 +95,7 @@ class Recipe:
         self, input_shape: Sequence[int], seed: int = 0, engine: str = "numba",
         class_names: Sequence[str] | None = None, name: str = "",
     ) -> Sequential:  # fmt: skip
-        """The network, with parameters. Once only: layers belong to one model. name: of the preset, for errors.
+        """The network, with parameters. Call it once: layers belong to one model. name: of the preset, for errors.
 
         input_shape: (h, w, c), without the number of images.
         """
@@ -106,12 +106,12 @@ class Recipe:
             raise ValueError(f"{what} does not fit images of {'×'.join(map(str, input_shape))}: {error}") from None
 
     def split(self, y: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the images to train on, and of those held out; of few images, a tenth is held out. y: labels."""
+        """Indices of training images and held-out images; for a small set, a tenth is held out. y: labels."""
         held_out = self.validation if isinstance(self.validation, float) else min(self.validation, len(y) // 10)
         return train_val_split(y, held_out or 1, seed)
 
     def fit_options(self, examples: int, warm_up: int | None = None) -> dict[str, Any]:
-        """Arguments of `Sequential.fit` for so many training examples. warm_up: as for `scheduled`."""
+        """Arguments of `Sequential.fit` for this number of training examples. warm_up: as for `scheduled`."""
         optimizer = copy.deepcopy(self.optimizer)
         optimizer.lr = self.scheduled(self.epochs * -(-examples // self.batch_size), warm_up)
         average = [WeightAverage(self.weight_average)] if self.weight_average else []
@@ -121,9 +121,9 @@ class Recipe:
         }  # fmt: skip
 
     def scheduled(self, steps: int, warm_up: int | None = None) -> float | Schedule:
-        """The learning rate of each of the run's steps, the optimizer's at most: a number, or a schedule.
+        """The learning rate of each step, at most the optimizer's: a number, or a schedule.
 
-        warm_up: exactly so many steps; None: the recipe's, a quarter of the run at most.
+        warm_up: the number of steps; None: the recipe's, at most a quarter of the run.
 
         >>> Recipe([Dense(10)], Adam(0.02), epochs=1, batch_size=8, schedule="cosine").scheduled(100)
         Cosine(lr=0.02, steps=100, final=0.0)
@@ -132,14 +132,14 @@ class Recipe:
         if self.schedule == "constant" and not rising:
             return lr
         if callable(lr):
-            raise ValueError(f"the preset has a schedule of its own, {lr}: for another one give --lr too")
+            raise ValueError(f"the preset already has a schedule, {lr}: to use another one, also give --lr")
         if rising >= steps:
-            raise ValueError(f"--warm-up {rising}: this training has only {steps} steps")
+            raise ValueError(f"--warm-up {rising}: this run has only {steps} steps")
         schedule = SCHEDULES[self.schedule](lr, steps - rising)
         return WarmUp(schedule, rising) if rising else schedule
 
     def settings(self) -> dict[str, Any]:
-        """What the recipe says, as plain data: for config.json."""
+        """The recipe as plain data, for config.json."""
         names = ("epochs", "batch_size", "schedule", "warm_up", "label_smoothing", "weight_average", "keep")
         return {
             **{name: getattr(self, name) for name in names},
@@ -149,7 +149,7 @@ class Recipe:
 
 
 def other_optimizer(own: Optimizer, name: str | None, lr: float | None, clip_norm: float | None) -> Optimizer:
-    """An optimizer like `own`, or of another kind or rate; its other settings are then the usual ones of its kind."""
+    """A copy of `own`, or an optimizer of another kind or rate, with the default values of its other settings."""
     optimizer = copy.deepcopy(own)
     if name or lr:
         kind: Any = OPTIMIZERS[name] if name else type(own)

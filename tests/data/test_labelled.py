@@ -274,7 +274,7 @@ def test_the_same_command_writes_the_same_bytes(pictures, tmp_path):
 def test_a_data_set_that_is_there_is_not_overwritten(pictures, tmp_path, capsys):
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(b"precious")
     assert script("make_idx").main(["--images", str(pictures), "--out", str(tmp_path)]) == 2
-    assert "there is a data set already" in capsys.readouterr().err
+    assert "already contains a data set" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.gz"))
 
 

@@ -216,7 +216,7 @@ def test_the_worst_mistake_is_named_and_that_there_is_none_too(rng):
         "The worst mistake is image 1: 1 taken for 0 (90.0 % sure)"
     )
     assert figures.top_losses(x, np.array([0, 0, 1]), p).title == (
-        "No mistakes; the least certain answer is image 2: 1 (60.0 % sure)"
+        "No mistakes; the least certain prediction is image 2: 1 (60.0 % sure)"
     )
     assert figures.predictions(x, np.array([0, 1, 1]), p).title == "2 of the first 3 test images are recognised"
 
@@ -232,7 +232,7 @@ def test_how_evenly_the_classes_are_spread_is_said():
 
 def test_confidence_that_does_not_fit_the_accuracy_is_called_so():
     labels = np.arange(1000) % 4 // 3  # three quarters are 0
-    for confidence, verdict in ((0.75, "that fits"), (0.95, "over-confident"), (0.55, "under-confident")):
+    for confidence, verdict in ((0.75, "well calibrated"), (0.95, "over-confident"), (0.55, "under-confident")):
         p = np.tile([confidence, 1 - confidence], (1000, 1))
         assert figures.calibration_diagram(p, labels).title.endswith(f"right in 75.0 %: {verdict}")
 

@@ -59,7 +59,7 @@ def test_overwriting_removes_the_run_and_nothing_else(tmp_path):
 def test_a_search_is_never_written_over(tmp_path):
     (tmp_path / "study.log").write_text("{}")
     for overwrite in (False, True):
-        with pytest.raises(FileExistsError, match="there is a search in it already"):
+        with pytest.raises(FileExistsError, match="already contains a search"):
             run_folder(tmp_path, overwrite)
 
 
@@ -72,5 +72,5 @@ def test_a_file_in_the_folders_place_is_called_one(tmp_path):
 def test_files_that_would_be_replaced_are_named(tmp_path):
     (tmp_path / "a.png").write_text("")
     check_absent([tmp_path / "b.png"])
-    with pytest.raises(FileExistsError, match=r"a\.png: exists already"):
+    with pytest.raises(FileExistsError, match=r"a\.png: already exists"):
         check_absent([tmp_path / "a.png", tmp_path / "b.png"])

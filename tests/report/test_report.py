@@ -223,7 +223,7 @@ def test_a_redrawn_run_is_the_same(run, tmp_path):
 def test_a_run_is_not_redrawn_with_other_data(run):
     out, model, history, splits, _ = run
     x, y = splits["test"]
-    with pytest.raises(ValueError, match="the test images are not those of the run"):
+    with pytest.raises(ValueError, match="the test images differ from those of the run"):
         report.redraw(out, model, history, {**splits, "test": (x[::-1], y)})
 
 
@@ -298,7 +298,7 @@ def test_evaluate_asks_which_data_if_the_models_knew_different_ones(trained, tmp
     config = tmp_path / "b" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"data_dir": "elsewhere"}))
     assert script("evaluate", trained[0], tmp_path / "b", "--engine", "numpy") == 2
-    said = "error: the models were trained on different data. Say which to use: --dataset, --data-dir\n"
+    said = "error: the models were trained on different data. Choose with --dataset, --data-dir\n"
     assert capsys.readouterr().err == said
     assert script("evaluate", trained[0], tmp_path / "b", "--engine", "numpy", "--data-dir", trained[1]) == 0
 
