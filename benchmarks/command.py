@@ -1,4 +1,5 @@
-"""What all benchmarks share beside the workers: flags, data, the file of results."""
+"""Code common to all benchmarks except the workers: flags, data, the file of results."""
+
 import argparse
 import json
 import os
@@ -15,7 +16,7 @@ from nets import NETS, RECIPES, Net
 from quiet import disturbed
 from table import show_record
 
-sys.path.insert(0, str(HERE.parent))                    # the library beside this folder, installed or not
+sys.path.insert(0, str(HERE.parent))  # the library beside this folder, installed or not
 
 EPOCH = 60_000
 PEERS = ["scratchnet", "torch-nchw", "torch-channels-last", "tf-fit", "tf-batch", "jax-batch"]
@@ -25,13 +26,21 @@ def parse(text: str | None, peers: Iterable[str] = PEERS, **defaults) -> argpars
     """The flags of every benchmark that asks workers; `defaults` (rounds=7, nets=["all"], ...) become flags too."""
     parser = parser_of(text, **defaults)
     add = parser.add_argument
-    add("--peers", nargs="+", choices=VARIANTS, metavar="NAME",
-        help=f"of {', '.join(VARIANTS)} (default: those of {', '.join(peers)} that are installed)")
-    add("--patience", type=float, default=20, help="seconds a turn may wait for a quiet moment (default: 20)")
+    add(
+        "--peers",
+        nargs="+",
+        choices=VARIANTS,
+        metavar="NAME",
+        help=f"of {', '.join(VARIANTS)} (default: those of {', '.join(peers)} that are installed)",
+    )
+    add("--patience", type=float, default=20, help="seconds that a turn may wait for an idle machine (default: 20)")
     for module in ("torch", "tf", "jax"):
         variable = f"{module.upper()}_PYTHON"
-        add(f"--{module}-python", default=os.environ.get(variable, sys.executable),
-            help=f"interpreter that can import {module} (default: ${variable}, then this one)")
+        add(
+            f"--{module}-python",
+            default=os.environ.get(variable, sys.executable),
+            help=f"interpreter that can import {module} (default: ${variable}, then this one)",
+        )
     args = parser.parse_args()
     args.pythons = {"torch": args.torch_python, "tensorflow": args.tf_python, "jax": args.jax_python}
     wanted = args.peers or list(peers)
@@ -50,24 +59,31 @@ def parser_of(text: str | None, **defaults) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--threads", type=number_like(1), default=len(processors()), help="default: %(default)s")
     add("--data-dir", help="folder of the four IDX files of MNIST (default: as scripts/train.py)")
-    add("--avx2", action="store_true", help="hold everybody to 256-bit vectors")
-    add("--json", type=Path, metavar="FILE", help="where the results go (default: results/<question>.json)")
+    add("--avx2", action="store_true", help="limit all frameworks to 256-bit vectors")
+    add("--json", type=Path, metavar="FILE", help="file for the results (default: results/<question>.json)")
     for name, value in defaults.items():
         several = isinstance(value, list)
         first = value[0] if several else value
         kind = known_recipe if first == "all" else known_net if first in NETS else number_like(first)
-        add(f"--{name}", default=value, type=kind, nargs="+" if several else None,
-            help=f"default: {' '.join(map(str, value)) if several else value}")
+        add(
+            f"--{name}",
+            default=value,
+            type=kind,
+            nargs="+" if several else None,
+            help=f"default: {' '.join(map(str, value)) if several else value}",
+        )
     return parser
 
 
 def number_like(example):
     """The type of a flag by its default: text as it is; numbers of at least 1, or at least the default."""
+
     def convert(text: str):
         if not (value := type(example)(text)) >= min(example, 1):
             raise ValueError(text)
         return value
-    convert.__name__ = "natural number" if isinstance(example, int) else "number"       # what argparse calls it
+
+    convert.__name__ = "natural number" if isinstance(example, int) else "number"  # the name used by argparse
     return str if isinstance(example, str) else convert
 
 
@@ -86,7 +102,7 @@ def known_recipe(name: str) -> str:
 
 
 def installed(names: Iterable[str], pythons: dict[str, str]) -> tuple[list[str], list[str]]:
-    """(the modules that cannot be found, the variants whose module can)."""
+    """(the missing modules, the variants whose module is found)."""
     names = list(names)
     modules = {VARIANTS[name].module for name in names}
     found = {module for module in modules if can_import(pythons.get(module, sys.executable), module)}
@@ -97,7 +113,7 @@ def can_import(python: str, module: str) -> bool:
     code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
     try:
         return subprocess.run([python, "-c", code]).returncode == 0
-    except OSError:                                     # there is no such interpreter
+    except OSError:  # the interpreter does not exist
         return False
 
 
@@ -109,9 +125,9 @@ def recipes(names: Iterable[str]) -> list[tuple[Net, str, int]]:
 
 
 def restart(args: argparse.Namespace) -> None:
-    """Begin this program again with its BLAS held to --threads and Numba to --avx2, if they are not.
+    """Restart this program with its BLAS limited to --threads and Numba to --avx2, if they are not yet.
 
-    Both read their variables when they are loaded, and by now they may be.
+    Both read their environment variables when they are loaded, and they may already be loaded.
     """
     wanted = {**thread_limits(args.threads), **environment(args)}
     if any(os.environ.get(name) != value for name, value in wanted.items()):
@@ -119,7 +135,7 @@ def restart(args: argparse.Namespace) -> None:
 
 
 def load_data(args: argparse.Namespace, images: int = EPOCH) -> dict[str, np.ndarray]:
-    """The training images and one order of them for all; args.dataset says what they are."""
+    """The training images and one order of them for all workers; args.dataset gets the name of the data set."""
     from scratchnet.data import load_dataset
 
     try:
@@ -132,7 +148,7 @@ def load_data(args: argparse.Namespace, images: int = EPOCH) -> dict[str, np.nda
 
 
 def lineup(args: argparse.Namespace, data: dict[str, np.ndarray], threads: int | None = None) -> Lineup:
-    """The workers that the flags ask for."""
+    """The workers selected by the flags."""
     return Lineup(args.peers, threads or args.threads, data, args.pythons, environment(args), args.patience)
 
 
@@ -141,30 +157,44 @@ def environment(args: argparse.Namespace) -> dict[str, str]:
 
 
 def row(case: str, name: str, answers: list[dict], key: str = "seconds", per: float = 1, **more) -> dict:
-    """One line of a results file: `key` of each answer, divided by `per`; less is better.
+    """One line of a results file: `key` of each answer, divided by `per`; lower is better.
 
-    Disturbed turns are left out if three others remain. others: how many processors somebody else kept busy
-    during the turns that count, at worst; None where nobody knows.
+    Disturbed turns are left out if three others remain. others: the largest number of processors that other processes
+    used during the counted turns; None if unknown.
     """
     quiet = [answer for answer in answers if not disturbed(answer)]
     counted = quiet if len(quiet) >= 3 else answers
     values = [answer[key] / per for answer in counted]
     others = [answer["others"] for answer in counted if answer.get("others") is not None]
-    return {"case": case, "framework": VARIANTS[name].framework, "variant": name, **more,
-            "median": statistics.median(values), "min": min(values), "max": max(values), "runs": values,
-            "left_out": len(answers) - len(counted), "others": max(others, default=None)}
+    return {
+        "case": case,
+        "framework": VARIANTS[name].framework,
+        "variant": name,
+        **more,
+        "median": statistics.median(values),
+        "min": min(values),
+        "max": max(values),
+        "runs": values,
+        "left_out": len(answers) - len(counted),
+        "others": max(others, default=None),
+    }
 
 
 def save(question: str, args: argparse.Namespace, rows: list[dict], versions: dict[str, str], **more) -> Path:
     """Write the results to --json, by default results/<question>.json, and print their table.
 
     With --avx2 the question's name ends in -avx2. more: unit="s" for rows made by `row`; columns={key: title} for
-    rows that are a table as they are; see `table.py`.
+    rows that already form a table; see `table.py`.
     """
     question += "-avx2" if getattr(args, "avx2", False) else ""
     skip = ("json", "data_dir", "pythons", "torch_python", "tf_python", "jax_python")
-    record = {"question": question, **more, "machine": machine(args.threads, versions),
-              "settings": {name: value for name, value in vars(args).items() if name not in skip}, "rows": rows}
+    record = {
+        "question": question,
+        **more,
+        "machine": machine(args.threads, versions),
+        "settings": {name: value for name, value in vars(args).items() if name not in skip},
+        "rows": rows,
+    }
     path = args.json or HERE / "results" / f"{question}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")

@@ -1,18 +1,19 @@
-"""Workers kept alive and asked in turn: A B C A B C ...
+"""Persistent workers that are timed in turn: A B C A B C ...
 
-A machine has moods: a neighbour, a fan, a turbo clock. Timing all of A and then all of B measures the mood as
-much as the framework. Here every framework waits in a process of its own, already compiled, and gets a short turn
-in every round; a slow minute then falls on everyone, and the median over the rounds forgets it.
+The speed of a machine varies with other processes, its temperature and its turbo clock. Timing all of A and then all
+of B would measure this variation as well. Here every framework waits in its own process, already compiled, and gets a
+short turn in every round. A slow minute then affects all frameworks, and the median over the rounds ignores it.
 
-Whoever has waited is slow at first: its threads sleep, its processor runs at its lowest clock, and the caches hold
+A worker is slow after a pause: its threads sleep, its processor runs at its lowest clock, and the caches have
 another framework's data. Our steps take nearly twice their time for the first tenth of a second after a pause, which
-is a third of a short turn of ours and a twentieth of a slower framework's. So every turn begins with work of the same
-kind that nobody times, as long as it takes to be past that (`warm`).
+is a third of a short turn of ours and a twentieth of a slower framework's. Every turn therefore begins with untimed
+work of the same kind (`warm`).
 
     with Lineup(["scratchnet", "torch-nchw"], threads=2, data=data) as lineup:
         lineup.start(NETS["chollet"], batch=128)
         lineup.in_turn(7, "train", steps=80, warm=40)           # {"scratchnet": [{"seconds": 0.4}, ...], ...}
 """
+
 import contextlib
 import json
 import os
@@ -34,10 +35,11 @@ HERE = Path(__file__).resolve().parent
 @dataclass(frozen=True)
 class Variant:
     """One way to run one framework. Where a framework has several, the fastest counts."""
+
     framework: str
-    worker: str                                         # run as `python -m`, in this folder
-    imports: str                                        # what its user imports
-    module: str                                         # what its interpreter must be able to import
+    worker: str  # run as `python -m`, in this folder
+    imports: str  # the module that a user imports
+    module: str  # the module that its interpreter must have
     options: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
 
@@ -48,7 +50,7 @@ class Variant:
 
 
 def thread_limits(threads: int) -> dict[str, str]:
-    """What the libraries below the frameworks are told of threads; they read it once, when they are loaded."""
+    """The number of threads for the libraries below the frameworks; they read it once, when they are loaded."""
     return {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
 
 
@@ -77,25 +79,37 @@ VARIANTS: dict[str, Variant] = {
     "jax-batch": keras("Keras/JAX", "jax", loop="batch"),
 }
 
-AVX2_ONLY = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "", "ATEN_CPU_CAPABILITY": "avx2",
-             "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "OPENBLAS_CORETYPE": "Haswell",
-             "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
-"""What holds each framework to 256-bit vectors on a machine that has wider ones."""
+AVX2_ONLY = {
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+}
+"""The settings that limit each framework to 256-bit vectors on a machine with wider ones."""
 
 
 class Worker:
     """One framework in its own process: `ask` sends a job and waits for the answer.
 
-    Raises RuntimeError with the worker's own words if it fails or dies.
+    Raises RuntimeError with the worker's error message if it fails or ends.
     """
 
     def __init__(self, name: str, python: str, threads: int, env: dict[str, str] | None = None):
         self.name, self.variant = name, VARIANTS[name]
         self.log = tempfile.TemporaryFile("w+")
         self.process: subprocess.Popen = subprocess.Popen(
-            [python, "-m", self.variant.worker], cwd=HERE, text=True, stderr=self.log,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=lambda: use_processors(threads),
-            env=self.variant.environment(threads, env))
+            [python, "-m", self.variant.worker],
+            cwd=HERE,
+            text=True,
+            stderr=self.log,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            preexec_fn=lambda: use_processors(threads),
+            env=self.variant.environment(threads, env),
+        )
 
     def ask(self, do: str, **job) -> dict:
         jobs, answers = self.pipes()
@@ -115,13 +129,13 @@ class Worker:
         return self.process.stdin, self.process.stdout
 
     def last_words(self) -> str:
-        """What a worker that died wrote before."""
+        """The last output of a worker that ended."""
         self.process.wait()
         self.log.seek(0)
         return f"its process ended with code {self.process.returncode}. " + self.log.read()[-2000:]
 
     def close(self) -> None:
-        """Let the worker come to its end, and wait for it."""
+        """Tell the worker to end, and wait for it."""
         jobs, answers = self.pipes()
         with contextlib.suppress(BrokenPipeError):
             jobs.close()
@@ -131,20 +145,28 @@ class Worker:
 
 
 class Lineup:
-    """Workers side by side, fed with the same data and the same weights, asked in turn.
+    """Several workers with the same data and the same weights, timed in turn.
 
     names: keys of VARIANTS. data: {"x": uint8 (n, 28, 28), "y": (n,), "order": indices of the batches, in a row}.
     pythons: module -> the interpreter that has it (this one, if not named). env: for every worker.
-    patience: seconds that a timed turn may wait for a quiet moment.
+    patience: seconds that a timed turn may wait for an idle machine.
     """
 
-    def __init__(self, names, threads: int, data: dict[str, np.ndarray], pythons: dict[str, str] | None = None,
-                 env: dict[str, str] | None = None, patience: float = 20):
+    def __init__(
+        self,
+        names,
+        threads: int,
+        data: dict[str, np.ndarray],
+        pythons: dict[str, str] | None = None,
+        env: dict[str, str] | None = None,
+        patience: float = 20,
+    ):
         self.folder = tempfile.TemporaryDirectory()
         np.savez(self.path("data"), x=data["x"], y=data["y"], order=data["order"])
         self.threads, self.patience, pythons = threads, patience, pythons or {}
         self.workers = [
-            Worker(name, pythons.get(VARIANTS[name].module, sys.executable), threads, env) for name in names]
+            Worker(name, pythons.get(VARIANTS[name].module, sys.executable), threads, env) for name in names
+        ]
 
     def __enter__(self):
         return self
@@ -164,15 +186,23 @@ class Lineup:
         """
         np.savez(self.path("weights"), *(weights(net, seed) if initial is None else initial))
         for worker in self.workers:
-            worker.ask("start", net=net, batch=batch, threads=self.threads, data=self.path("data"),
-                       weights=self.path("weights"), **worker.variant.options, **more)
+            worker.ask(
+                "start",
+                net=net,
+                batch=batch,
+                threads=self.threads,
+                data=self.path("data"),
+                weights=self.path("weights"),
+                **worker.variant.options,
+                **more,
+            )
 
     def all(self, do: str, **job) -> dict[str, dict]:
-        """Name -> its answer to a job that nobody times."""
+        """Name -> its answer to an untimed job."""
         return {worker.name: worker.ask(do, **job) for worker in self.workers}
 
     def in_turn(self, rounds: int, do: str, **job) -> dict[str, list[dict]]:
-        """Name -> its answers to the same timed job, `rounds` times A B C ..., in quiet moments if it can be."""
+        """Name -> its answers to the same timed job, `rounds` times A B C ..., on an idle machine if possible."""
         answers: dict[str, list[dict]] = {worker.name: [] for worker in self.workers}
         for _ in range(rounds):
             for worker in self.workers:
@@ -189,7 +219,7 @@ class Lineup:
 def use_processors(count: int) -> None:
     """Keep this process on `count` processors, one per core before a core's second one (Linux only).
 
-    JAX takes as many threads as it finds processors; no other way of telling it is known.
+    JAX uses one thread per visible processor; no other way to limit it is known.
     """
     if hasattr(os, "sched_setaffinity"):
         mine = sorted(os.sched_getaffinity(0), key=lambda cpu: (place_in_core(cpu), cpu))

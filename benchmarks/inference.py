@@ -5,12 +5,13 @@ Each framework may choose its batch size out of three: the fastest counts. A sin
 
     python benchmarks/inference.py --threads 2
 """
+
 from command import lineup, load_data, parse, row, save
 from nets import NETS
 from parity import check
 
 IMAGES, SINGLES = 10_000, 200
-WARM = 0.3              # seconds of the same at the beginning of every turn, not timed
+WARM = 0.3  # seconds of the same at the beginning of every turn, not timed
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ def main() -> None:
         for net in args.nets:
             check(workers, args, data, NETS[net])
             workers.start(NETS[net], batch=128)
-            workers.all("train", steps=2)                                   # so that nobody predicts with dead units
+            workers.all("train", steps=2)  # so that no model predicts with dead units
             for batch in args.batches:
                 job = {"do": "predict", "images": IMAGES, "batch": batch}
                 workers.all(**job)

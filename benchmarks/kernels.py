@@ -1,15 +1,16 @@
-"""From seven loops to registers: one convolution, a rung at a time.
+"""From seven loops to registers: one convolution in increasingly fast versions.
 
     y[i, p, q, f] = sum over u, v, c of  x[i, p + u, q + v, c] * W[u, v, c, f]
 
-Every rung computes this; read them from the top. Before any time is taken each one's y is compared with the textbook
-layer's in float64. Python's own loops are given one image, the others a batch. One thread, for a team multiplies
-every rung alike. FLOPs are two for each multiply-add of the definition, so that Winograd's rungs, which do fewer, may
-exceed the machine's peak. What depends on nothing but the sizes (tables of offsets, scratch memory) is made before;
-packing and transforming the weights is in the time.
+Every version computes this; read them from the top. Before any timing, each y is compared with the textbook
+layer's in float64. The Python loops get one image, the others a batch. One thread is used, because more threads speed
+up all versions equally. FLOPs are two for each multiply-add of the definition, so Winograd's versions, which do fewer,
+may exceed the machine's peak. Data that depend only on the sizes (tables of offsets, scratch memory) are prepared
+before; packing and transforming the weights is timed.
 
     python benchmarks/kernels.py                         the middle convolution of chollet: 32 images 13×13×32 -> 64
 """
+
 from collections.abc import Callable
 from functools import cache
 
@@ -27,7 +28,7 @@ from scratchnet.compiled.kernels.winograd import tiling as winograd_tiles
 from scratchnet.layers import Context, Conv2D
 from scratchnet.layers.windows import im2col, place_windows
 
-CLOSE = 1e-5                                            # largest |y - textbook| allowed, in units of the largest |y|
+CLOSE = 1e-5  # largest |y - textbook| allowed, in units of the largest |y|
 
 
 def seven_loops(x, W, y):
@@ -47,12 +48,12 @@ def seven_loops(x, W, y):
 
 
 def loops_over_the_kernel(x, W, y):
-    """NumPy takes five of the loops: for each of the k_h * k_w taps one product of all pixels with its weights."""
+    """NumPy replaces five of the loops: for each of the k_h * k_w taps, one product of all pixels with its weights."""
     _, out_h, out_w, _ = y.shape
     y[...] = 0
     for u in range(W.shape[0]):
         for v in range(W.shape[1]):
-            y += x[:, u:u + out_h, v:v + out_w] @ W[u, v]
+            y += x[:, u : u + out_h, v : v + out_w] @ W[u, v]
 
 
 def im2col_and_matmul(x, W, y):
@@ -63,7 +64,7 @@ def im2col_and_matmul(x, W, y):
 
 @numba.njit(nogil=True)
 def compiled_loops(x, W, y):
-    """The definition, compiled; f is the innermost loop, since its numbers lie side by side."""
+    """The definition, compiled; f is the innermost loop, since its numbers are contiguous."""
     n, out_h, out_w, filters = y.shape
     k_h, k_w, channels, _ = W.shape
     y[...] = 0
@@ -86,12 +87,12 @@ def compiled_im2col(x, W, y):
     for i in range(n):
         for p in range(out_h):
             for q in range(out_w):
-                cols[p, q] = x[i, p:p + k_h, q:q + k_w]
+                cols[p, q] = x[i, p : p + k_h, q : q + k_w]
         np.dot(cols.reshape(out_h * out_w, -1), W.reshape(-1, filters), y[i].reshape(-1, filters))
 
 
 def register_tiles(x, W, y):
-    """Patches read where they lie, and a tile of sums that does not leave its registers until it is complete."""
+    """Patches read in place, and a tile of sums that stays in registers until it is complete."""
     (k_h, k_w, c, f), (starts, panels, no_bias) = W.shape, tables_for_tiles(x.shape, W.shape, y.shape)
     pack_panels(W.reshape(-1, f), no_bias, panels)
     convolution.convolve(x, starts, panels, y, k_h, x.shape[2] * c, k_w * c, False)
@@ -116,7 +117,7 @@ def winograd_4x4(x, W, y):
 
 def winograd_on_tiles(x, W, y, side):
     padded, starts, places, u, v, m, no_bias = tables_for_winograd(x.shape, W.shape, y.shape, side)
-    padded[:, :x.shape[1], :x.shape[2]] = x
+    padded[:, : x.shape[1], : x.shape[2]] = x
     line, tile = padded.shape[2] * padded.shape[3], winograd_tiles.numbers(side)
     winograd.transform_filters(W, u, tile)
     winograd.winograd(padded, starts, u, no_bias, y, places, v, m, line, False, tile)
@@ -134,10 +135,15 @@ def tables_for_winograd(x, W, y, side):
 
 
 LADDER: dict[str, Callable] = {
-    "Python, seven loops": seven_loops, "Numba, seven loops": compiled_loops,
-    "NumPy, loops over the kernel": loops_over_the_kernel, "NumPy, im2col and matmul": im2col_and_matmul,
-    "Numba, im2col and dot": compiled_im2col, "register tiles": register_tiles, "Winograd, 2x2": winograd_2x2,
-    "Winograd, 4x4": winograd_4x4}
+    "Python, seven loops": seven_loops,
+    "Numba, seven loops": compiled_loops,
+    "NumPy, loops over the kernel": loops_over_the_kernel,
+    "NumPy, im2col and matmul": im2col_and_matmul,
+    "Numba, im2col and dot": compiled_im2col,
+    "register tiles": register_tiles,
+    "Winograd, 2x2": winograd_2x2,
+    "Winograd, 4x4": winograd_4x4,
+}
 
 
 def arrays(n: int, size: int, channels: int, filters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -171,20 +177,34 @@ def main() -> None:
     restart(args)
     x, W, y = arrays(args.batch, args.size, args.channels, args.filters)
     images = {name: 1 if rung is seven_loops else len(x) for name, rung in LADDER.items()}
-    errors = {name: error(rung, x[:images[name]], W, y[:images[name]]) for name, rung in LADDER.items()}
+    errors = {name: error(rung, x[: images[name]], W, y[: images[name]]) for name, rung in LADDER.items()}
     if wrong := {name: value for name, value in errors.items() if not value <= CLOSE}:
         raise SystemExit(f"No time is taken: these are not the textbook's convolution: {wrong}")
     rows, below = [], None
     for name, n in images.items():
         seconds = median_seconds(lambda rung=LADDER[name], n=n: rung(x[:n], W, y[:n]), at_least=0.5)
         speed = 2 * W[..., 0].size * y[:n].size / seconds
-        rows.append({"rung": name, "images": n, "ms": seconds * 1e3 / n, "gflops": speed / 1e9,
-                     "step": f"{speed / below:,.1f} ×" if below else None, "error": errors[name]})
+        rows.append(
+            {
+                "rung": name,
+                "images": n,
+                "ms": seconds * 1e3 / n,
+                "gflops": speed / 1e9,
+                "step": f"{speed / below:,.1f} ×" if below else None,
+                "error": errors[name],
+            }
+        )
         below = speed
     peak = measure(1).peak / 1e9
     note = f"Multiply-adds between registers on one thread: {peak:.0f} GFLOP/s."
-    columns = {"rung": "rung", "images": "images", "ms": "ms per image", "gflops": "GFLOP/s",
-               "step": "of the one above", "error": "largest error"}
+    columns = {
+        "rung": "rung",
+        "images": "images",
+        "ms": "ms per image",
+        "gflops": "GFLOP/s",
+        "step": "of the one above",
+        "error": "largest error",
+    }
     save("kernels", args, rows, {"numba": numba.__version__, "numpy": np.__version__}, columns=columns, note=note)
 
 

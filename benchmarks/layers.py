@@ -1,20 +1,21 @@
 """How fast is each layer, forward and backward, and how fast could it be?
 
 A model is trained for some steps, so that its gradients have a realistic share of zeros. Then every stage (a layer,
-or several in one) gets a stopwatch, and training goes on: so its data are where they are in training, in a cache or
-not. The stopwatch counts the processor time of its own thread, and stops where a BatchNorm waits for other chunks. With
-several threads their seconds are divided by their number. In the end the stopwatches are removed, and whole steps are
-timed, as they are replayed.
+or several in one) gets a stopwatch, and training continues, so the caches have the same content as in training.
+The stopwatch counts the processor time of its own thread, and stops while a BatchNorm waits for other chunks. With
+several threads, their total is divided by their number. At the end the stopwatches are removed, and complete replayed
+steps are timed.
 
 FLOPs are those of the definition, two for each of the direct method's multiply-adds; forward once, backward twice (dW
-and dx), once where nobody wants dx. Bytes are the least that must move: x, W, y; backward x, W, dy, dx, dW. From both
-follows the least time that `roofline.py` allows, and the share is that time over the time it took. More than 100 %
-is no mistake: Winograd's method and the backward behind a max-pool do fewer multiply-adds than the definition, and
-what one layer wrote the next one may find in its cache, where the bandwidth of memory is no limit.
+and dx), once if dx is not needed. Bytes are the least that must move: x, W, y; backward x, W, dy, dx, dW. Both
+give the least time that `roofline.py` allows, and the share is that time divided by the measured time. More than 100 %
+is possible: Winograd's method and the backward pass of a max-pool do fewer multiply-adds than the definition, and
+a layer may read the output of the previous layer from a cache, where the bandwidth of memory is no limit.
 
     python benchmarks/layers.py --preset chollet
     python benchmarks/layers.py --preset vgg-bn --threads 1
 """
+
 import statistics
 import time
 from dataclasses import dataclass
@@ -29,19 +30,22 @@ from scratchnet.training import train_step
 from scratchnet.zoo import PRESETS
 
 DIRECTIONS = ("forward", "backward")
-NOTE = ("FLOPs and bytes are the definition's, so Winograd's method, the backward that skips zeros, and data that are "
-        "still in a cache may exceed 100 %.")
+NOTE = (
+    "FLOPs and bytes are the definition's, so Winograd's method, the backward that skips zeros, and data that are "
+    "still in a cache may exceed 100 %."
+)
 
 
 @dataclass(frozen=True)
 class Work:
     """What a step must do for a batch, by its definition."""
+
     flops: float
     bytes: float
 
 
 class Timed:
-    """A stage's operation, and the seconds of processor time that its chunks took since somebody asked.
+    """A stage's operation, and the processor time of its chunks in seconds since the last query.
 
     In a program the stopwatch is a Python function between the kernels; it stops where a chunk waits for the others.
     """
@@ -85,7 +89,7 @@ class Timed:
         return result
 
     def lap(self, direction: str) -> float:
-        """The seconds of all chunks, which are then forgotten."""
+        """The total seconds of all chunks; resets the stopwatch."""
         total = sum(self.seconds[direction])
         self.seconds[direction].clear()
         return total
@@ -96,9 +100,9 @@ def work(model: sn.Sequential, layers: list[int], batch: int) -> dict[str, Work]
     x, y = (batch * int(np.prod(model.shapes[i])) * 4 for i in (layers[0], layers[-1] + 1))
     W = sum(getattr(model.layers[i], name).nbytes for i in layers for name in model.layers[i].params)
     flops = 2 * batch * sum(model.layers[i].multiply_adds(model.shapes[i], model.shapes[i + 1]) for i in layers)
-    images = layers[0] == 0 or not any(layer.params for layer in model.layers[:layers[0]])      # nobody wants dx
+    images = layers[0] == 0 or not any(layer.params for layer in model.layers[: layers[0]])  # dx is not needed
     if layers[0] == 0:
-        x //= 4                                         # as bytes
+        x //= 4  # as bytes
     back = Work(flops, x + y + W) if images else Work(2 * flops, 2 * x + y + 2 * W)
     return {"forward": Work(flops, x + W + y), "backward": back}
 
@@ -129,8 +133,8 @@ def profile(preset: str, engine: str, data, args) -> tuple[list[list[int]], list
         for run, lap in zip(timed, laps, strict=True):
             for direction in DIRECTIONS:
                 lap[direction].append(run.lap(direction))
-    medians = [{name: statistics.median(seconds[args.warm:last]) for name, seconds in lap.items()} for lap in laps]
-    return layers, medians, statistics.median(whole[last + args.steps // 4:])
+    medians = [{name: statistics.median(seconds[args.warm : last]) for name, seconds in lap.items()} for lap in laps]
+    return layers, medians, statistics.median(whole[last + args.steps // 4 :])
 
 
 def table(preset: str, data, args) -> list[dict]:
@@ -147,10 +151,14 @@ def table(preset: str, data, args) -> list[dict]:
     for i, run in enumerate(layers):
         for direction in DIRECTIONS:
             if not found[1][i][direction] or all(isinstance(model.layers[k], sn.Flatten) for k in run):
-                continue                # before the first layer that learns, nothing goes back; a reshape is no work
+                continue  # no backward pass before the first trained layer; a reshape is no work
             must = work(model, run, args.batch)[direction]
-            row = {"layers": title(model, run), "direction": direction,
-                   "megaflops": must.flops / 1e6 or None, "intensity": must.flops / must.bytes or None}
+            row = {
+                "layers": title(model, run),
+                "direction": direction,
+                "megaflops": must.flops / 1e6 or None,
+                "intensity": must.flops / must.bytes or None,
+            }
             for threads in teams:
                 row |= attained(must, found[threads][i][direction] / threads, roofs[threads], threads)
             row["bound"] = roofs[teams[-1]].bound(must.flops, must.bytes)
@@ -166,10 +174,13 @@ def title(model: sn.Sequential, layers: list[int]) -> str:
 
 
 def attained(must: Work, seconds: float, roof: Roofline, threads: int) -> dict[str, Any]:
-    """The columns for a team of so many threads."""
+    """The columns for a team of this many threads."""
     share = roof.seconds(must.flops, must.bytes) / seconds
-    return {f"ms_{threads}": seconds * 1e3, f"gflops_{threads}": must.flops / seconds / 1e9 or None,
-            f"share_{threads}": f"{share:.0%}".replace("%", " %")}
+    return {
+        f"ms_{threads}": seconds * 1e3,
+        f"gflops_{threads}": must.flops / seconds / 1e9 or None,
+        f"share_{threads}": f"{share:.0%}".replace("%", " %"),
+    }
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ grown by between step 200 and the last one, which should be nothing.
 
     python benchmarks/memory.py --threads 2
 """
+
 from command import environment, lineup, load_data, parse, row, save
 from driver import Lineup
 from nets import NETS
@@ -17,6 +18,7 @@ EARLY = 200
 
 def watch(worker: Lineup, net, batch: int, steps: int) -> dict[str, float]:
     """What is measured -> MiB, for a line-up of one worker."""
+
     def ask(do, **job):
         (answer,) = worker.all(do, **job).values()
         return answer

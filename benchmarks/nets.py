@@ -1,13 +1,14 @@
 """The networks of the benchmarks, written once, as plain data.
 
 A network is a list of tuples: the kind of layer, then its numbers. Every framework has a builder of its own
-(`peers/*.py`) that walks this list, so that "the same architecture" is not a promise but a fact. Initial
+(`peers/*.py`) that walks this list, so the architecture is the same by construction. Initial
 weights are drawn here too, in the layout of Keras, which is ours: `(k_h, k_w, in_c, out_c)` and `(in, out)`.
 
     >>> from nets import NETS, weights
     >>> [array.shape for array in weights(NETS["two-conv"])][:2]
     [(3, 3, 1, 32), (32,)]
 """
+
 from collections.abc import Iterator
 
 import numpy as np
@@ -30,11 +31,27 @@ def dense_relu(units: int) -> Net:
 
 NETS: dict[str, Net] = {
     "two-conv": [*conv_pool(32), *conv_pool(64), ("flatten",), *dense_relu(128), ("dense", 10)],
-    "chollet": [*conv_pool(32), *conv_pool(64), ("conv", 64, 3, "valid"), ("relu",), ("flatten",),
-                *dense_relu(64), ("dense", 10)],
+    "chollet": [
+        *conv_pool(32),
+        *conv_pool(64),
+        ("conv", 64, 3, "valid"),
+        ("relu",),
+        ("flatten",),
+        *dense_relu(64),
+        ("dense", 10),
+    ],
     "pyramid": [*conv_pool(32), *conv_pool(64), *conv_pool(128), ("flatten",), *dense_relu(128), ("dense", 10)],
-    "vgg-bn": [*conv_norm_pool(32), *conv_norm_pool(64), *conv_norm_pool(128), ("flatten",),
-               *dense_relu(128), ("dropout", 0.5), *dense_relu(64), ("dropout", 0.3), ("dense", 10)],
+    "vgg-bn": [
+        *conv_norm_pool(32),
+        *conv_norm_pool(64),
+        *conv_norm_pool(128),
+        ("flatten",),
+        *dense_relu(128),
+        ("dropout", 0.5),
+        *dense_relu(64),
+        ("dropout", 0.3),
+        ("dense", 10),
+    ],
     "record": [*conv_pool(24, kernel=5), *conv_pool(32), ("flatten",), *dense_relu(256), ("dense", 10)],
 }
 
@@ -43,15 +60,17 @@ RECIPES = [("chollet", 128), ("two-conv", 128), ("pyramid", 128), ("vgg-bn", 128
 
 
 def without_dropout(net: Net) -> Net:
-    """The network less its randomness: what two frameworks can be compared on, loss for loss."""
+    """The network without its random layers, so that the losses of two frameworks can be compared."""
     return [layer for layer in net if layer[0] != "dropout"]
 
 
 def widened(net: Net, factor: float) -> Net:
     """The network with `factor` times the filters and hidden units; the last layer keeps its classes."""
+
     def wider(layer: tuple) -> tuple:
         kind, *numbers = layer
         return (kind, max(1, round(numbers[0] * factor)), *numbers[1:]) if kind in ("conv", "dense") else layer
+
     return [*map(wider, net[:-1]), net[-1]]
 
 
@@ -67,7 +86,7 @@ def walk(net: Net, shape: tuple[int, ...] = IMAGE) -> Iterator[tuple[tuple, tupl
                 shape = (shape[0] - cut, shape[1] - cut, filters)
             case "pool", size:
                 shape = (shape[0] // size, shape[1] // size, shape[2])
-            case "flatten",:
+            case ("flatten",):
                 shape = (int(np.prod(shape)),)
             case "dense", units:
                 shape = (units,)
@@ -87,7 +106,7 @@ def weights(net: Net, seed: int = 0) -> list[np.ndarray]:
                 arrays += [he_normal(rng, kernel, kernel, shape[-1], filters), np.zeros(filters)]
             case "dense", units:
                 arrays += [he_normal(rng, shape[0], units), np.zeros(units)]
-            case "batchnorm",:
+            case ("batchnorm",):
                 arrays += [np.ones(shape[-1]), np.zeros(shape[-1])]
     arrays[-2] *= 0.1
     return arrays

@@ -1,24 +1,25 @@
-"""Do they all compute the same thing? Asked before any time is taken.
+"""Do all frameworks compute the same thing? This is checked before any timing.
 
-A fast wrong answer is worth nothing, so equal weights and equal batches go into every framework, and the loss
-of each of the first 20 steps (forward, backward, Adam) is laid beside PyTorch's in float64:
+A fast wrong result is useless. Therefore every framework gets equal weights and equal batches, and the loss
+of each of the first 20 steps (forward, backward, Adam) is compared with PyTorch's in float64:
 
     the textbook in float64             within 1e-8, relative: the same mathematics
     every framework in float32          within 1e-3: the same mathematics, rounded
 
-Rounding errors grow: a ReLU that is open in one framework and closed in the other, a maximum that stands one
-pixel further, and after some steps the curves part. How soon depends on the learning rate. At 1e-3, the rate of the
-timed runs, PyTorch in float32 leaves PyTorch in float64 by up to 5e-3 in 20 steps of chollet, depending on the
+Rounding errors grow: if a ReLU is active in only one of two frameworks, or a maximum is at a neighbouring
+pixel, the curves diverge after some steps. How soon depends on the learning rate. At 1e-3, the rate of the
+timed runs, PyTorch in float32 deviates from PyTorch in float64 by up to 5e-3 in 20 steps of chollet, depending on the
 initial weights, and in channels_last by 2e-2 in those of vgg-bn, where the sums of its BatchNorm are less exact. So
-the rate here is 3e-4, and 1e-4 with BatchNorm. Keras stays further from PyTorch than rounding explains: its Adam adds
-eps to a root that is not yet corrected for its bias. Dropout is left out (no two frameworks draw the same mask), and
-is back in where time is taken.
+the rate here is 3e-4, and 1e-4 with BatchNorm. Keras deviates from PyTorch by more than rounding: its Adam adds
+eps to a root before the bias correction. Dropout is left out here (every framework draws other masks), and
+is included in the timed runs.
 
-Without PyTorch the textbook in float64 is the measure, and the output says so.
+Without PyTorch the textbook in float64 is the reference, and the output says so.
 
     python benchmarks/parity.py --torch-python <an interpreter that has torch>
-    python benchmarks/parity.py --nets chollet --rate 1e-3 --seeds 0 1 2 3 4 5      how soon do the curves part?
+    python benchmarks/parity.py --nets chollet --rate 1e-3 --seeds 0 1 2 3 4 5      how soon do the curves diverge?
 """
+
 from command import lineup, load_data, parse, recipes, save
 from driver import VARIANTS, Lineup
 from nets import Net, without_dropout
@@ -29,7 +30,7 @@ FLOAT32, FLOAT64 = 1e-3, 1e-8
 
 
 class NotEqual(SystemExit):
-    """Raised when somebody computes something else: then there is nothing to time."""
+    """Raised if a framework computes something else; there is then nothing to time."""
 
 
 def check(workers: Lineup, args, data, net: Net, batch: int = 128) -> None:
@@ -37,8 +38,10 @@ def check(workers: Lineup, args, data, net: Net, batch: int = 128) -> None:
     found = deviations(workers, args, data, net, batch)
     if wrong := [name for name in found if not found[name] <= limit(name)]:
         lines = [f"  {name}: by {found[name]:.1e}, allowed are {limit(name):.0e}" for name in wrong]
-        raise NotEqual(f"No time is taken: the losses of {STEPS} steps differ from those of {judge(args)} in float64.\n"
-                       + "\n".join(lines))
+        raise NotEqual(
+            f"No time is taken: the losses of {STEPS} steps differ from those of {judge(args)} in float64.\n"
+            + "\n".join(lines)
+        )
 
 
 def deviations(workers: Lineup, args, data, net: Net, batch: int, rate: float = 0, seed: int = 0) -> dict[str, float]:
@@ -50,12 +53,14 @@ def deviations(workers: Lineup, args, data, net: Net, batch: int, rate: float = 
     with Lineup({judge(args): 0, "textbook": 0}, args.threads, data, args.pythons) as references:
         exact = curves(references, net, batch, "float64", rate, seed)
     found = {"textbook, float64": deviation(exact["textbook"], exact[judge(args)])}
-    return found | {name: deviation(losses, exact[judge(args)])
-                    for name, losses in curves(workers, net, batch, "float32", rate, seed).items()}
+    return found | {
+        name: deviation(losses, exact[judge(args)])
+        for name, losses in curves(workers, net, batch, "float32", rate, seed).items()
+    }
 
 
 def judge(args) -> str:
-    """Whose float64 is the measure: PyTorch's, or the textbook's where there is no PyTorch."""
+    """The float64 reference: PyTorch, or the textbook if PyTorch is missing."""
     return "torch-nchw" if any(VARIANTS[name].module == "torch" for name in args.peers) else "textbook"
 
 
@@ -87,8 +92,12 @@ def main() -> None:
                     case = title + (f", weights {seed}" if len(args.seeds) > 1 else "")
                     rows.append({"case": case, "variant": name, "deviation": value, "limit": limit(name)})
                     print(f"{case}: {name} within {value:.1e}", flush=True)
-        columns = {"case": "network", "variant": "who", "deviation": f"largest deviation of the loss in {STEPS} steps",
-                   "limit": "allowed"}
+        columns = {
+            "case": "network",
+            "variant": "who",
+            "deviation": f"largest deviation of the loss in {STEPS} steps",
+            "limit": "allowed",
+        }
         save("parity", args, rows, workers.versions(), columns=columns)
     if wrong := [row for row in rows if not row["deviation"] <= row["limit"]]:
         raise NotEqual(f"{len(wrong)} of {len(rows)} curves are beyond their limit")

@@ -1,24 +1,25 @@
-"""Was somebody else at work while we were timing?
+"""Did other processes use the processors during a timing?
 
-Linux counts the seconds that its processors have worked since it was started, all together and for each process.
-What all did during a turn, less what our worker did, is what others took. So a turn waits for a quiet moment, and
-one that was disturbed all the same is run again. If the machine stays busy, the least disturbed turn is taken, and
-how disturbed it was goes on record; `command.row` leaves such turns out if it can, `table.py` marks them if it
-cannot. Elsewhere nobody counts for us, and every turn is taken as it comes.
+Linux counts the busy seconds of its processors since its start, in total and for each process. The total during a
+turn, minus the time of our worker, is the time used by others. A turn waits until the machine is idle, and a disturbed
+turn is repeated. If the machine stays busy, the least disturbed turn is used, and the disturbance is recorded;
+`command.row` leaves such turns out if possible, otherwise `table.py` marks them. On other systems there are no such
+counters, and every turn is used.
 """
+
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-QUIET = 0.08            # processors that others may use in a quiet moment
-ATTEMPTS = 4            # turns, then the least disturbed one counts
-LOOK = 0.2              # seconds to look whether it is quiet
-DISTURBED = 0.1         # processors that others used, from which a turn counts as disturbed
+QUIET = 0.08  # processors that others may use in a quiet moment
+ATTEMPTS = 4  # turns, then the least disturbed one counts
+LOOK = 0.2  # seconds to look whether it is quiet
+DISTURBED = 0.1  # processors that others used, from which a turn counts as disturbed
 
 
 def undisturbed(turn: Callable[[], dict], own: Callable[[], float], patience: float) -> dict:
-    """The answer of a turn, with `others`: the processors that somebody else used meanwhile.
+    """The answer of a turn, with `others`: the processors used by other processes meanwhile.
 
     own: a clock of the processor time that is ours, such as `clock_of(process)`.
     patience: how many seconds to wait for a quiet moment, all attempts together.
@@ -44,6 +45,7 @@ def disturbed(answer: dict) -> bool:
 
 def others_during(work: Callable[[], dict | None], own: Callable[[], float] = lambda: 0) -> tuple[dict, float]:
     """What `work` returns, and how many processors were busy meanwhile with what is not ours."""
+
     def foreign() -> float:
         return (busy_seconds() or 0) - own()
 
@@ -63,9 +65,11 @@ def busy_seconds() -> float | None:
 
 def clock_of(process: int) -> Callable[[], float]:
     """A clock of the processor time that a process has used; its threads are counted, its children are not."""
+
     def seconds() -> float:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     return seconds
 
 

@@ -1,19 +1,20 @@
-"""As accurate as the systems that it stands for?
+"""Is the library as accurate as published systems?
 
-Five public MNIST projects published what their networks reach. Here each network is trained by its published recipe
-(`scratchnet.zoo`), and beside them stand recipes of ours. Each is trained once for every seed (other initial weights,
-another order, another validation split) by the command that a user types, `scripts/train.py --preset NAME`. The test
+Five public MNIST projects published the accuracy of their networks. Here each network is trained with its published
+recipe (`scratchnet.zoo`), and so are recipes of this project. Each is trained once per seed (other initial weights,
+another order, another validation split) with the command of a user, `scripts/train.py --preset NAME`. The test
 set is used once per seed, at the end, on the weights that the recipe keeps: those that do best on images held out from
 the training set, or the last. `as drawn` is the accuracy on test images that are moved, turned and smudged
 (`scratchnet.robustness`).
 
-A run takes minutes, so each leaves a file, and runs that have one are not repeated: stop with Ctrl-C and go on later.
+A run takes minutes, so each writes a file, and existing files are not repeated: stop with Ctrl-C and continue later.
 
     python benchmarks/reference_systems.py                              all of them, three seeds each
     python benchmarks/reference_systems.py --only chollet vgg-bn --seeds 0 1 2 3 4
     python benchmarks/reference_systems.py --limit 2000 --epochs 1      does it work?
     python benchmarks/table.py --into README.md                         the table between its markers
 """
+
 import json
 import os
 import statistics
@@ -37,6 +38,7 @@ TRAIN = HERE.parent / "scripts" / "train.py"
 
 class Published(NamedTuple):
     """What a project says that its network reaches on the test set, unless it says otherwise."""
+
     accuracy: str
     loss: str | None = None
 
@@ -55,33 +57,54 @@ REFERENCE = {
 }
 """Preset -> what was published. The two recipes of two-conv are those of one project's README and notebook."""
 
-COLUMNS = {"preset": "preset", "published": "published", "published_loss": "test loss", "accuracy": "ours",
-           "loss": "test loss", "drawn": "as drawn", "epochs": "epochs", "seconds": "s of training"}
+COLUMNS = {
+    "preset": "preset",
+    "published": "published",
+    "published_loss": "test loss",
+    "accuracy": "ours",
+    "loss": "test loss",
+    "drawn": "as drawn",
+    "epochs": "epochs",
+    "seconds": "s of training",
+}
 
 
 def train(preset: str, seed: int, args) -> dict:
     """One run of the script -> its numbers. args: threads, data_dir, epochs and limit, 0 for all there are."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        options = {"preset": preset, "seed": seed, "out": out, "threads": args.threads, "data-dir": args.data_dir,
-                   "epochs": args.epochs, "limit": args.limit}
+        options = {
+            "preset": preset,
+            "seed": seed,
+            "out": out,
+            "threads": args.threads,
+            "data-dir": args.data_dir,
+            "epochs": args.epochs,
+            "limit": args.limit,
+        }
         words = [f"--{name}={value}" for name, value in options.items() if value not in (None, 0) or name == "seed"]
         begun = time.perf_counter()
-        beside = {**os.environ, "PYTHONPATH": str(HERE.parent)}         # the library there, installed or not
+        beside = {**os.environ, "PYTHONPATH": str(HERE.parent)}  # the library there, installed or not
         done = subprocess.run([sys.executable, TRAIN, "--quiet", *words], stdout=subprocess.DEVNULL, env=beside)
         if done.returncode:
             raise ValueError(f"{preset}, seed {seed}: train.py ended with exit code {done.returncode}, see above")
         found = json.loads((out / "metrics.json").read_text())
-    return {"test_accuracy": found["test_accuracy"], "test_loss": found["test_loss"], "epochs": found["epochs"],
-            "val_accuracy": found["val_accuracy"], "as_drawn": found["as_drawn_accuracy"],
-            "seconds": found["train_seconds"], "process_seconds": time.perf_counter() - begun}
+    return {
+        "test_accuracy": found["test_accuracy"],
+        "test_loss": found["test_loss"],
+        "epochs": found["epochs"],
+        "val_accuracy": found["val_accuracy"],
+        "as_drawn": found["as_drawn_accuracy"],
+        "seconds": found["train_seconds"],
+        "process_seconds": time.perf_counter() - begun,
+    }
 
 
 def finished(path: Path, settings: dict) -> dict | None:
     """The run in this file, if there is one and it was made with these settings."""
     try:
         run = json.loads(path.read_text())
-    except (OSError, ValueError):                       # none, or not written to its end
+    except (OSError, ValueError):  # none, or not written to its end
         return None
     return run if run.get("settings") == settings else None
 
@@ -95,17 +118,26 @@ def run_all(presets: Iterable[str], seeds: list[int], folder: Path, settings: di
             path = folder / f"{preset}-seed{seed}.json"
             if (run := finished(path, settings)) is None:
                 print(f"{preset}, seed {seed}:", flush=True)
-                run = {"preset": preset, "seed": seed, "commit": commit(), "settings": settings,
-                       **one_run(preset, seed)}
+                run = {
+                    "preset": preset,
+                    "seed": seed,
+                    "commit": commit(),
+                    "settings": settings,
+                    **one_run(preset, seed),
+                }
                 path.write_text(json.dumps(run, indent=1) + "\n")
-            print("{preset}, seed {seed}: test accuracy {test_accuracy:.2%}, test loss {test_loss:.4f}, "
-                  "{epochs} epochs, {seconds:.0f} s".format(**run), flush=True)
+            print(
+                "{preset}, seed {seed}: test accuracy {test_accuracy:.2%}, test loss {test_loss:.4f}, "
+                "{epochs} epochs, {seconds:.0f} s".format(**run),
+                flush=True,
+            )
             runs.setdefault(preset, []).append(run)
     return runs
 
 
 def table(runs: dict[str, list[dict]]) -> list[dict]:
     """A row for each preset: what was published, and the mean of ours with the smallest and the largest."""
+
     def spread(runs: list[dict], key: str, form) -> str:
         values = [run[key] for run in runs]
         mean = form(statistics.mean(values))
@@ -114,19 +146,38 @@ def table(runs: dict[str, list[dict]]) -> list[dict]:
     def percent(value: float) -> str:
         return f"{value:.2%}".replace("%", " %")
 
-    return [{"preset": preset, "published": REFERENCE[preset].accuracy, "published_loss": REFERENCE[preset].loss,
-             "accuracy": spread(of, "test_accuracy", percent), "loss": spread(of, "test_loss", "{:.4f}".format),
-             "drawn": spread(of, "as_drawn", percent), "epochs": spread(of, "epochs", "{:.0f}".format),
-             "seconds": spread(of, "seconds", "{:.0f}".format), "test_accuracies": [run["test_accuracy"] for run in of]}
-            for preset, of in runs.items()]
+    return [
+        {
+            "preset": preset,
+            "published": REFERENCE[preset].accuracy,
+            "published_loss": REFERENCE[preset].loss,
+            "accuracy": spread(of, "test_accuracy", percent),
+            "loss": spread(of, "test_loss", "{:.4f}".format),
+            "drawn": spread(of, "as_drawn", percent),
+            "epochs": spread(of, "epochs", "{:.0f}".format),
+            "seconds": spread(of, "seconds", "{:.0f}".format),
+            "test_accuracies": [run["test_accuracy"] for run in of],
+        }
+        for preset, of in runs.items()
+    ]
 
 
 def main() -> int:
     parser = parser_of(__doc__, seeds=[0, 1, 2], epochs=0, limit=0)
-    parser.add_argument("--only", nargs="+", choices=REFERENCE, default=list(REFERENCE), metavar="PRESET",
-                        help=f"default: {' '.join(REFERENCE)}")
-    parser.add_argument("--runs", type=Path, default=HERE / "results" / "reference-systems",
-                        help="folder of the runs' files (default: results/reference-systems)")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=REFERENCE,
+        default=list(REFERENCE),
+        metavar="PRESET",
+        help=f"default: {' '.join(REFERENCE)}",
+    )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=HERE / "results" / "reference-systems",
+        help="folder of the runs' files (default: results/reference-systems)",
+    )
     args = parser.parse_args()
     restart(args)
     import numba
@@ -136,20 +187,25 @@ def main() -> int:
         if args.limit and args.limit < 100:
             raise ValueError(f"--limit {args.limit}: too few images to hold some out; expected at least 100")
         settings = {"dataset": args.dataset, "epochs": args.epochs, "limit": args.limit}
-        runs = run_all(args.only, args.seeds, args.runs, settings,
-                       lambda preset, seed: train(preset, seed, args))
+        runs = run_all(args.only, args.seeds, args.runs, settings, lambda preset, seed: train(preset, seed, args))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped. Finished runs are kept and will not be repeated.", file=sys.stderr)
         return 130
-    args.runs = None                                    # a path of this machine does not belong to the record
+    args.runs = None  # a path of this machine does not belong to the record
     note = f"Ours: mean of {len(args.seeds)} seeds, smallest–largest in brackets, the test set used once per seed."
     if args.limit or args.epochs:
         note += f" A trial, and no result: --limit {args.limit} --epochs {args.epochs}."
-    save("reference-systems", args, table(runs), {"numba": numba.__version__, "numpy": np.__version__},
-         columns=COLUMNS, note=note)
+    save(
+        "reference-systems",
+        args,
+        table(runs),
+        {"numba": numba.__version__, "numpy": np.__version__},
+        columns=COLUMNS,
+        note=note,
+    )
     return 0
 
 

@@ -1,12 +1,12 @@
-"""What does the machine allow? Its multiply-adds per second, and its bytes per second.
+"""The limits of the machine: multiply-adds per second, and bytes per second.
 
-Whatever is computed must be multiplied and must be fetched, and the slower of the two sets the limit:
+A computation needs arithmetic and memory transfers, and the slower of the two sets the limit:
 
     time >= max(FLOPs / peak, bytes / bandwidth)
 
 In the usual picture, FLOP/s over arithmetic intensity (FLOPs per byte), that is a slope that meets a flat roof; left of
-the corner memory is the limit, right of it arithmetic. Both numbers are measured here, on the spot, since
-neither is printed on a processor: the clock depends on the vectors in use and on the neighbours.
+the corner memory is the limit, right of it arithmetic. Both numbers are measured here, because data sheets
+do not give them: the clock depends on the vectors in use and on other processes.
 
     peak         multiply-adds between registers and nothing else: a tile of accumulators, each waiting only for itself
     bandwidth    the triad a = b + s * c over arrays that no cache holds, 12 bytes a number (what a store reads before
@@ -16,6 +16,7 @@ neither is printed on a processor: the clock depends on the vectors in use and o
 
 Source: Williams, Waterman and Patterson, "Roofline: an insightful visual performance model", 2009.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,20 +29,21 @@ from scratchnet.compiled.simd.intrinsics import LANES, broadcast, fma, load, loa
 from scratchnet.compiled.simd.target import PAIR, ROWS
 from scratchnet.team import Team
 
-TILE = len(ROWS) * len(PAIR) * LANES                    # numbers in a tile of accumulators
-ROUNDS = 1_000_000                                      # multiply-adds with each of them: some 10 ms
-MEGABYTES = 64                                          # of each of the triad's arrays, three a thread
+TILE = len(ROWS) * len(PAIR) * LANES  # numbers in a tile of accumulators
+ROUNDS = 1_000_000  # multiply-adds with each of them: some 10 ms
+MEGABYTES = 64  # of each of the triad's arrays, three a thread
 
 
 @dataclass(frozen=True)
 class Roofline:
     """FLOP/s and bytes/s of `threads` threads together."""
+
     threads: int
     peak: float
     bandwidth: float
 
     def seconds(self, flops: float, bytes_: float) -> float:
-        """The least time for so many FLOPs on so many bytes.
+        """The least time for this number of FLOPs and bytes.
 
         >>> Roofline(1, peak=100.0, bandwidth=10.0).seconds(flops=200, bytes_=50)
         5.0
@@ -73,7 +75,7 @@ def triad(a, b, c, s):
 
 
 def measure(threads: int) -> Roofline:
-    """Peak and bandwidth of a team of so many threads."""
+    """Peak and bandwidth of a team of this many threads."""
     team = Team(threads)
     # Different numbers in every accumulator, or the compiler sees that all sums are one and the same.
     tiles = [np.arange(TILE, dtype=np.float32) for _ in range(threads)]
@@ -92,8 +94,14 @@ def main() -> None:
     rows = []
     for threads in sorted({1, args.threads}):
         roof = measure(threads)
-        rows.append({"threads": threads, "peak": roof.peak / 1e9, "bandwidth": roof.bandwidth / 1e9,
-                     "corner": roof.peak / roof.bandwidth})
+        rows.append(
+            {
+                "threads": threads,
+                "peak": roof.peak / 1e9,
+                "bandwidth": roof.bandwidth / 1e9,
+                "corner": roof.peak / roof.bandwidth,
+            }
+        )
     columns = {"threads": "threads", "peak": "GFLOP/s", "bandwidth": "GB/s", "corner": "corner, FLOPs per byte"}
     save("roofline", args, rows, {"numba": numba.__version__, "numpy": np.__version__}, columns=columns)
 

@@ -1,11 +1,12 @@
 """How does the time of training change with the threads, the batch size and the width of the network?
 
 Threads: the same step on 1, 2, 4, ... processors, in new processes each time. Batch size: small batches show what a
-step costs beside its arithmetic. Width: the network with half, twice, four times the filters and hidden units,
-where big matrix products, at which others are good too, take over. All in microseconds per image.
+step costs in addition to its arithmetic. Width: the network with half, twice, four times the filters and hidden
+units, where large matrix products dominate, which are fast in all frameworks. All in microseconds per image.
 
     python benchmarks/scaling.py --net two-conv
 """
+
 from command import lineup, load_data, parse, row, save
 from machine import processors
 from nets import NETS, widened
@@ -24,8 +25,10 @@ def measure(workers, args, net, batch: int, axis: str, x: float) -> list[dict]:
     images = args.images / x**2 if axis == "width" and x > 1 else args.images
     steps = min(1000, max(3, int(images / batch)))
     workers.all("train", steps=min(steps, 10))
-    rows = [row(f"{axis} {x:g}", name, answers, per=steps * batch * MICRO, axis=axis, x=x)
-            for name, answers in workers.in_turn(args.rounds, "train", steps=steps, warm=steps // 2).items()]
+    rows = [
+        row(f"{axis} {x:g}", name, answers, per=steps * batch * MICRO, axis=axis, x=x)
+        for name, answers in workers.in_turn(args.rounds, "train", steps=steps, warm=steps // 2).items()
+    ]
     for line in rows:
         print("{case}: {variant} {median:.0f} µs per image".format(**line), flush=True)
     return rows
@@ -33,8 +36,16 @@ def measure(workers, args, net, batch: int, axis: str, x: float) -> list[dict]:
 
 def main() -> None:
     most = len(processors())
-    args = parse(__doc__, peers=PEERS, net="two-conv", batches=[1, 8, 32, 128, 512], widths=[0.5, 1.0, 2.0, 4.0],
-                 counts=sorted({1, *(2**k for k in range(1, 7) if 2**k <= most), most}), rounds=5, images=10240)
+    args = parse(
+        __doc__,
+        peers=PEERS,
+        net="two-conv",
+        batches=[1, 8, 32, 128, 512],
+        widths=[0.5, 1.0, 2.0, 4.0],
+        counts=sorted({1, *(2**k for k in range(1, 7) if 2**k <= most), most}),
+        rounds=5,
+        images=10240,
+    )
     data, net, rows = load_data(args), NETS[args.net], []
     for count in args.counts:
         with lineup(args, data, count) as workers:

@@ -1,13 +1,13 @@
 """How long until something happens?
 
-Whoever learns starts a program a hundred times for every long run, so these times count: until the framework is
-imported and Python gone again; from the start of a process until its first training step is done; until 100
-steps are done and the process is gone. Every turn is a new process. "First step, nothing compiled" gives our
-kernels an empty cache, as on the day of installation; the others keep nothing compiled between processes, and are
-asked the same question.
+During development, short runs are much more frequent than long ones, so these times matter: from the start of Python
+to its end with only the import; from the start of a process to the end of its first training step; to the end of 100
+steps and of the process. Every turn is a new process. "First step, nothing compiled" gives our kernels an empty cache,
+as after installation; the others keep no compiled code between processes, and are measured in the same way.
 
     python benchmarks/startup.py --threads 2
 """
+
 import subprocess
 import sys
 import tempfile
@@ -29,8 +29,12 @@ def import_seconds(name: str, args) -> dict[str, float]:
     variant = VARIANTS[name]
     python = args.pythons.get(variant.module, sys.executable)
     start = time.perf_counter()
-    subprocess.run([python, "-c", f"import {variant.imports}"], check=True,
-                   stderr=subprocess.DEVNULL, env=variant.environment(args.threads, environment(args)))
+    subprocess.run(
+        [python, "-c", f"import {variant.imports}"],
+        check=True,
+        stderr=subprocess.DEVNULL,
+        env=variant.environment(args.threads, environment(args)),
+    )
     return {"imported and gone": time.perf_counter() - start}
 
 
@@ -58,8 +62,11 @@ def main() -> None:
     seconds: dict[tuple[str, str], list[dict]] = {}
     for _ in range(args.rounds):
         for name in args.peers:
-            turns = [partial(import_seconds, name, args), partial(run_seconds, name, args, data, net, False),
-                     partial(run_seconds, name, args, data, net, True)]
+            turns = [
+                partial(import_seconds, name, args),
+                partial(run_seconds, name, args, data, net, False),
+                partial(run_seconds, name, args, data, net, True),
+            ]
             for turn in turns:
                 answer = undisturbed(turn, clock_of_ended_children, args.patience)
                 others = answer.pop("others")

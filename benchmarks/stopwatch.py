@@ -1,11 +1,12 @@
 """How long does a call take, in this process?"""
+
 import statistics
 import time
 from collections.abc import Callable
 
 
 def stopwatch(work: Callable[[], object], warm: float = 0) -> float:
-    """Seconds that one call takes, after as many calls that nobody times as fill `warm` seconds."""
+    """Seconds that one call takes, after `warm` seconds of untimed calls."""
     until = time.perf_counter() + warm
     while time.perf_counter() < until:
         work()

@@ -6,6 +6,7 @@
 A result has either "columns", and is a table as it is; or a "unit" and rows that are times of frameworks. Of these a
 framework that was run in several ways is represented by the one with the smallest median.
 """
+
 import argparse
 import json
 import re
@@ -15,9 +16,14 @@ from pathlib import Path
 from quiet import disturbed
 
 HERE = Path(__file__).resolve().parent
-OURS = ("scratchnet", "textbook")                       # never "the fastest peer"
-COLOURS = {"scratchnet": "#d1495b", "textbook": "#edae49", "PyTorch": "#30638e", "Keras/TensorFlow": "#6b9080",
-           "Keras/JAX": "#a9a9a9"}
+OURS = ("scratchnet", "textbook")  # never "the fastest peer"
+COLOURS = {
+    "scratchnet": "#d1495b",
+    "textbook": "#edae49",
+    "PyTorch": "#30638e",
+    "Keras/TensorFlow": "#6b9080",
+    "Keras/JAX": "#a9a9a9",
+}
 
 
 def best(rows: list[dict]) -> dict[str, dict[str, dict]]:
@@ -120,15 +126,26 @@ def footnote(record: dict) -> str:
     """Machine, threads, versions: without them a time says nothing."""
     machine, settings = record["machine"], record["settings"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    turns = max(len(row.get("runs", ())) for row in record["rows"])         # none in a table with "columns"
-    parts = [machine["cpu"], f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}", machine["system"],
-             f"Python {machine['python']}", versions]
+    turns = max(len(row.get("runs", ())) for row in record["rows"])  # none in a table with "columns"
+    parts = [
+        machine["cpu"],
+        f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}",
+        machine["system"],
+        f"Python {machine['python']}",
+        versions,
+    ]
     parts += ["held to 256-bit vectors"] * bool(settings.get("avx2"))
-    return "; ".join([", ".join(parts), *filter(None, [settings.get("dataset")]),
-                      f"commit {machine['commit']}, {machine['date'][:10]}."]) + (
+    return "; ".join(
+        [
+            ", ".join(parts),
+            *filter(None, [settings.get("dataset")]),
+            f"commit {machine['commit']}, {machine['date'][:10]}.",
+        ]
+    ) + (
         (f" Median of up to {turns} alternating turns, smallest–largest in brackets." if turns > 1 else "")
         + (" † Other programs used the processors during a turn." if any(map(disturbed, record["rows"])) else "")
-        + (f" {record['note']}" if "note" in record else ""))
+        + (f" {record['note']}" if "note" in record else "")
+    )
 
 
 def plot(record: dict, path: Path) -> None:
@@ -167,8 +184,15 @@ def bars(panel, cases) -> None:
         rows = [(k + i * height, found[name]) for k, found in enumerate(cases.values()) if name in found]
         medians = [row["median"] for _, row in rows]
         whiskers = [[row["median"] - row["min"] for _, row in rows], [row["max"] - row["median"] for _, row in rows]]
-        panel.barh([y for y, _ in rows], medians, height * 0.9, xerr=whiskers, label=name, color=COLOURS.get(name),
-                   error_kw={"linewidth": 0.8})
+        panel.barh(
+            [y for y, _ in rows],
+            medians,
+            height * 0.9,
+            xerr=whiskers,
+            label=name,
+            color=COLOURS.get(name),
+            error_kw={"linewidth": 0.8},
+        )
     panel.set_yticks([k + 0.4 - height / 2 for k in range(len(cases))], list(cases))
     panel.invert_yaxis()
 

@@ -8,6 +8,7 @@ memory: batch gathered, forward, loss, backward, Adam. Dropout is on. A turn is 
     python benchmarks/training.py --threads 2
     python benchmarks/training.py --nets chollet:128 two-conv:32 --peers scratchnet torch-channels-last
 """
+
 from command import EPOCH, lineup, load_data, parse, recipes, row, save
 from parity import check
 

@@ -1,6 +1,6 @@
 """Pictures of your own: a folder with a folder for each class becomes arrays, and a network that knows the classes.
 
-    python examples/own_data.py [FOLDER]       FOLDER/<class>/*.png or .jpg; by default ./letters is drawn
+python examples/own_data.py [FOLDER]       FOLDER/<class>/*.png or .jpg; by default ./letters is drawn
 """
 
 import sys

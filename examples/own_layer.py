@@ -1,6 +1,6 @@
 """A layer of your own: forward, backward, and the check that one is the derivative of the other.
 
-    python examples/own_layer.py
+python examples/own_layer.py
 """
 
 import numpy as np

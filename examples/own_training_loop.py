@@ -1,6 +1,6 @@
 """What `fit` does, by hand: forward, loss, backward, update.
 
-    python examples/own_training_loop.py
+python examples/own_training_loop.py
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """A picture file, and what a saved model sees in it.
 
-    python examples/predict.py                           draws a digit and trains a model first
-    python examples/predict.py digits.safetensors photo.jpg
+python examples/predict.py                           draws a digit and trains a model first
+python examples/predict.py digits.safetensors photo.jpg
 """
 
 import subprocess

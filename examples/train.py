@@ -1,6 +1,6 @@
 """The whole thing: images, a network, a training, a measurement, a file.
 
-    python examples/train.py
+python examples/train.py
 """
 
 import scratchnet as sn

@@ -63,8 +63,6 @@ def one_of(*values: Any) -> Rule:
     return Rule(words, lambda value: any(type(value) is type(known) and value == known for known in values))
 
 
-
-
 def controls(text: str) -> bool:
     """Whether there are control characters in it (escape, newline ...), or halves of characters."""
     return any(unicodedata.category(character) in ("Cc", "Cs") for character in text)

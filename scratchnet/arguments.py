@@ -1,8 +1,8 @@
 """The arguments of `fit`, read: what may be passed in several forms, as the one that the loop works on.
 
-    examples         images and labels as arrays, or an error before the first step
-    validation       a pair, or a share of the training data
-    callbacks        one, several or none
+examples         images and labels as arrays, or an error before the first step
+validation       a pair, or a share of the training data
+callbacks        one, several or none
 """
 
 from __future__ import annotations

@@ -114,9 +114,7 @@ def check_layout(entries: list[Entry], available: int) -> int:
     place = 0
     for entry in entries:
         if entry.begin != place:
-            raise ModelFileError(
-                f"{entry.name} begins at byte {entry.begin:,}, expected {place:,}: gap or overlap"
-            )
+            raise ModelFileError(f"{entry.name} begins at byte {entry.begin:,}, expected {place:,}: gap or overlap")
         place = entry.end
     if place != available:
         raise ModelFileError(f"cut off, or too long: {available:,} bytes of arrays, expected {place:,}")

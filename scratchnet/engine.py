@@ -209,4 +209,3 @@ def restored_on_error(arrays: Arrays) -> Iterator[None]:
         for name, array in arrays.items():
             array[...] = before[name]
         raise
-

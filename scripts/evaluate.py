@@ -1,11 +1,11 @@
 """Measure a saved model, or several and their ensemble, on the test set.
 
-    python scripts/evaluate.py latest                              the best model of the last run
-    python scripts/evaluate.py runs/2026-11-21_101500-default      of any run
-    python scripts/evaluate.py digits.safetensors --data-dir my_idx_files
-    python scripts/evaluate.py digits.safetensors --json           for another program
-    python scripts/evaluate.py runs/first runs/second runs/third   each one, and all together as an ensemble
-    python scripts/evaluate.py runs/first --tta                    the mean over nine shifts of each image
+python scripts/evaluate.py latest                              the best model of the last run
+python scripts/evaluate.py runs/2026-11-21_101500-default      of any run
+python scripts/evaluate.py digits.safetensors --data-dir my_idx_files
+python scripts/evaluate.py digits.safetensors --json           for another program
+python scripts/evaluate.py runs/first runs/second runs/third   each one, and all together as an ensemble
+python scripts/evaluate.py runs/first --tta                    the mean over nine shifts of each image
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Print versions, threads, registers, caches and data: the information that a bug report needs.
 
-    python scripts/info.py
-    python scripts/info.py --data-dir my-data       look for data in this folder
+python scripts/info.py
+python scripts/info.py --data-dir my-data       look for data in this folder
 """
 
 from __future__ import annotations

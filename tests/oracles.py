@@ -62,9 +62,7 @@ def conv2d(x, W, b, stride, padding) -> np.ndarray:
     for i, j, inside in windows(x.shape, W.shape[:2], stride, padding):
         for a, f in product(range(n), range(filters)):
             terms = [
-                float(x[a, row, column, k]) * float(W[di, dj, k, f])
-                for di, dj, row, column in inside
-                for k in range(c)
+                float(x[a, row, column, k]) * float(W[di, dj, k, f]) for di, dj, row, column in inside for k in range(c)
             ]
             y[a, i, j, f] = math.fsum([*terms, float(b[f])])
     return y
@@ -129,10 +127,12 @@ def avg_pool_gradient(x_shape, size, stride, dy) -> np.ndarray:
 
 def dense(x, W, b) -> np.ndarray:
     """y_nj = Σ_i x_ni W_ij + b_j."""
-    return np.array([
-        [math.fsum([*(float(row[i]) * float(W[i, j]) for i in range(len(W))), float(b[j])]) for j in range(len(b))]
-        for row in x
-    ]).reshape(len(x), len(b))
+    return np.array(
+        [
+            [math.fsum([*(float(row[i]) * float(W[i, j]) for i in range(len(W))), float(b[j])]) for j in range(len(b))]
+            for row in x
+        ]
+    ).reshape(len(x), len(b))
 
 
 def channel(x, k) -> list[float]:

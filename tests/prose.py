@@ -3,8 +3,7 @@
     python tests/prose.py            every document and every docstring
     python tests/prose.py FILE ...   these files
 
-The list is short on purpose: only words for which a plainer one is always at hand. A file in UNDER_REVISION is skipped;
-remove its line when its text has been revised.
+The list is short on purpose: only words for which a plainer one is always at hand.
 """
 
 from __future__ import annotations
@@ -25,27 +24,11 @@ PLAINER = {
     r"a training(?= (that|is|was|with|of|ends|goes|as)\b|[.,:;)])": "a training run",
 }
 
-# Patterns of paths, relative to the project's root.
-UNDER_REVISION = (
-    "README.md",
-    "benchmarks/README.md",
-    "docs/promises.md",
-    "scratchnet/figures/**/*.py",
-    "scratchnet/search/*.py",
-    "scratchnet/zoo/*.py",
-    "scripts/*.py",
-)
-
 
 def files() -> list[Path]:
     """The documents, and the sources of the package and the scripts."""
     documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks" / "README.md"]
     return sorted([*documents, *ROOT.glob("scratchnet/**/*.py"), *ROOT.glob("scripts/*.py")])
-
-
-def is_under_revision(path: Path) -> bool:
-    """Whether the file is one of UNDER_REVISION."""
-    return any(path in ROOT.glob(pattern) for pattern in UNDER_REVISION)
 
 
 def prose(path: Path) -> list[tuple[int, str]]:
@@ -88,12 +71,9 @@ def findings(path: Path) -> list[str]:
 
 def main(names: list[str]) -> int:
     """Print the findings; 1 if there are any, else 0."""
-    paths = [Path(name).resolve() for name in names] or [path for path in files() if not is_under_revision(path)]
+    paths = [Path(name).resolve() for name in names] or files()
     found = [line for path in paths for line in findings(path)]
     print("\n".join(found) or f"prose: {len(paths)} files, nothing found")
-    for pattern in UNDER_REVISION:
-        if not any(map(findings, ROOT.glob(pattern))):
-            print(f"prose: {pattern} has no findings left and can be removed from UNDER_REVISION")
     return bool(found)
 
 

@@ -180,6 +180,7 @@ def test_a_hyperparameter_changed_between_steps_applies_from_the_next_step(strip
 
 # one model, several threads
 
+
 def test_two_threads_cannot_train_one_model_at_once(engine, stripes):
     x, y = stripes
     model, inside, go_on = network(engine), threading.Event(), threading.Event()

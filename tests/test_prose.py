@@ -4,10 +4,8 @@ import pytest
 
 from tests import prose
 
-REVISED = [path for path in prose.files() if not prose.is_under_revision(path)]
 
-
-@pytest.mark.parametrize("path", REVISED, ids=lambda path: str(path.relative_to(prose.ROOT)))
+@pytest.mark.parametrize("path", prose.files(), ids=lambda path: str(path.relative_to(prose.ROOT)))
 def test_the_prose_has_no_word_for_which_a_plainer_one_is_at_hand(path):
     assert not prose.findings(path)
 
@@ -18,8 +16,3 @@ def test_docstrings_and_documents_are_searched_and_code_is_not(tmp_path):
     document.write_text("so many\n```\nso many\n```\n`so many`, a training step\nand whoever\n")
     assert [line.split(":")[1] for line in prose.findings(source)] == ["3"]
     assert [line.split(":")[1] for line in prose.findings(document)] == ["1", "6"]
-
-
-def test_every_pattern_of_files_under_revision_has_a_file():
-    for pattern in prose.UNDER_REVISION:
-        assert any(prose.ROOT.glob(pattern)), pattern

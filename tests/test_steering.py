@@ -101,9 +101,7 @@ def test_the_rate_is_never_reduced_below_min_lr():
 
 def test_on_a_schedule_the_plateau_scales_the_whole_schedule():
     schedule = sn.StepDecay(0.8, every=6, factor=0.5)  # 3 steps an epoch: a stair every other epoch
-    assert rates([1] * 6, sn.SGD(schedule), factor=0.1, patience=2) == pytest.approx(
-        [0.8, 0.8, 0.4, 0.04, 0.02, 0.002]
-    )
+    assert rates([1] * 6, sn.SGD(schedule), factor=0.1, patience=2) == pytest.approx([0.8, 0.8, 0.4, 0.04, 0.02, 0.002])
 
 
 def test_the_scaled_rate_is_the_one_that_moves_the_parameters(engine):

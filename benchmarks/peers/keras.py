@@ -3,6 +3,7 @@
 Option: `loop`, "fit" (fit, predict) or "batch" (train_on_batch, predict_on_batch); which is faster depends on network
 and machine, so the driver asks for each. `jit_compile` stays at Keras's own choice, "auto".
 """
+
 import time
 
 import keras
@@ -18,17 +19,18 @@ class Keras(Peer):
     def build(self, net, images, labels, initial, threads, dtype):
         limit_threads(threads)
         keras.config.set_floatx(dtype)
-        self.x = (images[..., None] / 255).astype(dtype)                                # (n, h, w, 1)
+        self.x = (images[..., None] / 255).astype(dtype)  # (n, h, w, 1)
         self.y = labels.astype(np.int32)
         self.model = keras.Sequential([keras.Input(self.x.shape[1:]), *map(module, net)])
         self.model.set_weights(interleaved(self.model, initial))
         self.model.compile(
             keras.optimizers.Adam(self.lr, ADAM["beta1"], ADAM["beta2"], ADAM["eps"]),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
         self.classes = keras.Sequential([self.model, layers.Softmax()])
 
     def one_step(self, rows):
-        self.model.reset_metrics()                      # else the loss that comes back is a running mean
+        self.model.reset_metrics()  # else the loss that comes back is a running mean
         return self.model.train_on_batch(self.x[rows], self.y[rows])
 
     def train(self, steps, warm=0):
@@ -40,7 +42,7 @@ class Keras(Peer):
 
     def probabilities(self, x, batch):
         if self.options["loop"] == "batch":
-            parts = [self.classes.predict_on_batch(x[i:i + batch]) for i in range(0, len(x), batch)]
+            parts = [self.classes.predict_on_batch(x[i : i + batch]) for i in range(0, len(x), batch)]
             return np.concatenate(parts)
         return self.classes.predict(x, batch_size=batch, verbose=0)
 
@@ -71,7 +73,7 @@ def module(layer) -> layers.Layer:
             return layers.Cropping2D(border)
         case "conv", filters, kernel, padding:
             return layers.Conv2D(filters, kernel, padding=padding)
-        case "batchnorm",:
+        case ("batchnorm",):
             return layers.BatchNormalization(momentum=BATCHNORM["momentum"], epsilon=BATCHNORM["epsilon"])
         case "pool", size:
             return layers.MaxPooling2D(size)
@@ -79,9 +81,9 @@ def module(layer) -> layers.Layer:
             return layers.Dense(units)
         case "dropout", rate:
             return layers.Dropout(rate)
-        case "relu",:
+        case ("relu",):
             return layers.ReLU()
-        case "flatten",:
+        case ("flatten",):
             return layers.Flatten()
     raise ValueError(f"no Keras layer for {layer!r}; nets.py and peers/keras.py must know the same kinds")
 
@@ -96,10 +98,11 @@ def limit_threads(threads: int) -> None:
     """TensorFlow takes a number; JAX takes the processors that the driver left this process."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
+
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
-        except RuntimeError:            # already running: a second network in the same process, the same threads
+        except RuntimeError:  # already running: a second network in the same process, the same threads
             pass
 
 

@@ -1,4 +1,5 @@
 """scratchnet, asked as `peers.worker` asks everyone. Option: `engine`. All that knows our own API is here."""
+
 import scratchnet as sn
 from peers.worker import ADAM, BATCHNORM, Peer, serve
 from scratchnet.training import train_step
@@ -9,7 +10,7 @@ class Scratchnet(Peer):
 
     def build(self, net, images, labels, initial, threads, dtype):
         sn.set_threads(threads)
-        self.x, self.y = images, labels                 # uint8, as they lie in the files: Rescale is a layer
+        self.x, self.y = images, labels  # uint8, as they lie in the files: Rescale is a layer
         layers = [sn.Rescale(self.scale, self.offset), *map(module, net)]
         engine = self.options.get("engine", "numba")
         self.model = sn.Sequential(layers, (*images.shape[1:], 1), engine=engine, dtype=dtype)
@@ -25,7 +26,7 @@ class Scratchnet(Peer):
         self.optimizer.lr = rate
 
     def prepared(self, images):
-        return images                                   # Rescale is a layer
+        return images  # Rescale is a layer
 
     def probabilities(self, x, batch):
         return self.model.predict(x, batch_size=batch)
@@ -38,7 +39,7 @@ def module(layer) -> sn.Layer:
             return sn.Cropping2D(border)
         case "conv", filters, kernel, padding:
             return sn.Conv2D(filters, kernel, padding=padding)
-        case "batchnorm",:
+        case ("batchnorm",):
             return sn.BatchNorm(**BATCHNORM)
         case "pool", size:
             return sn.MaxPool2D(size)
@@ -46,9 +47,9 @@ def module(layer) -> sn.Layer:
             return sn.Dense(units)
         case "dropout", rate:
             return sn.Dropout(rate)
-        case "relu",:
+        case ("relu",):
             return sn.ReLU()
-        case "flatten",:
+        case ("flatten",):
             return sn.Flatten()
     raise ValueError(f"no layer for {layer!r}; nets.py and peers/ours.py must know the same kinds")
 

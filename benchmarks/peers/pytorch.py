@@ -1,4 +1,5 @@
 """PyTorch, asked as `peers.worker` asks everyone. Options: `layout` ("nchw" or "channels_last"), `compile`."""
+
 import numpy as np
 import torch
 from nets import walk
@@ -13,7 +14,7 @@ class PyTorch(Peer):
     def build(self, net, images, labels, initial, threads, dtype):
         torch.set_num_threads(threads)
         self.dtype = getattr(torch, dtype)
-        self.x = self.prepared(images)                                                  # (n, 1, h, w)
+        self.x = self.prepared(images)  # (n, 1, h, w)
         self.y = torch.from_numpy(labels.astype(np.int64))
         self.model = nn.Sequential(*modules(net)).to(self.dtype)
         load(self.model, net, initial)
@@ -25,8 +26,9 @@ class PyTorch(Peer):
     def one_step(self, rows):
         rows = torch.from_numpy(rows)
         self.model.train()
-        loss = nn.functional.cross_entropy(self.forward(self.x[rows]), self.y[rows],
-                                           label_smoothing=self.label_smoothing)
+        loss = nn.functional.cross_entropy(
+            self.forward(self.x[rows]), self.y[rows], label_smoothing=self.label_smoothing
+        )
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -54,7 +56,7 @@ def modules(net) -> list[nn.Module]:
                 made.append(nn.ZeroPad2d(-border))
             case "conv", filters, kernel, padding:
                 made.append(nn.Conv2d(shape[-1], filters, kernel, padding=kernel // 2 if padding == "same" else 0))
-            case "batchnorm",:
+            case ("batchnorm",):
                 made.append(nn.BatchNorm2d(shape[-1], eps=BATCHNORM["epsilon"], momentum=1 - BATCHNORM["momentum"]))
             case "pool", size:
                 made.append(nn.MaxPool2d(size))
@@ -62,9 +64,9 @@ def modules(net) -> list[nn.Module]:
                 made.append(nn.Linear(shape[0], units))
             case "dropout", rate:
                 made.append(nn.Dropout(rate))
-            case "relu",:
+            case ("relu",):
                 made.append(nn.ReLU(inplace=True))
-            case "flatten",:
+            case ("flatten",):
                 made.append(nn.Flatten())
     return made
 
@@ -83,12 +85,12 @@ def load(model: nn.Sequential, net, initial) -> None:
             continue
         weight, bias = next(arrays), next(arrays)
         if layer[0] == "conv":
-            weight = weight.transpose(3, 2, 0, 1)                                       # (out_c, in_c, k_h, k_w)
+            weight = weight.transpose(3, 2, 0, 1)  # (out_c, in_c, k_h, k_w)
         elif layer[0] == "dense":
             if before_flatten:
                 weight = weight.reshape(*before_flatten, -1).transpose(2, 0, 1, 3).reshape(weight.shape)
                 before_flatten = None
-            weight = weight.T                                                           # (out, in)
+            weight = weight.T  # (out, in)
         module.weight.copy_(torch.from_numpy(weight.copy()))
         module.bias.copy_(torch.from_numpy(bias))
 

@@ -5,6 +5,7 @@ own too, and in an interpreter of its own, so that it need not share an environm
 needs nothing but NumPy. A job is `{"do": "train", "steps": 60}`; the answer is whatever the method `train`
 returns, or `{"error": ...}`. The worker takes its own times: the driver's pipe is in none of them.
 """
+
 import json
 import os
 import resource
@@ -16,16 +17,16 @@ from pathlib import Path
 import numpy as np
 from stopwatch import stopwatch
 
-ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}      # the same for everyone
-BATCHNORM = {"momentum": 0.99, "epsilon": 1e-3}                     # Keras's meaning of momentum
+ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}  # the same for everyone
+BATCHNORM = {"momentum": 0.99, "epsilon": 1e-3}  # Keras's meaning of momentum
 
 
 class Peer:
     """What every framework is asked. A peer writes the first three methods, and `train` anew if it must."""
 
-    modules: tuple[str, ...] = ("numpy",)               # whose versions go on record
-    x: np.ndarray                                       # the images, as the peer likes them best: made by `build`
-    options: dict[str, str]                             # what makes a variant of it: see `driver.VARIANTS`
+    modules: tuple[str, ...] = ("numpy",)  # whose versions go on record
+    x: np.ndarray  # the images, as the peer likes them best: made by `build`
+    options: dict[str, str]  # what makes a variant of it: see `driver.VARIANTS`
 
     def build(self, net, images, labels, initial, threads, dtype) -> None:
         """Make the network with these weights; keep images and labels in memory, outside every time."""
@@ -39,9 +40,21 @@ class Peer:
         """Class probabilities (n, classes) of prepared images, `batch` at a time."""
         raise NotImplementedError
 
-    def start(self, net: list, batch: int, threads: int, data: str, weights: str, dtype: str = "float32",
-              lr: float = 1e-3, betas=(ADAM["beta1"], ADAM["beta2"]), label_smoothing: float = 0.0,
-              scale: float = 1 / 255, offset: float = 0.0, **options: str) -> None:
+    def start(
+        self,
+        net: list,
+        batch: int,
+        threads: int,
+        data: str,
+        weights: str,
+        dtype: str = "float32",
+        lr: float = 1e-3,
+        betas=(ADAM["beta1"], ADAM["beta2"]),
+        label_smoothing: float = 0.0,
+        scale: float = 1 / 255,
+        offset: float = 0.0,
+        **options: str,
+    ) -> None:
         """Build the network with the given weights (an .npz, in order) over the given data (x, y, order).
 
         betas, label_smoothing, scale and offset (of the images' bytes): see `time_to_accuracy`. Keras is never asked
@@ -60,7 +73,7 @@ class Peer:
         for _ in range(steps):
             if self.at + self.batch > len(self.order):
                 self.at = 0
-            yield self.order[self.at:self.at + self.batch]
+            yield self.order[self.at : self.at + self.batch]
             self.at += self.batch
 
     def losses(self, steps: int) -> dict:
@@ -82,10 +95,12 @@ class Peer:
         Before it comes one at rate 0 that nobody times. What happens once (kernels are read from their cache or
         chosen, memory is touched) happens in it; the weights stay what they are.
         """
+
         def steps(rates: list[float]) -> None:
             for rows, rate in zip(self.rows(len(rates)), rates, strict=True):
                 self.set_rate(rate)
                 self.one_step(rows)
+
         steps([0.0])
         self.at = 0
         return {"seconds": stopwatch(lambda: steps(rates))}
@@ -111,7 +126,7 @@ class Peer:
 
     def one_by_one(self, images: int, warm: float = 0) -> dict:
         """Seconds to classify so many images, each in a call of its own."""
-        return {"seconds": stopwatch(lambda: [self.probabilities(self.x[i:i + 1], 1) for i in range(images)], warm)}
+        return {"seconds": stopwatch(lambda: [self.probabilities(self.x[i : i + 1], 1) for i in range(images)], warm)}
 
     def versions(self) -> dict:
         """Name -> version of the modules that are in use."""

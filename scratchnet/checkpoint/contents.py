@@ -1,8 +1,8 @@
 """What a checkpoint holds: arrays, and plain data.
 
-    arrays      parameters, BatchNorm statistics, optimizer state, arrays of callbacks, the losses of the
-                epoch so far, and the history
-    data        the setup; the position: epoch, batch, step; the state of callbacks
+arrays      parameters, BatchNorm statistics, optimizer state, arrays of callbacks, the losses of the
+            epoch so far, and the history
+data        the setup; the position: epoch, batch, step; the state of callbacks
 """
 
 from __future__ import annotations

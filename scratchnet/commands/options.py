@@ -36,16 +36,35 @@ def network_options() -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(add_help=False)
     add = parser.add_argument
-    add("--preset", choices=list(PRESETS), default="default",
-        help="the network and its training recipe: see train.py --list-presets")
-    add("--data-dir", type=absolute,
-        help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
-    add("--dataset", choices=data.CHOICES, default="auto",
-        help="auto: the data in the folder, or MNIST, or synthetic digits if both are missing")
-    add("--widths", type=several, metavar="N,N,...",
-        help="filters and units of the hidden layers, in order: 16,32,64 (default: the preset's)")
-    add("--dropout", type=below_one, metavar="RATE",
-        help="rate of every Dropout layer; without one, a layer is added before the last (default: the preset's)")
+    add(
+        "--preset",
+        choices=list(PRESETS),
+        default="default",
+        help="the network and its training recipe: see train.py --list-presets",
+    )
+    add(
+        "--data-dir",
+        type=absolute,
+        help="folder of the four IDX files (default: $SCRATCHNET_DATA, then the user's cache)",
+    )
+    add(
+        "--dataset",
+        choices=data.CHOICES,
+        default="auto",
+        help="auto: the data in the folder, or MNIST, or synthetic digits if both are missing",
+    )
+    add(
+        "--widths",
+        type=several,
+        metavar="N,N,...",
+        help="filters and units of the hidden layers, in order: 16,32,64 (default: the preset's)",
+    )
+    add(
+        "--dropout",
+        type=below_one,
+        metavar="RATE",
+        help="rate of every Dropout layer; without one, a layer is added before the last (default: the preset's)",
+    )
     add("--batch-size", type=at_least_one, help="examples per step (default: the recipe's)")
     add("--optimizer", choices=list(OPTIMIZERS), help="default: the recipe's")
     add("--seed", type=int, default=0, help="seed of weights, order, dropout and the validation split")
@@ -60,16 +79,33 @@ def training_options() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--epochs", type=at_least_one, help="passes over the training set (default: the recipe's)")
     add("--lr", type=positive, help="learning rate (default: the recipe's)")
-    add("--schedule", choices=list(SCHEDULES),
-        help="schedule of the learning rate over the run; --lr is its largest value (default: the recipe's)")
+    add(
+        "--schedule",
+        choices=list(SCHEDULES),
+        help="schedule of the learning rate over the run; --lr is its largest value (default: the recipe's)",
+    )
     add("--warm-up", type=at_least_one, metavar="STEPS", help="first raise the learning rate to --lr in STEPS steps")
     add("--clip-norm", type=positive, metavar="LENGTH", help="scale longer gradients down to this length")
-    add("--label-smoothing", type=below_one, metavar="SHARE",
-        help="share of each label that is spread over all classes; applies to every loss of the history")
-    add("--weight-average", type=below_one, metavar="DECAY",
-        help="evaluate and save a moving average of the weights; 0.99 averages about 100 steps, 0 is off")
-    add("--augment", metavar="HOW", nargs="?", choices=list(AUGMENTATIONS), const="digits",
-        help="change the images in every epoch: off, light, digits (--augment alone) (default: the recipe's)")
+    add(
+        "--label-smoothing",
+        type=below_one,
+        metavar="SHARE",
+        help="share of each label that is spread over all classes; applies to every loss of the history",
+    )
+    add(
+        "--weight-average",
+        type=below_one,
+        metavar="DECAY",
+        help="evaluate and save a moving average of the weights; 0.99 averages about 100 steps, 0 is off",
+    )
+    add(
+        "--augment",
+        metavar="HOW",
+        nargs="?",
+        choices=list(AUGMENTATIONS),
+        const="digits",
+        help="change the images in every epoch: off, light, digits (--augment alone) (default: the recipe's)",
+    )
     return parser
 
 

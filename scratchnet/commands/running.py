@@ -1,8 +1,8 @@
 """How a program ends: its exit code, and its last message.
 
-    0 success                       130 after Ctrl-C (128 + SIGINT)
-    1 it ran with a bad result      143 after SIGTERM (128 + SIGTERM)
-    2 a wrong input                 141 the output pipe was closed (128 + SIGPIPE; see `pipes`)
+0 success                       130 after Ctrl-C (128 + SIGINT)
+1 it ran with a bad result      143 after SIGTERM (128 + SIGTERM)
+2 a wrong input                 141 the output pipe was closed (128 + SIGPIPE; see `pipes`)
 """
 
 from __future__ import annotations

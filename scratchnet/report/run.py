@@ -68,7 +68,8 @@ def write_run(
         "test": tested,
         "robustness": robust,
         "out_of_distribution": {
-            "score": "energy", "false_alarms": FALSE_ALARMS,
+            "score": "energy",
+            "false_alarms": FALSE_ALARMS,
             "threshold": energy_threshold(model, splits["validation"][0]) if "validation" in splits else None,
         },
         "environment": environment(),

@@ -34,7 +34,7 @@ def test_a_folder_with_a_run_in_it_is_refused_with_what_is_there_and_what_to_do(
     folder = tmp_path / "my run"
     folder.mkdir()
     (folder / name).write_text("of a former run")
-    with pytest.raises(FileExistsError, match=rf"my run: there is a run in it al.* \({name}\)[.] .*--resume '.*--ov"):
+    with pytest.raises(FileExistsError, match=rf"my run already contains a run \({name}\)[.] .*--resume '.*--ov"):
         run_folder(folder)
     assert (folder / name).read_text() == "of a former run"
 

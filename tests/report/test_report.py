@@ -203,7 +203,7 @@ def test_a_run_of_one_epoch_in_colours_without_convolution_or_validation(tmp_pat
 def test_the_history_is_read_as_it_was_written(run):
     out, _, history, *_ = run
     assert report.read_history(out / "history.csv").epochs == history.epochs
-    with pytest.raises(ValueError, match="expected the history"):
+    with pytest.raises(ValueError, match="expected a history"):
         report.read_history(out / "health.csv")
 
 
