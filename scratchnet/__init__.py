@@ -16,7 +16,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     out_of_distribution                        does an image resemble the training data?
     lr_finder       which learning rate?       search        and which other settings?
     summary         a model's table of layers    classifier    the same with scikit-learn's interface
-    container, architecture, saving            a model in one file, read without trust
+    saving/         a model in one file, read from untrusted sources    process/    signals and output
 
     import scratchnet as sn
     (x, y), test = sn.load_mnist()

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.layers.base import Context
-from scratchnet.pipes import say
+from scratchnet.process.pipes import say
 
 
 class GradientError(AssertionError):

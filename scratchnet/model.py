@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet import architecture, inputs, saving, summary, training
+from scratchnet import inputs, saving, summary, training
 from scratchnet.callbacks import Callback
 from scratchnet.engine import Network
 from scratchnet.engines import make_engine
@@ -27,7 +27,8 @@ from scratchnet.losses import Loss, softmax
 from scratchnet.optimizers import Optimizer
 from scratchnet.randomness import ExampleRandom
 from scratchnet.run import History
-from scratchnet.weights import copy_weights, own_arrays, weights_of
+from scratchnet.saving import architecture
+from scratchnet.saving.weights import copy_weights, own_arrays, weights_of
 
 Path = str | os.PathLike[str]
 ENGINES = ("numba", "numpy")

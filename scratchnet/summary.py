@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from scratchnet.pipes import console, say
+from scratchnet.process.pipes import console, say
 
 
 class Row(NamedTuple):

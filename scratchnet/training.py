@@ -24,9 +24,9 @@ from scratchnet.data.batches import batches, epoch_order
 from scratchnet.divergence import TrainingDivergedError, check_finite, explain
 from scratchnet.engine import NonFiniteLossError, restored
 from scratchnet.inputs import count
-from scratchnet.interrupts import HeldSignals, Interrupted
 from scratchnet.losses import SoftmaxCrossEntropy, as_loss
 from scratchnet.optimizers import Optimizer, as_optimizer
+from scratchnet.process.interrupts import HeldSignals, Interrupted
 from scratchnet.randomness import ExampleRandom
 from scratchnet.run import History, Run
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from scratchnet import comparison, report
 from scratchnet.commands.running import exit_code
-from scratchnet.pipes import console, run_script
+from scratchnet.process.pipes import console, run_script
 
 
 @exit_code

@@ -21,7 +21,7 @@ import scratchnet as sn
 from scratchnet import data, report
 from scratchnet.commands.running import exit_code
 from scratchnet.metrics import losses, measure
-from scratchnet.pipes import console, printable, run_script
+from scratchnet.process.pipes import console, printable, run_script
 
 
 @exit_code

@@ -11,7 +11,7 @@ import sys
 
 from scratchnet.commands.machine import facts
 from scratchnet.commands.running import exit_code
-from scratchnet.pipes import run_script
+from scratchnet.process.pipes import run_script
 
 
 @exit_code

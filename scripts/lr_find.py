@@ -18,7 +18,7 @@ from scratchnet import report
 from scratchnet.commands.images import build, choose_recipe, load_images
 from scratchnet.commands.options import at_least_one, network_options, positive
 from scratchnet.commands.running import exit_code
-from scratchnet.pipes import run_script
+from scratchnet.process.pipes import run_script
 
 
 @exit_code

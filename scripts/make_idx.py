@@ -17,7 +17,7 @@ from pathlib import Path
 
 import scratchnet as sn
 from scratchnet.data import atomic, folder, labelled
-from scratchnet.pipes import run_script
+from scratchnet.process.pipes import run_script
 
 
 def main(argv=None) -> int:

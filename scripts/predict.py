@@ -24,7 +24,7 @@ import scratchnet as sn
 from scratchnet import report
 from scratchnet.commands.running import exit_code
 from scratchnet.out_of_distribution import energies, kept_threshold
-from scratchnet.pipes import run_script
+from scratchnet.process.pipes import run_script
 
 
 @exit_code

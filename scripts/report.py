@@ -16,7 +16,7 @@ from pathlib import Path
 import scratchnet as sn
 from scratchnet import data, report
 from scratchnet.commands.running import exit_code
-from scratchnet.pipes import run_script
+from scratchnet.process.pipes import run_script
 
 
 @exit_code

@@ -18,7 +18,7 @@ from scratchnet.commands import options
 from scratchnet.commands.images import build, choose_recipe, load_images
 from scratchnet.commands.run_folder import RunFolder
 from scratchnet.commands.running import exit_code, stoppable
-from scratchnet.pipes import run_script
+from scratchnet.process.pipes import run_script
 
 
 @exit_code

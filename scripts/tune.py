@@ -24,7 +24,7 @@ from scratchnet.commands.running import as_typed, exit_code, stoppable
 from scratchnet.commands.workers import run_workers
 from scratchnet.figures.picture import percent
 from scratchnet.figures.search import in_words
-from scratchnet.pipes import command_line, console, run_script
+from scratchnet.process.pipes import command_line, console, run_script
 from scratchnet.report.run import digest
 from scratchnet.team import available_threads
 
@@ -142,13 +142,8 @@ def parse_args(argv):
         epilog="Training options given here are fixed for all trials; the others are searched.",
     )  # fmt: skip
     add = parser.add_argument
-    add(
-        "--search",
-        nargs="+",
-        choices=search.SEARCHED,
-        metavar="SETTING",
-        help=f"the settings to search: {', '.join(search.SEARCHED)} (default: all that are not given as options)",
-    )
+    searched = f"the settings to search: {', '.join(search.SEARCHED)} (default: all that are not given as options)"
+    add("--search", nargs="+", choices=search.SEARCHED, metavar="SETTING", help=searched)
     add("--trials", type=at_least_one, default=50, help="total number of trials (default: %(default)s)")
     add("--time-limit", type=positive, metavar="SECONDS", help="start no trial after this time")
     add("--processes", type=at_least_one, default=1, help="number of parallel processes (default: %(default)s)")

@@ -7,9 +7,9 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import ModelFileError
-from scratchnet.architecture import ARGUMENTS, FRACTION, NUMBER, make_layers
 from scratchnet.layers import LAYERS
 from scratchnet.model import from_config
+from scratchnet.saving.architecture import ARGUMENTS, FRACTION, NUMBER, make_layers
 
 
 def description(layers=(), **entries):

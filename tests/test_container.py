@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from scratchnet import container
-from scratchnet.container import ModelFileError, header_length, parse_header, parse_json, read_container
+from scratchnet.saving import container
+from scratchnet.saving.container import ModelFileError, header_length, parse_header, parse_json, read_container
 
 
 def written(path, header, data=b""):

@@ -16,7 +16,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet.checkpoint.generations import newest
-from scratchnet.interrupts import HeldSignals, Interrupted
+from scratchnet.process.interrupts import HeldSignals, Interrupted
 from tests.deadlock import within
 from tests.interrupted import train
 

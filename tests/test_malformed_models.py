@@ -145,7 +145,7 @@ def test_a_mismatch_leaves_the_arrays_as_they_are():
 
 
 def test_a_later_format_says_which_one_is_understood(tmp_path, monkeypatch):
-    monkeypatch.setattr(saving, "FORMAT", 2)
+    monkeypatch.setattr(saving.model_file, "FORMAT", 2)
     tiny().save(tmp_path / "m")
     monkeypatch.undo()
     with pytest.raises(ModelFileError, match="format 2; this version reads format 1"):

@@ -13,7 +13,7 @@ from PIL import Image
 import scratchnet as sn
 from scratchnet import doctor
 from scratchnet.data import write_idx_dataset
-from scratchnet.pipes import command_line, console, printable, say
+from scratchnet.process.pipes import command_line, console, printable, say
 from tests.patterns import stripes
 
 ROOT = Path(__file__).parents[1]
@@ -156,5 +156,5 @@ def test_a_command_can_be_copied_into_a_shell():
 
 
 def test_on_windows_a_command_is_quoted_for_its_shell(monkeypatch):
-    monkeypatch.setattr("scratchnet.pipes.os.name", "nt")
+    monkeypatch.setattr("scratchnet.process.pipes.os.name", "nt")
     assert command_line(["train.py", "--resume", r"C:\my runs\a"]) == r'train.py --resume "C:\my runs\a"'

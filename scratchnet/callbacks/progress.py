@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from scratchnet.callbacks.base import Callback
-from scratchnet.pipes import console, say
+from scratchnet.process.pipes import console, say
 
 
 class Progress(Callback):

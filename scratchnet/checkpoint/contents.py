@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from scratchnet.checkpoint.setup import stateful
-from scratchnet.container import ModelFileError, parse_json
 from scratchnet.saving import as_model_file_error, compare, fill
+from scratchnet.saving.container import ModelFileError, parse_json
 
 Arrays = dict[str, np.ndarray]
 

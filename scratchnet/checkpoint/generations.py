@@ -19,9 +19,9 @@ from scratchnet.callbacks import Callback
 from scratchnet.callbacks.base import warn_on_os_error
 from scratchnet.checkpoint.contents import Saved
 from scratchnet.checkpoint.setup import ADDED, differences
-from scratchnet.container import ModelFileError
 from scratchnet.divergence import check_finite
 from scratchnet.saving import read_file, write_file
+from scratchnet.saving.container import ModelFileError
 
 NAME = "checkpoint.safetensors"  # in the folder of a run
 COST = 0.01  # the largest share of the time for checkpoints within an epoch

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 import scratchnet
-from scratchnet.pipes import run_script
+from scratchnet.process.pipes import run_script
 
 __path__.append(str(Path(__file__).parents[2] / "scripts"))
 

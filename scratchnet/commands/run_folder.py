@@ -11,7 +11,7 @@ from typing import Any
 from scratchnet import report
 from scratchnet.checkpoint import newest
 from scratchnet.commands.running import as_typed
-from scratchnet.pipes import command_line
+from scratchnet.process.pipes import command_line
 
 
 class RunFolder:

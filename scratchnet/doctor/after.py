@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.pipes import printable
+from scratchnet.process.pipes import printable
 from scratchnet.training import History
 
 Finding = dict[str, str]

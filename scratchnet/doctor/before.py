@@ -20,7 +20,7 @@ from scratchnet.gradcheck import GradientError, gradcheck
 from scratchnet.layers import Dropout, Rescale
 from scratchnet.losses import SoftmaxCrossEntropy, one_hot
 from scratchnet.optimizers import Adam
-from scratchnet.pipes import printable
+from scratchnet.process.pipes import printable
 from scratchnet.training import train_step
 
 SAMPLE, BATCH, FEW = 256, 32, 4  # images for the loss, for overfitting one batch, for the gradients

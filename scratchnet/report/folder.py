@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 
-from scratchnet.pipes import command_line
+from scratchnet.process.pipes import command_line
 
 RUN = (
     "config.json", "model.safetensors", "checkpoint.safetensors", "checkpoint.previous.safetensors", "history.csv",

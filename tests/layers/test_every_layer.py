@@ -9,9 +9,9 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import Context, gradcheck
-from scratchnet.architecture import make_layer
 from scratchnet.layers import LAYERS
 from scratchnet.randomness import ExampleRandom
+from scratchnet.saving.architecture import make_layer
 from tests.layers.built import built
 
 EXAMPLES = {  # name: (how it is made, one example's shape)

@@ -6,6 +6,7 @@ the arrays themselves, and the numbers, may not.
 
 from __future__ import annotations
 
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,11 @@ class Guards:
     """
 
     def __init__(self, objects):
-        self.seen = [(vars(one), name, value) for one in objects for name, value in vars(one).items()]
+        self.seen = [(vars(one), list(vars(one).values())) for one in objects]
 
     def hold(self) -> bool:
         """Whether every attribute is the same object as before."""
-        return all(attributes.get(name) is value for attributes, name, value in self.seen)
+        return all(len(now) == len(then) and all(map(is_, now.values(), then)) for now, then in self.seen)
 
 
 class ArrayGuard:

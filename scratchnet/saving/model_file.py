@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.container import ModelFileError, header_length, parse_header, parse_json, read_container, shown
 from scratchnet.data.atomic import replacing
-from scratchnet.file_kinds import HEAD, kind_of
+from scratchnet.saving.container import ModelFileError, header_length, parse_header, parse_json, read_container, shown
+from scratchnet.saving.file_kinds import HEAD, kind_of
 
 FORMAT = 1  # raised whenever an older reader could misunderstand a newer file
 

@@ -133,7 +133,7 @@ def parse_json(text: bytes | str, constants=None) -> Any:
 
     >>> parse_json('{"a": 1, "a": 2}')
     Traceback (most recent call last):
-    scratchnet.container.ModelFileError: the header is not valid: the key 'a' stands twice
+    scratchnet.saving.container.ModelFileError: the header is not valid: the key 'a' stands twice
     """
     code = np.frombuffer(text.encode() if isinstance(text, str) else text, np.uint8)
     opening, closing = (code == ord("[")) | (code == ord("{")), (code == ord("]")) | (code == ord("}"))

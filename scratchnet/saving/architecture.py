@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchnet.container import ModelFileError, shown
 from scratchnet.initializers import INITIALIZERS, zeros
 from scratchnet.layers import LAYERS, Conv2D, Dense, Layer
 from scratchnet.layers.base import Shape
+from scratchnet.saving.container import ModelFileError, shown
 
 LAYER_LIMIT = 1000
 VALUE_LIMIT = 1 << 26  # numbers in one example, before or after any layer
