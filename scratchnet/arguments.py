@@ -28,7 +28,7 @@ class Data(NamedTuple):
     validation: Pair | None
 
 
-def read_data(model, x, y, loss: Loss, validation_data: Any, validation_split: float) -> Data:
+def read_data(model: Any, x: Any, y: Any, loss: Loss, validation_data: Any, validation_split: float) -> Data:
     """Images and labels for training and for validation."""
     x, y = check_examples(model, x, y, loss=loss)
     if validation_data is None:
@@ -38,7 +38,7 @@ def read_data(model, x, y, loss: Loss, validation_data: Any, validation_split: f
     return Data(x, y, check_examples(model, *validation_pair(validation_data), loss=loss, what="validation_data: "))
 
 
-def check_examples(model, x, y, *, loss: Loss | None = None, what: str = "") -> Pair:
+def check_examples(model: Any, x: Any, y: Any, *, loss: Loss | None = None, what: str = "") -> Pair:
     """The data as arrays, or an error before the first step instead of after the first epoch."""
     loss = loss or SoftmaxCrossEntropy()
     try:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +82,7 @@ class Change:
         )
 
 
-def read_runs(folders, data_dir=None, engine: str = "numba") -> list[FinishedRun]:
+def read_runs(folders: Iterable[Any], data_dir: Any = None, engine: str = "numba") -> list[FinishedRun]:
     """Read finished runs and classify the test set with their models. ValueError if the test sets differ.
 
     data_dir: where the data is, if not where the runs found it.
@@ -123,7 +125,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
         return [{name: float(text) for name, text in row.items() if text} for row in csv.DictReader(file)]
 
 
-def test_set(name: str, config: dict[str, Any], data_dir=None) -> tuple[np.ndarray, np.ndarray]:
+def test_set(name: str, config: dict[str, Any], data_dir: Any = None) -> tuple[np.ndarray, np.ndarray]:
     """The test images and labels of the data set a run was trained on."""
     wanted = config["dataset"]
     folder = data_dir or folder_then(config.get("data_dir"), name)
@@ -146,7 +148,7 @@ def change(first: FinishedRun, other: FinishedRun) -> Change:
     return Change(gained, lost, mcnemar(first.right, other.right))
 
 
-def write_comparison(out, runs: list[FinishedRun]) -> None:
+def write_comparison(out: str | os.PathLike, runs: list[FinishedRun]) -> None:
     """Write compare.png and what it shows: compare.csv, a row per run, and curves.csv, a row per epoch.
 
     changed.csv has the answers to every test image that some have right and some wrong.
@@ -169,7 +171,7 @@ def write_comparison(out, runs: list[FinishedRun]) -> None:
     plot_comparison(runs, out / "compare.png")
 
 
-def write_csv(path, columns, rows) -> None:
+def write_csv(path: str | os.PathLike, columns: Iterable[str], rows: Iterable[Any]) -> None:
     """A table, written atomically."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([columns, *rows])
@@ -177,7 +179,7 @@ def write_csv(path, columns, rows) -> None:
         file.write(text.getvalue().encode(errors="backslashreplace"))
 
 
-def plot_comparison(runs: list[FinishedRun], path) -> None:
+def plot_comparison(runs: list[FinishedRun], path: str | os.PathLike) -> None:
     """The runs' validation curves in one picture, and their test accuracies with intervals."""
     from matplotlib.figure import Figure
 

@@ -8,6 +8,8 @@ searched.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from scratchnet.layers import Context
@@ -27,7 +29,7 @@ class TrainingDivergedError(ArithmeticError):
         self.step, self.layer = step, layer
 
 
-def check_finite(model, optimizer) -> None:
+def check_finite(model: Any, optimizer: Any) -> None:
     """Raise if a parameter, a statistic or a moment is not finite. Called before saving."""
     memory = {
         f"{name} ({slot} of {type(optimizer).__name__})": array
@@ -45,7 +47,7 @@ def check_finite(model, optimizer) -> None:
             )
 
 
-def explain(model, x: np.ndarray, rng, value: float, step: int) -> TrainingDivergedError:
+def explain(model: Any, x: np.ndarray, rng: Any, value: float, step: int) -> TrainingDivergedError:
     """The error for a batch whose loss is not finite. It names the first layer with such an output.
 
     x: the batch. rng: the step's, or None for an evaluation. Forward again, layer by layer, on the textbook's layers;
@@ -78,7 +80,7 @@ def layer_of(name: str) -> str:
     return ".".join(name.split(".")[:2])
 
 
-def in_words(model, layer: str) -> str:
+def in_words(model: Any, layer: str) -> str:
     """1.conv2d -> layer 1 (Conv2D)"""
     index = model.names.index(layer)
     return f"layer {index} ({type(model.layers[index]).__name__})"

@@ -110,7 +110,7 @@ class Engine:
         first = self.network.layers[0]
         return as_examples(x, self.network.shapes[0], self.network.dtype, keeps_integers=isinstance(first, Rescale))
 
-    def train_step(self, loss, optimizer, x: np.ndarray, labels, rng, augment=None) -> float:
+    def train_step(self, loss: Any, optimizer: Any, x: np.ndarray, labels: Any, rng: Any, augment: Any = None) -> float:
         """Forward, loss, backward, update. Returns the mean loss of the batch before the update.
 
         rng: the step's random generator. augment: a function (images, rng) -> images.
@@ -125,7 +125,7 @@ class Engine:
         optimizer.step(self.network.arrays("params"), grads)
         return float(value)
 
-    def gradients(self, loss, x: np.ndarray, labels, rng) -> tuple[float, Arrays]:
+    def gradients(self, loss: Any, x: np.ndarray, labels: Any, rng: Any) -> tuple[float, Arrays]:
         """The loss of a batch and dL/dp for every parameter p, as in a training step; nothing is changed."""
         with restored(self.network.arrays("state")):
             logits, caches = self.forward(x, self.context(training=True, rng=rng))
@@ -133,7 +133,7 @@ class Engine:
             expect_finite(value)
             return float(value), self.backward(dlogits, caches)[1]
 
-    def augmented(self, augment, x: np.ndarray, rng) -> np.ndarray:
+    def augmented(self, augment: Any, x: np.ndarray, rng: Any) -> np.ndarray:
         """The images as augment(images, rng) changes them; None leaves them as they are."""
         return x if augment is None else augment(x, rng)
 
@@ -173,7 +173,9 @@ class Engine:
         """The context for a batch in one piece: what `forward` needs beside x."""
         return Context(training, rng)
 
-    def prepare(self, loss, optimizer, x: np.ndarray, labels, batch_size: int, augment, verbose: bool) -> float:
+    def prepare(
+        self, loss: Any, optimizer: Any, x: np.ndarray, labels: Any, batch_size: int, augment: Any, verbose: bool
+    ) -> float:
         """Compile whatever a training run on this data needs; the seconds it took. The textbook compiles nothing."""
         return 0.0
 

@@ -13,6 +13,7 @@ The price is time: m models, or m views of an image, take m times as long.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Ensemble:
         return np.mean([model.predict(x, batch_size) for model in self.models], axis=0)
 
 
-def predict_augmented(model, x: np.ndarray, shifts: int = 1, batch_size: int = 256) -> np.ndarray:
+def predict_augmented(model: Any, x: np.ndarray, shifts: int = 1, batch_size: int = 256) -> np.ndarray:
     """Class probabilities, (n, classes): the mean over every image shifted by up to `shifts` pixels either way.
 
     (2 shifts + 1)² views of each image, itself among them; what a shift uncovers repeats the image's border.

@@ -46,7 +46,7 @@ class FrozenContext(Context):
     def __init__(self, training: bool, seed: int):
         super().__init__(training, np.random.default_rng(seed))
 
-    def update(self, state, value):
+    def update(self, state: np.ndarray, value: np.ndarray) -> None:
         """Leave the state as it is: two evaluations must see the same layer."""
 
 
@@ -91,7 +91,7 @@ def gradcheck(
     return worst
 
 
-def places(shape, entries: int | None, rng) -> list[tuple[int, ...]]:
+def places(shape: tuple[int, ...], entries: int | None, rng: Any) -> list[tuple[int, ...]]:
     """The indices of an array's entries: all of them, or as many as `entries` says, chosen at random."""
     size = math.prod(shape)
     if entries is None or entries >= size:
@@ -106,7 +106,7 @@ def is_corner(far: tuple[float, float], near: tuple[float, float]) -> bool:
     return gap > abs(far[0] - far[1]) / 5 and gap > noise
 
 
-def describe(target, worst: Worst, corners: int) -> str:
+def describe(target: Any, worst: Worst, corners: int) -> str:
     """The outcome in one line."""
     where = f"{worst.name}[{', '.join(map(str, worst.index))}]" if worst.index else worst.name
     left_out = f" ({corners} entries on a corner left out)" if corners else ""
@@ -119,7 +119,7 @@ def describe(target, worst: Worst, corners: int) -> str:
 class Checked:
     """L as a function of the input and every parameter, all of them arrays that can be nudged."""
 
-    def __init__(self, target, x, training, seed, labels, loss):
+    def __init__(self, target: Any, x: np.ndarray, training: bool, seed: int, labels: Any, loss: Any) -> None:
         self.x, self.training, self.seed = x, training, seed
         self.rng = np.random.default_rng(seed)
         self.is_model = hasattr(target, "parameters")
@@ -139,7 +139,7 @@ class Checked:
         self.loss_function = loss
         self.weights = self.rng.standard_normal(self.output()[0].shape)  # r
 
-    def output(self):
+    def output(self) -> tuple[np.ndarray, Any]:
         """y and the cache, with the same random numbers every time."""
         ctx = FrozenContext(self.training, self.seed)
         if self.is_model:
@@ -166,7 +166,7 @@ class Checked:
             raise GradientError(f"backward must return gradients of {expected}; it returned {got}")
         return found
 
-    def slopes(self, array, index, h) -> tuple[float, float]:
+    def slopes(self, array: np.ndarray, index: tuple[int, ...], h: float) -> tuple[float, float]:
         """The slopes of L on both sides of one entry; their mean is the central difference."""
         start, here = array[index], self.value()
         array[index] = start + h
@@ -177,7 +177,7 @@ class Checked:
         return (above - here) / h, (here - below) / h
 
 
-def build_in_float64(layer, x, rng) -> dict[str, np.ndarray]:
+def build_in_float64(layer: Any, x: np.ndarray, rng: Any) -> dict[str, np.ndarray]:
     """Build the layer in float64 (or cast it, if it was built) and return its parameters by name."""
     layer.dtype = np.dtype("float64")
     if all(not hasattr(layer, name) for name in layer.params) or not layer.params:

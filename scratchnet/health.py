@@ -21,6 +21,7 @@ import csv
 import io
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +62,14 @@ class Health(Callback):
         self.rows: list[Row] = []
         self.seconds = 0.0
 
-    def on_train_begin(self, run):
+    def on_train_begin(self, run: Any) -> None:
         started = run.optimizer.steps
         self.rows = [row for row in read_health(self.path) if row["step"] <= started] if started else []
         self.before = None if started else copies(run.model)
         self.chosen = np.linspace(0, run.examples - 1, min(self.sample, run.examples)).astype(np.int64)
         self.seconds, self.warned = 0.0, False
 
-    def on_batch_end(self, run, logs):
+    def on_batch_end(self, run: Any, logs: dict[str, float]) -> None:
         start, step = time.perf_counter(), run.optimizer.steps
         if self.before is not None:
             self.rows += record(run, run.x[self.chosen], run.y[self.chosen], self.before)
@@ -81,13 +82,13 @@ class Health(Callback):
         self.seconds += time.perf_counter() - start
 
 
-def copies(model) -> dict[str, np.ndarray]:
+def copies(model: Any) -> dict[str, np.ndarray]:
     """The parameters as they are now."""
     return {name: p.copy() for name, p in model.parameters().items()}
 
 
 @np.errstate(all="ignore")  # what overflows is seen in the numbers
-def record(run, x, y, before: dict[str, np.ndarray]) -> list[Row]:
+def record(run: Any, x: np.ndarray, y: np.ndarray, before: dict[str, np.ndarray]) -> list[Row]:
     """A row for each layer; before: the parameters before the step that was just made."""
     model, rows = run.model, []
     outputs, grads = activations(model, x), gradients(model, run.loss, x, y)
@@ -103,13 +104,13 @@ def record(run, x, y, before: dict[str, np.ndarray]) -> list[Row]:
     return rows
 
 
-def activations(model, x) -> dict[str, np.ndarray]:
+def activations(model: Any, x: np.ndarray) -> dict[str, np.ndarray]:
     """The output of each layer for these images."""
     ctx = FrozenContext(training=True, seed=model.seed)
     return {name: y for name, _, y in model.backend.activations(model.check_input(x), ctx)}
 
 
-def gradients(model, loss, x, y) -> dict[str, np.ndarray]:
+def gradients(model: Any, loss: Any, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     """dL/dp for every parameter, by name; NaN if the loss is not finite, which the next training step reports."""
     try:
         rng = ExampleRandom(model.seed, step=0)
@@ -127,7 +128,7 @@ def dead_share(y: np.ndarray) -> float:
     return float((y.reshape(-1, y.shape[-1]).max(axis=0) <= 0).mean())
 
 
-def norm(arrays) -> float:
+def norm(arrays: Iterable[np.ndarray]) -> float:
     """The length of several arrays taken as one vector."""
     return float(np.sqrt(sum(float(np.vdot(a, a)) for a in arrays)))
 
@@ -137,7 +138,7 @@ def ratio(change: float, size: float) -> float:
     return change / size if size else (np.inf if change else 0.0)
 
 
-def write_health(path, rows: list[Row]) -> None:
+def write_health(path: str | os.PathLike, rows: list[Row]) -> None:
     """Write rows as CSV, atomically. A cell is empty where a row has None."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS)
@@ -147,7 +148,7 @@ def write_health(path, rows: list[Row]) -> None:
         file.write(text.getvalue().encode())
 
 
-def read_health(path) -> list[Row]:
+def read_health(path: str | os.PathLike | None) -> list[Row]:
     """What write_health wrote; no rows where there is no file."""
     if path is None or not Path(path).exists():
         return []

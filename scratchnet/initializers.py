@@ -14,21 +14,30 @@ He, Zhang, Ren, Sun 2015 (arXiv 1502.01852); Glorot, Bengio 2010 (AISTATS).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 
-def he(rng: np.random.Generator, shape, fan_in: int, fan_out: int, dtype="float32") -> np.ndarray:
+def he(
+    rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int, dtype: Any = "float32"
+) -> np.ndarray:
     """Normal with mean 0 and variance 2 / fan_in: for weights in front of a ReLU."""
     return (rng.standard_normal(shape) * np.sqrt(2 / fan_in)).astype(dtype)
 
 
-def glorot(rng: np.random.Generator, shape, fan_in: int, fan_out: int, dtype="float32") -> np.ndarray:
+def glorot(
+    rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int, dtype: Any = "float32"
+) -> np.ndarray:
     """Uniform in ±√(6 / (fan_in + fan_out)), whose variance is 2 / (fan_in + fan_out)."""
     limit = np.sqrt(6 / (fan_in + fan_out))
     return rng.uniform(-limit, limit, shape).astype(dtype)
 
 
-def zeros(rng: np.random.Generator, shape, fan_in: int, fan_out: int, dtype="float32") -> np.ndarray:
+def zeros(
+    rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, fan_out: int, dtype: Any = "float32"
+) -> np.ndarray:
     """All zeros. For weights, only in the last layer: elsewhere equal units would stay equal for ever."""
     return np.zeros(shape, dtype)
 
@@ -36,7 +45,7 @@ def zeros(rng: np.random.Generator, shape, fan_in: int, fan_out: int, dtype="flo
 INITIALIZERS = {"he": he, "glorot": glorot, "zeros": zeros}
 
 
-def get_initializer(name: str):
+def get_initializer(name: str) -> Callable[..., np.ndarray]:
     """The initializer of that name, or an error that lists them."""
     if name not in INITIALIZERS:
         raise ValueError(f"initializer must be one of {', '.join(INITIALIZERS)}, got {name!r}")

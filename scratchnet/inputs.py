@@ -105,7 +105,7 @@ def shape_advice(given: Shape, expected: Shape) -> str:
     return "The first axis counts the examples: for a single image pass image[None]."
 
 
-def check_pixels(x: np.ndarray, layers, finite: bool = True) -> None:
+def check_pixels(x: np.ndarray, layers: Any, finite: bool = True) -> None:
     """Warn of images in [0, 1] that Rescale would scale again; raise ValueError for negative int8, NaN and infinity.
 
     finite: whether to check for NaN and infinity.

@@ -43,7 +43,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return z / z.sum(axis=1, keepdims=True)
 
 
-def one_hot(labels: np.ndarray, classes: int, dtype="float32") -> np.ndarray:
+def one_hot(labels: np.ndarray, classes: int, dtype: Any = "float32") -> np.ndarray:
     """Class numbers (n,) -> (n, classes), 1 at the class and 0 elsewhere; one-hot labels pass through.
 
     >>> one_hot(np.array([2, 0]), 3)

@@ -19,7 +19,10 @@ import csv
 import io
 import itertools
 import math
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +80,7 @@ class LearningRates:
             f"{self.steepest:.1e}, the lowest loss at {self.lowest:.1e}."
         )
 
-    def save_csv(self, path) -> None:
+    def save_csv(self, path: str | os.PathLike) -> None:
         """Write the columns lr, loss, smoothed_loss."""
         text = io.StringIO(newline="")
         writer = csv.writer(text)
@@ -86,7 +89,7 @@ class LearningRates:
         with replacing(path) as file:
             file.write(text.getvalue().encode())
 
-    def plot(self, path) -> None:
+    def plot(self, path: str | os.PathLike) -> None:
         """Draw the curve and both candidates into an image file; the title is the suggestion."""
         from matplotlib.figure import Figure
 
@@ -108,8 +111,8 @@ class LearningRates:
 
 
 def lr_find(
-    model, x, y, *, optimizer=None, batch_size: int = 128, start: float = 1e-6, end: float = 10.0,
-    steps: int = 250, loss=None, augment=None,
+    model: Any, x: Any, y: Any, *, optimizer: Any = None, batch_size: int = 128, start: float = 1e-6, end: float = 10.0,
+    steps: int = 250, loss: Any = None, augment: Any = None,
 ) -> LearningRates:  # fmt: skip
     """Sweep the learning rate from `start` to `end` in `steps` steps on a copy of the model.
 
@@ -150,7 +153,7 @@ def lr_find(
     return LearningRates(rates, np.array(losses), smoothed(np.log10(rates), np.array(losses)))
 
 
-def trained_copy(model):
+def trained_copy(model: Any) -> Any:
     """A model with parameters and state of its own, equal to this one's."""
     other = model.untrained_copy()
     for mine, its in ((model.parameters(), other.parameters()), (model.state(), other.state())):
@@ -159,7 +162,7 @@ def trained_copy(model):
     return other
 
 
-def endless_batches(n: int, batch_size: int, seed: int):
+def endless_batches(n: int, batch_size: int, seed: int) -> Iterator[np.ndarray]:
     """The batches of one epoch after the other, in the order of a training run."""
     return itertools.chain.from_iterable(batches(epoch_order(n, seed, e), batch_size) for e in itertools.count())
 

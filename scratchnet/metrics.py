@@ -16,6 +16,7 @@ examples) it counts as 0. Averages over classes leave out classes without exampl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from math import sqrt
 from statistics import NormalDist
@@ -195,7 +196,7 @@ class Example:
     loss: float  # -log p_true; at most 87, where float32 ends
 
 
-def examples(probabilities: np.ndarray, labels: np.ndarray, indices) -> list[Example]:
+def examples(probabilities: np.ndarray, labels: np.ndarray, indices: Iterable[int]) -> list[Example]:
     """The named examples as rows of a table.
 
     >>> examples(np.array([[0.5, 0.25, 0.25]]), np.array([2]), [0])[0].p_true

@@ -11,7 +11,7 @@ import copy
 import os
 import warnings
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -174,7 +174,7 @@ class Sequential:
         """The context for a batch in one piece: what forward_cached needs beside x."""
         return self.backend.context(training, rng)
 
-    def map(self, x: np.ndarray, batch_size: int, work) -> list[Any]:
+    def map(self, x: np.ndarray, batch_size: int, work: Callable[[slice, np.ndarray], Any]) -> list[Any]:
         """work(part, logits) for every part of x, a slice of at most `batch_size` examples; the results in order.
 
         The logits are to be used at once: the next part may overwrite them. Parts may be worked on side by side.
@@ -269,7 +269,7 @@ class Sequential:
         saving.write_file(path, {**self.parameters(), **self.state()}, {"model": self.config()})
 
 
-def from_config(config: dict[str, Any], engine: str = "numba", layers=(), arrays=None) -> Sequential:
+def from_config(config: dict[str, Any], engine: str = "numba", layers: Any = (), arrays: Any = None) -> Sequential:
     """A model from what `Sequential.config` gave: freshly initialised, or with these arrays.
 
     layers: classes of your own. Arrays that do not fit are an error before any memory is asked for.

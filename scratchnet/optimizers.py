@@ -116,7 +116,7 @@ class Optimizer:
         """A deep copy: two optimizers must not share moments."""
         return copy.deepcopy(self)
 
-    def update(self, name, p, g, lr, *slots) -> None:
+    def update(self, name: str, p: np.ndarray, g: np.ndarray, lr: float, *slots: np.ndarray) -> None:
         """Change p and the slots in place: the formula."""
         raise NotImplementedError
 
@@ -148,7 +148,9 @@ class SGD(Optimizer):
         self.momentum = fraction("SGD momentum", momentum)
         self.nesterov = bool(nesterov)
 
-    def update(self, name, p, g, lr, v):
+    def update(  # type: ignore[override]
+        self, name: str, p: np.ndarray, g: np.ndarray, lr: float, v: np.ndarray
+    ) -> None:
         v[...] = self.momentum * v - lr * g
         p += self.momentum * v - lr * g if self.nesterov else v
 
@@ -165,7 +167,9 @@ class RMSprop(Optimizer):
         super().__init__(lr, clip_norm)
         self.rho, self.eps = fraction("RMSprop rho", rho), float(eps)
 
-    def update(self, name, p, g, lr, s):
+    def update(  # type: ignore[override]
+        self, name: str, p: np.ndarray, g: np.ndarray, lr: float, s: np.ndarray
+    ) -> None:
         s[...] = self.rho * s + (1 - self.rho) * g * g
         p -= lr * g / (np.sqrt(s) + self.eps)
 
@@ -192,7 +196,9 @@ class Adam(Optimizer):
         self.beta1, self.beta2 = fraction("Adam beta1", beta1), fraction("Adam beta2", beta2)
         self.eps = float(eps)
 
-    def update(self, name, p, g, lr, m, s):
+    def update(  # type: ignore[override]
+        self, name: str, p: np.ndarray, g: np.ndarray, lr: float, m: np.ndarray, s: np.ndarray
+    ) -> None:
         t = self.steps
         m[...] = self.beta1 * m + (1 - self.beta1) * g
         s[...] = self.beta2 * s + (1 - self.beta2) * g * g
@@ -222,7 +228,9 @@ class AdamW(Adam):
             raise ValueError(f"weight_decay must be 0 or more, got {weight_decay!r}")
         self.weight_decay = float(weight_decay)
 
-    def update(self, name, p, g, lr, m, s):
+    def update(  # type: ignore[override]
+        self, name: str, p: np.ndarray, g: np.ndarray, lr: float, m: np.ndarray, s: np.ndarray
+    ) -> None:
         if self.decays(name):
             p -= lr * self.weight_decay * p
         super().update(name, p, g, lr, m, s)

@@ -23,6 +23,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def energy(logits: np.ndarray) -> np.ndarray:
     return -(largest + np.log(np.exp(logits - largest[:, None]).sum(axis=1)))
 
 
-def energies(model, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
+def energies(model: Any, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
     """The energy of every image, (n,), computed `batch_size` images at a time.
 
     >>> energies(model, x).shape
@@ -50,7 +51,7 @@ def energies(model, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
     return np.concatenate([np.zeros(0), *parts])
 
 
-def energy_threshold(model, x: np.ndarray, false_alarms: float = FALSE_ALARMS) -> float | None:
+def energy_threshold(model: Any, x: np.ndarray, false_alarms: float = FALSE_ALARMS) -> float | None:
     """The energy above which an image is unfamiliar, so that of `x` a share of `false_alarms` are.
 
     x: images such as the model was trained on, but was not trained on. None if they are too few to say.

@@ -13,6 +13,7 @@ thread or sixteen, in one chunk or ten, in NumPy or in a compiled kernel.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ / golden ratio: successive mult
 WORD = 2**64 - 1  # Python's integers have no end: & WORD keeps 64 bits of them
 
 
-def mix(z):
+def mix(z: Any) -> Any:
     """Scramble 64-bit integers so that inputs that differ in one bit differ in half of them.
 
     z: an array of uint64, or one Python integer: for a single number that is ten times as fast.
@@ -68,14 +69,14 @@ class ExampleRandom:
         other.draws = self.draws
         return other
 
-    def random(self, shape) -> np.ndarray:
+    def random(self, shape: tuple[int, ...]) -> np.ndarray:
         """Uniform in [0, 1), float64: the upper 53 bits of each scrambled counter."""
         per_example = math.prod(shape[1:])
         counter = np.arange(shape[0] * per_example, dtype=np.uint64) + np.uint64(self.first * per_example)
         bits = mix(self.next_key() + counter * GAMMA)
         return ((bits >> np.uint64(11)) * 2.0**-53).reshape(shape)
 
-    def standard_normal(self, shape) -> np.ndarray:
+    def standard_normal(self, shape: tuple[int, ...]) -> np.ndarray:
         """Normal with mean 0 and variance 1, by Box and Muller: √(-2 log u) cos 2πv."""
         u, v = self.random(shape), self.random(shape)
         return np.sqrt(-2 * np.log1p(-u)) * np.cos(2 * np.pi * v)

@@ -14,6 +14,7 @@ training. Pixels are those of images of 28 × 28; for larger images, proportiona
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -39,7 +40,7 @@ SAMPLE = 1000  # images on which a curve is measured, evenly spread over the tes
 PIECE = 250  # images that are changed at a time
 
 
-def measure_robustness(model, x: np.ndarray, y: np.ndarray, sample: int = SAMPLE) -> dict[str, Any]:
+def measure_robustness(model: Any, x: np.ndarray, y: np.ndarray, sample: int = SAMPLE) -> dict[str, Any]:
     """What the as-drawn score and the curves are, as plain data.
 
     x: uint8 images (n, h, w) or (n, h, w, channels); y: class numbers.
@@ -66,12 +67,12 @@ def measure_robustness(model, x: np.ndarray, y: np.ndarray, sample: int = SAMPLE
     }
 
 
-def as_drawn(model, x: np.ndarray) -> np.ndarray:
+def as_drawn(model: Any, x: np.ndarray) -> np.ndarray:
     """The images as people might draw them: those of the as-drawn score."""
     return changed(model, x, AS_DRAWN, AS_DRAWN_NOISE)
 
 
-def curve(model, x, y, name: str, levels) -> list[float]:
+def curve(model: Any, x: np.ndarray, y: np.ndarray, name: str, levels: Iterable[float]) -> list[float]:
     """The accuracy for each level of one kind of change."""
     found = []
     for level in levels:
@@ -80,7 +81,7 @@ def curve(model, x, y, name: str, levels) -> list[float]:
     return found
 
 
-def changed(model, x: np.ndarray, augment: Augment, noise: float) -> np.ndarray:
+def changed(model: Any, x: np.ndarray, augment: Augment, noise: float) -> np.ndarray:
     """Every image changed, by the model's engine; then noise of that standard deviation."""
     augment = replace(augment, shift=augment.shift * max(x.shape[1:3]) / 28)
     pieces = []

@@ -6,6 +6,7 @@ how far it has come. No other object holds state of a training run.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,7 +24,7 @@ class History:
     kernels took to compile before the first epoch is in no epoch's "seconds", but in `compile_seconds`.
     """
 
-    def __init__(self, epochs=()):
+    def __init__(self, epochs: Iterable[dict[str, float]] = ()) -> None:
         self.epochs: list[dict[str, float]] = list(epochs)
         self.compile_seconds = 0.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scratchnet.process.pipes import console, say
 
@@ -25,7 +25,7 @@ class Row(NamedTuple):
     runs_as: str  # its kernels, forward/backward; ″ where a twin does it together with the layer above
 
 
-def rows(model) -> list[Row]:
+def rows(model: Any) -> list[Row]:
     """The numbers behind `Sequential.summary`, a row per layer."""
     kernels = model.backend.describe()
     return [
@@ -44,7 +44,7 @@ def rows(model) -> list[Row]:
     ]
 
 
-def print_summary(model) -> None:
+def print_summary(model: Any) -> None:
     """Print the table with rich."""
     from rich.table import Table
 
@@ -78,7 +78,7 @@ def print_summary(model) -> None:
     say(f"{trained + untrained:,} parameters{note}; multiply-adds and memory per example, forward")
 
 
-def constructor_call(model) -> str:
+def constructor_call(model: Any) -> str:
     """The call that makes an untrained model of this kind.
 
     >>> print(constructor_call(model))
@@ -98,7 +98,7 @@ def constructor_call(model) -> str:
     return f"{type(model).__name__}([\n{layers}], {', '.join(words)})"
 
 
-def html_table(model) -> str:
+def html_table(model: Any) -> str:
     """The table as HTML, for notebooks; without styles, so that it looks like the page around it.
 
     >>> html_table(model)[:34]

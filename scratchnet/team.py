@@ -22,7 +22,7 @@ import os
 import queue
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -61,7 +61,7 @@ class Team:
             self.reset()
         workers = self.workers[slot]
 
-        def job():
+        def job() -> None:
             with pinned_to_cpu(workers.processor if self.threads > 1 else None):
                 work()
 
@@ -194,7 +194,7 @@ class ParallelCall:
 
 
 @contextmanager
-def pinned_to_cpu(processor: int | None):
+def pinned_to_cpu(processor: int | None) -> Iterator[None]:
     """Pin this thread to a processor for the block. None, or a processor that is not available: no effect."""
     before = None
     if processor is not None:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +36,7 @@ TRAINING_SAMPLE = 5000  # examples of the training set that are evaluated at the
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error, with better words
-def train_step(model, loss, optimizer: Optimizer, x, labels, augment=None) -> float:
+def train_step(model: Any, loss: Any, optimizer: Optimizer, x: Any, labels: Any, augment: Any = None) -> float:
     """One optimizer step on a batch; returns the batch's mean loss before it.
 
     Raises TrainingDivergedError if that loss is not finite; the model is then as it was before the step.
@@ -55,7 +57,9 @@ def train_step(model, loss, optimizer: Optimizer, x, labels, augment=None) -> fl
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def evaluate(model, x, y, batch_size: int = 256, loss=None, check=None) -> dict[str, float]:
+def evaluate(
+    model: Any, x: Any, y: Any, batch_size: int = 256, loss: Any = None, check: Callable[[], None] | None = None
+) -> dict[str, float]:
     """Mean loss and accuracy in evaluation mode; labels are class numbers or one-hot.
 
     loss: by default SoftmaxCrossEntropy(). check: called before each batch; it may raise to break off.
@@ -68,7 +72,7 @@ def evaluate(model, x, y, batch_size: int = 256, loss=None, check=None) -> dict[
     loss = loss or SoftmaxCrossEntropy()
     y = labels_for(loss, y, model.shapes[-1][-1])
 
-    def work(part, logits):
+    def work(part: slice, logits: np.ndarray) -> tuple[float, int]:
         if check is not None:
             check()
         numbers = y[part].argmax(axis=1) if y.ndim == 2 else y[part]
@@ -79,9 +83,10 @@ def evaluate(model, x, y, batch_size: int = 256, loss=None, check=None) -> dict[
 
 
 def fit(
-    model, x, y, *, epochs=1, batch_size=128, optimizer=None, loss=None, validation_data=None, validation_split=0.0,
-    shuffle=True, initial_epoch=0, class_weight=None, sample_weight=None, callbacks=(), augment=None, resume=None,
-    verbose=True,
+    model: Any, x: Any, y: Any, *, epochs: int = 1, batch_size: int = 128, optimizer: Any = None, loss: Any = None,
+    validation_data: Any = None, validation_split: float = 0.0, shuffle: bool = True, initial_epoch: int = 0,
+    class_weight: Any = None, sample_weight: Any = None, callbacks: Any = (), augment: Any = None, resume: Any = None,
+    verbose: bool = True,
 ) -> History:  # fmt: skip
     """Train for `epochs` epochs; return the History. The arguments are those of `Sequential.fit`."""
     expect_no_weights(class_weight, sample_weight)
@@ -117,7 +122,7 @@ def fit(
     return run.history
 
 
-def resume_callbacks(run: Run, saved, listeners: Callbacks) -> None:
+def resume_callbacks(run: Run, saved: Any, listeners: Callbacks) -> None:
     """Bring the callbacks to where they were; if that was within an epoch, after its beginning."""
     saved.restore_callbacks(run)
     if run.batch:

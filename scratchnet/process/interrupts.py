@@ -32,7 +32,7 @@ class HeldSignals:
     ...     signals.check()  # raises Interrupted if one is waiting
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.former: dict[int, Any] = {}
         self.waiting: int | None = None
 
@@ -43,7 +43,7 @@ class HeldSignals:
                     self.former[number] = signal.signal(number, self.hold)
         return self
 
-    def hold(self, number: int, frame) -> None:
+    def hold(self, number: int, frame: Any) -> None:
         """Note the first signal; hand a second one on at once."""
         if self.waiting is None:
             self.waiting = number
@@ -64,7 +64,7 @@ class HeldSignals:
         """
         outcome: queue.SimpleQueue = queue.SimpleQueue()
 
-        def call():
+        def call() -> None:
             try:
                 outcome.put((function(), None))
             except BaseException as error:  # the caller's thread raises it
@@ -85,7 +85,7 @@ class HeldSignals:
         for number, handler in self.former.items():
             signal.signal(number, handler)
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self.put_back()
         if self.waiting is not None and error is None:
             self.former[self.waiting](self.waiting, None)

@@ -58,7 +58,7 @@ def run_script(main: Callable[[], int]) -> int:
         warnings.showwarning = shown
 
 
-def in_one_line(message, *where, **more) -> None:
+def in_one_line(message: Any, *where: Any, **more: Any) -> None:
     """A warning as the user of a program wants it."""
     print(f"warning: {message}", file=sys.stderr)
 
@@ -84,7 +84,7 @@ def printable(text: str, stream: Any = None) -> str:
     return text.encode(encoding, SPELLED).decode(encoding)
 
 
-def console(**options):
+def console(**options: Any) -> Any:
     """A rich console on the standard output. It writes all that it can, and takes names as they are: no markup."""
     from rich.console import Console
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 import math
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -161,7 +161,7 @@ def expected_arrays(layers: list[Layer], config: dict[str, Any]) -> dict[str, tu
 
 
 @contextmanager
-def nothing_drawn(layers: list[Layer]):
+def nothing_drawn(layers: list[Layer]) -> Iterator[None]:
     """Within the block, layers begin with zeros: arrays that a file will fill need no random numbers.
 
     Random numbers are drawn in float64, and would take several times the memory of the file.
@@ -182,7 +182,7 @@ def prefixes(layers: Sequence[Layer]) -> list[str]:
 
 
 @contextmanager
-def at_layer(index: int, kind: str, advice: str = ""):
+def at_layer(index: int, kind: str, advice: str = "") -> Iterator[None]:
     """An error in a layer says which layer it is. advice: a sentence to end with."""
     try:
         yield

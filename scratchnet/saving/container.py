@@ -19,7 +19,8 @@ import json
 import math
 import os
 import re
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Entry(NamedTuple):
     shape: tuple[int, ...]
 
 
-def read_container(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def read_container(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The arrays by name, and the metadata: texts by name. Raises ModelFileError, OSError."""
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -128,7 +129,7 @@ def view(data: bytearray, entry: Entry) -> np.ndarray:
     return array.reshape(entry.shape).astype(entry.dtype.newbyteorder("="), copy=False)
 
 
-def parse_json(text: bytes | str, constants=None) -> Any:
+def parse_json(text: bytes | str, constants: Callable[[str], Any] | None = None) -> Any:
     """JSON with bounded nesting and unique keys; NaN only if `constants` converts it.
 
     >>> parse_json('{"a": 1, "a": 2}')
@@ -157,7 +158,7 @@ def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def refuse(constant: str):
+def refuse(constant: str) -> NoReturn:
     """NaN, Infinity and -Infinity are Python's, not JSON's."""
     raise ValueError(f"{constant} is no number")
 

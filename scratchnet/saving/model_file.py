@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,9 @@ from scratchnet.saving.file_kinds import HEAD, kind_of
 FORMAT = 1  # raised whenever an older reader could misunderstand a newer file
 
 
-def write_file(path, arrays: dict[str, np.ndarray], meta: dict[str, Any], previous=None) -> None:
+def write_file(
+    path: str | os.PathLike, arrays: dict[str, np.ndarray], meta: dict[str, Any], previous: Any = None
+) -> None:
     """Write named arrays and JSON data; the file is replaced atomically. previous: see `replacing`.
 
     A missing folder is made, and ~ is the home directory.
@@ -45,7 +49,7 @@ def write_file(path, arrays: dict[str, np.ndarray], meta: dict[str, Any], previo
         file.write(content)
 
 
-def read_file(path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_file(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read what write_file wrote, or raise ModelFileError (FileNotFoundError if there is no file)."""
     path = Path(path).expanduser()
     if path.is_dir():
@@ -88,7 +92,7 @@ def checksum(text: str, arrays: dict[str, np.ndarray]) -> str:
 
 
 @contextmanager
-def as_model_file_error(path):
+def as_model_file_error(path: str | os.PathLike) -> Iterator[None]:
     """Turn every error that a malformed file causes into a ModelFileError that begins with the file's name."""
     try:
         yield
