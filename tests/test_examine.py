@@ -104,7 +104,8 @@ def test_an_engine_that_computes_something_else_is_found(monkeypatch):
 
     def wrong(self, x, ctx):
         y, cache = right(self, x, ctx)
-        return y * np.float32(1.01), cache
+        with np.errstate(all="ignore"):  # while a program is captured, y is memory that was not written yet
+            return y * np.float32(1.01), cache
 
     monkeypatch.setattr(CompiledDense, "forward", wrong)
     assert "engines" in failed(network("numba"))
