@@ -13,18 +13,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 import scratchnet as sn
 from scratchnet.data import atomic, folder, labelled
 from scratchnet.process.pipes import run_script
 
 
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     channels, out = 3 if args.colour else 1, Path(args.out)
 
-    def convert(path):
+    def convert(path: Path) -> np.ndarray:
         if args.digits:
             return sn.digit_from_image(path, args.size, round(args.size * 20 / 28))
         return sn.whole_image(path, (args.size, args.size, channels), args.invert)
@@ -50,7 +53,7 @@ def main(argv=None) -> int:
     return 1 if made.unreadable else 0
 
 
-def parse_args(argv):
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make IDX files from a folder of labelled pictures.")
     add = parser.add_argument
     add("--images", required=True, metavar="DIR", help="a folder with a folder of pictures for each class")
