@@ -47,8 +47,7 @@ def tune(args: argparse.Namespace, argv: list[str]) -> int:
     parent = os.getppid()
     try:
         if args.processes == 1 or args.worker:
-            alone = not args.worker
-            go_on = lambda: time.monotonic() < deadline and (alone or os.getppid() == parent)  # noqa: E731
+            go_on = lambda: time.monotonic() < deadline and not (args.worker and os.getppid() != parent)  # noqa: E731
             for trial in search.run_trials(found, trainer, args.trials, go_on):
                 if not args.quiet:
                     print(line(trial), flush=True)
@@ -126,8 +125,8 @@ def print_ranking(ranked: Sequence[Any]) -> None:
 
     table = Table("trial", "accuracy", "loss", "parameters", "settings", box=None, header_style="bold", pad_edge=False)
     for trial in ranked:
-        loss, size = f"{trial.kept['val_loss']:.4f}", f"{trial.parameters:,}"
-        table.add_row(str(trial.number), f"{trial.accuracy:.2%}", loss, size, in_words(trial.options))
+        scores = f"{trial.accuracy:.2%}", f"{trial.kept['val_loss']:.4f}", f"{trial.parameters:,}"
+        table.add_row(str(trial.number), *scores, in_words(trial.options))
     console().print(table)
 
 
