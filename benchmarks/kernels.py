@@ -25,6 +25,7 @@ from scratchnet.compiled.kernels.conv import direct as convolution
 from scratchnet.compiled.kernels.gemm import pack_panels, padded_width
 from scratchnet.compiled.kernels.winograd import forward as winograd
 from scratchnet.compiled.kernels.winograd import tiling as winograd_tiles
+from scratchnet.compiled.simd.target import ROWS
 from scratchnet.layers import Context, Conv2D
 from scratchnet.layers.windows import im2col, place_windows
 
@@ -120,7 +121,7 @@ def winograd_on_tiles(x, W, y, side):
     padded[:, : x.shape[1], : x.shape[2]] = x
     line, tile = padded.shape[2] * padded.shape[3], winograd_tiles.numbers(side)
     winograd.transform_filters(W, u, tile)
-    winograd.winograd(padded, starts, u, no_bias, y, places, v, m, line, False, tile)
+    winograd.winograd(padded, starts, u, no_bias, y, places, v, m, line, False, tile, ROWS)
 
 
 @cache

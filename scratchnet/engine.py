@@ -24,6 +24,7 @@ import numpy as np
 from scratchnet.inputs import as_examples
 from scratchnet.layers import Rescale
 from scratchnet.layers.base import Context, Layer, Shape
+from scratchnet.losses import softmax
 from scratchnet.team import split_ranges
 
 Arrays = dict[str, np.ndarray]
@@ -165,6 +166,15 @@ class Engine:
     def logits(self, x: np.ndarray) -> np.ndarray:
         """x -> logits, in evaluation mode."""
         return self.forward(x, self.context())[0]
+
+    def probabilities(self, x: np.ndarray, batch_size: int) -> np.ndarray:
+        """x -> the probability of each class, (n, classes), computed `batch_size` examples at a time."""
+        return softmax(self.all_logits(x, batch_size))
+
+    def all_logits(self, x: np.ndarray, batch_size: int) -> np.ndarray:
+        """The logits of all examples in one array, of its own."""
+        parts = self.map(x, batch_size, lambda part, logits: logits.copy())
+        return np.concatenate([np.zeros((0, *self.network.shapes[-1]), self.network.dtype), *parts])
 
     def map(self, x: np.ndarray, batch_size: int, work: Callable[[slice, np.ndarray], Any]) -> list[Any]:
         """work(part, logits) for every part of x, a slice of at most `batch_size` examples; the results in order."""

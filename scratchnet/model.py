@@ -23,7 +23,7 @@ from scratchnet.engines import make_engine
 from scratchnet.keywords import Absent, explained
 from scratchnet.layers import Context, Dense, Layer
 from scratchnet.layers.base import Shape, integer
-from scratchnet.losses import Loss, softmax
+from scratchnet.losses import Loss
 from scratchnet.optimizers import Optimizer
 from scratchnet.randomness import ExampleRandom
 from scratchnet.run import History
@@ -186,8 +186,7 @@ class Sequential:
         """Class probabilities, (n, classes), computed `batch_size` examples at a time."""
         x, batch_size = self.check_input(x), inputs.count(batch_size, "batch_size")
         inputs.check_pixels(x, self.layers)
-        parts = self.map(x, batch_size, lambda part, logits: logits.copy())
-        return softmax(np.concatenate([np.zeros((0, *self.shapes[-1]), self.dtype), *parts]))
+        return self.backend.probabilities(x, batch_size)
 
     def check_input(self, x: np.ndarray) -> np.ndarray:
         """x as (n, *input_shape) in the model's dtype (integers are left to Rescale), or an error."""

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "layers": {"initializers", "keywords"},
     "gradcheck": {"layers", "losses", "process"},
     "saving": {"data", "initializers", "layers"},
-    "engine": {"inputs", "layers", "team"},
+    "engine": {"inputs", "layers", "losses", "team"},
     "compiled": {"data", "engine", "layers", "losses", "optimizers", "randomness", "team"},
     "engines": {"compiled", "engine"},
     "process": ARRAYS_ONLY,

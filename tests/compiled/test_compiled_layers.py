@@ -17,6 +17,7 @@ from scratchnet.compiled.execution.program import Phase, Program
 from scratchnet.compiled.execution.training_program import calls_of
 from scratchnet.compiled.kernels.batchnorm.statistics import BLOCK
 from scratchnet.compiled.layers.conv_batchnorm_recompute import CompiledConvBatchNormRecompute
+from scratchnet.compiled.layers.inference import for_inference
 from scratchnet.randomness import ExampleRandom
 from scratchnet.team import Team, split_ranges
 from scratchnet.training import train_step
@@ -43,7 +44,7 @@ def three_editions(layers, input_shape, seed=0):
 
 
 def tolerance_for(model) -> float:
-    stages = [*model.backend.stages, *model.backend.inference_stages]
+    stages = [*model.backend.stages, *for_inference(model.backend.stages, 16, few=False)]
     return WINOGRAD_TOLERANCE if any("winograd" in stage.op.describe() for stage in stages) else TOLERANCE
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import scratchnet as sn
 from scratchnet.compiled.jit.aligned import aligned_empty
 from scratchnet.compiled.jit.decorators import readable
 from scratchnet.compiled.kernels.conv.direct import (
@@ -18,8 +19,11 @@ from scratchnet.compiled.kernels.conv.direct import (
     pool_scratch_size,
     weight_gradient,
 )
+from scratchnet.compiled.kernels.conv.unpacked import convolve_unpacked, scale_and_shift
 from scratchnet.compiled.kernels.gemm import pack_panels, padded_width
+from scratchnet.compiled.kernels.winograd.tiling import block_rows
 from scratchnet.compiled.simd.intrinsics import LANES
+from scratchnet.compiled.simd.target import PAIR
 from tests import oracles
 
 TOLERANCE = 1e-5
@@ -204,3 +208,34 @@ def test_a_dead_window_is_marked_and_nan_is_not_hidden():
 def test_offsets_beyond_32_bits_are_refused():
     with pytest.raises(ValueError, match="Use smaller chunks"):
         patch_starts(1000, 2000, 2000, 64, 1, 1, 1, 1)
+
+
+def unpacked(p, norm, floors, rows, run=convolve_unpacked):
+    y = np.full((p.n, p.out_h, p.out_w, p.f), np.nan, np.float32)
+    run(p.x, p.starts, p.w, p.b, norm, y, *p.geometry(), tuple(map(np.float32, floors)), rows, PAIR)
+    return y
+
+
+@given(problems(), st.sampled_from([(0, -np.inf), (-np.inf, 0), (-np.inf, -np.inf)]))
+def test_convolution_with_weights_that_are_not_packed_and_a_norm_behind_it(problem, floors):
+    rng = np.random.default_rng(problem.f)
+    a, s = rng.normal(size=(2, problem.f)).astype(np.float32)
+    exact = np.maximum(np.maximum(problem.exact(), floors[0]) * a + s, floors[1])
+    assert_close(unpacked(problem, (a, s), floors, block_rows(problem.n * problem.out_h * problem.out_w)), exact)
+
+
+def test_readable_unpacked_convolution():
+    p = Problem(1, 5, 4, 3, LANES + 2, 2, 3)
+    a, s = np.full(p.f, 2, np.float32), np.ones(p.f, np.float32)
+    got = unpacked(p, (a, s), (0, -np.inf), block_rows(1), readable(convolve_unpacked))
+    assert_close(got, 2 * np.maximum(p.exact(), 0) + 1)
+
+
+def test_the_scale_and_shift_of_a_norm_are_those_of_the_layer(rng):
+    norm, x = sn.BatchNorm(), rng.normal(size=(2, 3, 3, 5))
+    norm.build((3, 3, 5), rng)
+    for name in ("gamma", "beta", "running_mean", "running_var"):
+        setattr(norm, name, rng.uniform(0.5, 2, 5).astype(np.float32))
+    a, s = np.empty((2, 5), np.float32)
+    scale_and_shift(norm.gamma, norm.beta, norm.running_mean, norm.running_var, norm.epsilon, a, s)
+    np.testing.assert_allclose(a * x + s, norm.forward(x, sn.layers.Context())[0], rtol=1e-5, atol=1e-5)

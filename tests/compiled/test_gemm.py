@@ -14,6 +14,7 @@ from scratchnet.compiled.kernels.gemm import (
     padded_width,
     panel_width,
 )
+from scratchnet.compiled.kernels.skinny_gemm import matmul_unpacked, tile_for
 from scratchnet.compiled.simd.intrinsics import LANES
 
 UNTOUCHED = np.float32(1234.5)
@@ -116,3 +117,22 @@ def test_aligned_memory_begins_at_a_multiple_of_64_bytes(shape, dtype):
         assert array.ctypes.data % 64 == 0 and array.dtype == dtype and array.flags.c_contiguous
         assert array.shape == ((shape,) if isinstance(shape, int) else shape)
     assert (aligned_zeros(shape, dtype) == 0).all()
+
+
+@given(st.integers(1, 20), sizes, sizes | st.sampled_from([8 * LANES, 9 * LANES + 1]), st.booleans())
+def test_a_product_with_a_matrix_that_is_not_packed_has_the_same_bits(m, k, n, relu):
+    rng = np.random.default_rng([m, k, n])
+    a, b, bias = (rng.normal(size=size).astype(np.float32) for size in ((m, k), (k, n), n))
+    c, whole = between_walls((m, n))
+    expected = np.empty((m, n), np.float32)
+    matmul(a, packed(b, bias), expected, relu, False, False)
+    matmul_unpacked(a, b, bias, c, relu, *tile_for(m, n))
+    assert np.array_equal(c, expected)
+    assert_walls_stand(whole)
+
+
+def test_readable_product_with_an_unpacked_matrix(rng):
+    a, b = rng.normal(size=(3, 5)).astype(np.float32), rng.normal(size=(5, LANES + 3)).astype(np.float32)
+    bias, c = rng.normal(size=LANES + 3).astype(np.float32), np.empty((3, LANES + 3), np.float32)
+    readable(matmul_unpacked)(a, b, bias, c, True, *tile_for(3, LANES + 3))
+    np.testing.assert_allclose(c, np.maximum(a.astype(np.float64) @ b + bias, 0), atol=1e-5)

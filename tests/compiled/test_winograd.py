@@ -14,6 +14,7 @@ from scratchnet.compiled.kernels.winograd.matrices import POINTS, matrices
 from scratchnet.compiled.kernels.winograd.tiling import (
     TILES,
     best_side,
+    block_rows,
     filter_scratch,
     input_offsets,
     numbers,
@@ -23,6 +24,7 @@ from scratchnet.compiled.kernels.winograd.tiling import (
     winograd_scratch,
 )
 from scratchnet.compiled.simd.intrinsics import LANES
+from scratchnet.compiled.simd.target import ROWS
 from tests.compiled.test_direct_convolution import Problem, assert_close
 
 TOLERANCE = {2: 1e-5, 3: 1e-5, 4: 2e-5, 5: 5e-5}  # the more points, the farther they are from 0 and 1
@@ -44,21 +46,22 @@ def transformed(w, side, run=transform_filters):
     return u
 
 
-def convolved(x, w, b, out_h, out_w, side, relu=False, run=winograd, transform=transform_filters):
+def convolved(x, w, b, out_h, out_w, side, relu=False, run=winograd, transform=transform_filters, rows=ROWS):
     """The convolution of images that begin where their patches begin."""
     (n, _, _, c), f = x.shape, w.shape[3]
     x, starts = cut_into_tiles(x, out_h, out_w, side)
     u, scratch = transformed(w, side, transform), winograd_scratch(c, f, side)
     y = np.full((n, out_h, out_w, f), np.nan, np.float32)
-    run(x, starts, u, b, y, output_offsets(*y.shape, side), *scratch, x.shape[2] * c, relu, numbers(side))
+    run(x, starts, u, b, y, output_offsets(*y.shape, side), *scratch, x.shape[2] * c, relu, numbers(side), rows)
     return y
 
 
-def pooled(p, relu, run=winograd_pool):
+def pooled(p, relu, run=winograd_pool, rows=ROWS):
     y = np.full((p.n, p.out_h // 2, p.out_w // 2, p.f), np.nan, np.float32)
     argmax = np.full(y.shape, 99, np.uint8)
     starts = patch_starts(*p.x.shape, *y.shape[1:3], 2, 2)
-    run(p.x, starts, transformed(p.w, 2), p.b, y, argmax, *winograd_scratch(p.c, p.f, 2), p.x.shape[2] * p.c, relu)
+    tables = starts, transformed(p.w, 2), p.b, y, argmax, *winograd_scratch(p.c, p.f, 2)
+    run(p.x, *tables, p.x.shape[2] * p.c, relu, rows)
     return y, argmax
 
 
@@ -148,6 +151,15 @@ def test_winograd_on_this_instruction_set(side):
             exact, which = p.exact_pool(True)
             assert_close(y, exact, TOLERANCE[2])
             assert np.array_equal(argmax, which)
+
+
+def test_the_rows_of_a_tile_of_registers_change_no_bit():
+    p = Problem(2, 13, 9, 20, 33, 3, 3)
+    expected, expected_pooled = convolved(p.x, p.w, p.b, p.out_h, p.out_w, 4), pooled(p, True)
+    for count in (1, 9, 12, 18):
+        rows = block_rows(count)
+        assert np.array_equal(convolved(p.x, p.w, p.b, p.out_h, p.out_w, 4, rows=rows), expected)
+        assert all(map(np.array_equal, pooled(p, True, rows=rows), expected_pooled))
 
 
 @SIDES

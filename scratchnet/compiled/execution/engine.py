@@ -6,7 +6,6 @@ its guards hold. `forward` and `backward` by themselves run at once, on fresh ar
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,17 +15,21 @@ from scratchnet.compiled.execution.fusion import fuse
 from scratchnet.compiled.execution.guards import ArrayGuard
 from scratchnet.compiled.execution.inference_program import CHUNK, InferenceProgram
 from scratchnet.compiled.execution.training_program import TrainingProgram
+from scratchnet.compiled.jit.aligned import aligned
 from scratchnet.compiled.jit.decorators import compiling
-from scratchnet.compiled.layers.conv_inference import for_inference
 from scratchnet.compiled.training.augment import CompiledAugment, is_compiled
+from scratchnet.compiled.training.losses import softmax
 from scratchnet.engine import Engine, Network, restored_on_error
+from scratchnet.layers import LAYERS
 from scratchnet.randomness import ExampleRandom
 from scratchnet.team import shared_team, split_ranges
 
 COMPILING = "compiling the kernels for this machine (once: they are kept for the next run) ..."
 AT_ONCE = 2048  # images predicted in one call; in between, Ctrl-C is noticed
 SMALLEST, LARGEST = 16, 64  # examples in a chunk: worth the calls it costs; a core's cache holds its activations
-KEPT = 16  # programs of each kind; all are forgotten when there are more
+KEPT = 64  # programs of each kind; all are forgotten when there are more
+FEW = 64  # images that are predicted by kernels for few
+WORTH_A_THREAD = 2  # images: fewer are predicted by the caller alone
 
 
 class CompiledEngine(Engine):
@@ -34,15 +37,15 @@ class CompiledEngine(Engine):
 
     def __init__(self, network: Network):
         super().__init__(network)
+        align_arrays(network.layers)
         self.stages = fuse(self.stages, network.shapes)
-        self.inference_stages = [stage._replace(op=for_inference(stage.op)) for stage in self.stages]
         self.guard, self.buffers = ArrayGuard(network.layers, network.names), Buffers()
         uncompiled = {stage.title for stage in self.stages if stage.op.calls_python}
         self.written_by_python = {
             name: array for name, array in network.arrays("state").items() if name.rpartition(".")[0] in uncompiled
         }
         self.training_programs: dict[Any, TrainingProgram] = {}
-        self.inference_programs: dict[Any, list[InferenceProgram]] = {}  # not in use at the moment
+        self.inference_programs: dict[Any, list[InferenceProgram]] = {}  # those that are not in use at the moment
 
     def context(self, training=False, rng=None):
         self.guard.check()
@@ -100,29 +103,33 @@ class CompiledEngine(Engine):
     # prediction
 
     def logits(self, x):
-        self.guard.check()
         if not len(x):
+            self.guard.check()
             return np.zeros((0, *self.network.shapes[-1]), np.float32)
-        with self.inference_program(x.dtype, min(CHUNK, len(x))) as program:
-            return program.run(x, shared_team())
+        team = shared_team()
+        idle, program = self.inference_program(x.dtype, len(x), team.threads)
+        found = program.run(x, team)
+        idle.append(program)  # not after an error: other threads may still be using its buffers
+        return found
 
-    @contextmanager
-    def inference_program(self, dtype, size: int = CHUNK):
-        """A program for images of this type, `size` at a time, for the caller alone, with the present weights."""
-        threads = shared_team().threads if size == CHUNK else 1
+    def inference_program(self, dtype, n: int, threads: int) -> tuple[list[InferenceProgram], InferenceProgram]:
+        """A program for n images of this type, for the caller alone; and the list to append it to after use."""
+        few = n <= FEW
+        threads = threads if n >= WORTH_A_THREAD else 1
+        size = min(CHUNK, -(-n // threads))
         if len(self.inference_programs) >= KEPT:
             self.inference_programs.clear()
-        idle = self.inference_programs.setdefault((dtype, size, threads), [])
-        try:
-            program = idle.pop()  # atomic in Python
-        except IndexError:
-            program = None
-        if program is None or not program.guards.hold():
-            program = InferenceProgram(self, dtype, size, threads)
-        else:
-            program.pack()
-        yield program
-        idle.append(program)  # not after an error: other threads may still be using its buffers
+        idle = self.inference_programs.setdefault((dtype, size, threads, few), [])
+        program = idle.pop() if idle else None
+        if program is None or not (program.guards.hold() and self.guard.same_formats()):
+            self.guard.check()
+            program = InferenceProgram(self, dtype, size, threads, few)
+        return idle, program
+
+    def probabilities(self, x, batch_size):
+        found = self.logits(x) if len(x) <= FEW else super().all_logits(x, batch_size)
+        softmax(found.reshape(-1, found.shape[-1]))
+        return found
 
     def map(self, x, batch_size, work):
         results, parts = [], split_ranges(len(x), batch_size)
@@ -145,8 +152,8 @@ class CompiledEngine(Engine):
                 if not is_compiled(augment, x):
                     images, change = self.augmented(augment, images, ExampleRandom(0, 0)), None
                 self.training_program(loss, optimizer, images, np.asarray(labels[:n]), change)
-            with self.inference_program(x.dtype):
-                pass
+            idle, program = self.inference_program(x.dtype, len(x), shared_team().threads)
+            idle.append(program)
         finally:
             compiling.announce = None
         return compiling.seconds - before
@@ -158,3 +165,11 @@ class CompiledEngine(Engine):
             found[first] = stage.op.describe()
             found |= dict.fromkeys(others, "″")
         return found
+
+
+def align_arrays(layers) -> None:
+    """Replace the arrays of newly built layers by aligned ones: kernels read some of them as they are."""
+    for layer in layers:
+        if type(layer) in LAYERS.values():
+            for name in (*layer.params, *layer.state):
+                vars(layer)[name] = aligned(getattr(layer, name))

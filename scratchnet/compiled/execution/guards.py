@@ -6,7 +6,8 @@ the arrays themselves, and the numbers, may not.
 
 from __future__ import annotations
 
-from operator import is_
+from itertools import chain
+from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,17 @@ class Guards:
     """
 
     def __init__(self, objects):
-        self.seen = [(vars(one), list(vars(one).values())) for one in objects]
+        self.attributes = [vars(one) for one in objects]
+        self.counts = [*map(len, self.attributes)]
+        self.values = [*chain.from_iterable(map(dict.values, self.attributes))]
 
     def hold(self) -> bool:
         """Whether every attribute is the same object as before."""
-        return all(len(now) == len(then) and all(map(is_, now.values(), then)) for now, then in self.seen)
+        now = chain.from_iterable(map(dict.values, self.attributes))
+        return [*map(len, self.attributes)] == self.counts and all(map(is_, now, self.values))
+
+
+FORMAT = attrgetter("shape", "dtype")
 
 
 class ArrayGuard:
@@ -44,6 +51,12 @@ class ArrayGuard:
             for layer, prefix in zip(layers, names, strict=True)
             for name in (*layer.params, *layer.state)
         ]
+        self.arrays = [array for _, _, _, array, _, _ in self.kept]
+        self.formats = [*map(FORMAT, self.arrays)]
+
+    def same_formats(self) -> bool:
+        """Whether the arrays that are guarded have their shapes and dtypes; not whether the layers still have them."""
+        return [*map(FORMAT, self.arrays)] == self.formats
 
     def check(self, written: bool = False) -> None:
         """Raise ValueError if an array was replaced or reshaped. written: also if one is read-only."""

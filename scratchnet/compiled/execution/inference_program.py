@@ -1,9 +1,13 @@
-"""Prediction as a program: thousands of images without Python in between.
+"""Prediction as a program: no Python between the kernels.
 
-    images -> [input buffer] -> kernels -> [logits buffer] -> logits       on every thread, until no image is left
+    images -> [input buffer] -> kernels -> [logits buffer] -> logits
 
-Each thread has buffers for a chunk of images. It takes the next chunk with one atomic increment, copies the images to
-its input buffer, replays its calls, and copies the logits to their place in the result.
+One chunk of images is run by the caller alone. If there are more, every thread takes the next one, with one atomic
+increment, until none is left; each thread has buffers of its own.
+
+A single image is a matter of microseconds, so the rest must cost few: the weights stay packed from call to call
+(`packing`), the calls that look for changes in them are replayed together with the kernels, and if there is one the
+kernels run once more.
 
 Small chunks keep what one kernel leaves in the cache for the next one: with 32 or 48 images vgg-bn takes 8 and 16 %
 longer than with 16, two-conv and chollet the same. 10,000 images, called from Python in chunks of 16 and replayed:
@@ -19,11 +23,13 @@ import numpy as np
 
 from scratchnet.compiled.execution.contexts import Buffers, Captured, CapturingContext
 from scratchnet.compiled.execution.guards import Guards
-from scratchnet.compiled.execution.native import NativeCode, replay
-from scratchnet.compiled.execution.program import Calls, Phase, program_text, runs_of
-from scratchnet.compiled.execution.scheduler import TAKEN, atomic_increment, new_counts
+from scratchnet.compiled.execution.native import NativeCode, copy_memory, replay
+from scratchnet.compiled.execution.packing import Packing
+from scratchnet.compiled.execution.program import Call, Calls, Phase, program_text, runs_of
+from scratchnet.compiled.execution.scheduler import TaskSchedule, atomic_increment
 from scratchnet.compiled.jit.aligned import aligned_zeros
-from scratchnet.compiled.jit.decorators import Kernel, execute, jit
+from scratchnet.compiled.jit.decorators import Kernel, jit
+from scratchnet.compiled.layers.inference import for_inference
 
 CHUNK = 16  # images
 
@@ -34,91 +40,141 @@ class Worker(NamedTuple):
     images: np.ndarray
     calls: Calls
     logits: np.ndarray
-    runs: list[Callable]  # the calls, for a thread in Python
-    range: tuple[int, int]  # and in native code
 
 
 class InferenceProgram:
-    """The logits of images of one type, for one caller at a time."""
+    """The logits of images of one type, `size` at a time on up to `threads` threads, for one caller at a time.
 
-    def __init__(self, engine, dtype, size: int, threads: int):
+    few: whether it is for a few images at a time: see `layers.inference`.
+    """
+
+    def __init__(self, engine, dtype, size: int, threads: int, few: bool):
         self.engine, self.size, self.threads = engine, size, threads
-        self.captured = Captured(Buffers(), [slice(0, size)], engine.inference_stages)
-        self.code = NativeCode()
-        captures = [self.capture(dtype, thread) for thread in range(threads)]
-        self.native = isinstance(replay, Kernel) and Phase("", [[calls] for _, calls, _ in captures]).is_native
-        self.pack()
-        self.workers = [self.worker(*capture) for capture in captures]
-        self.calls = self.code.finish() if self.native else None
-        self.guards = Guards(engine.network.layers)
+        self.stages = for_inference(engine.stages, size, few)
+        self.captured = Captured(Buffers(), [slice(0, size)], self.stages)
+        self.workers = [self.capture(dtype, thread) for thread in range(threads)]
+        self.packing, self.guards = Packing(self.captured.packs), Guards(engine.network.layers)
+        native = isinstance(replay, Kernel) and Phase("", [[worker.calls] for worker in self.workers]).is_native
+        self.executor = NativeExecutor(self) if native else PythonExecutor(self)
 
-    def capture(self, dtype, thread: int) -> tuple[np.ndarray, Calls, np.ndarray]:
+    def capture(self, dtype, thread: int) -> Worker:
         """A thread's input buffer, its calls, and where they leave the logits."""
         images = aligned_zeros((self.size, *self.engine.network.shapes[0]), dtype)
         x, ctx = images, CapturingContext(False, None, self.captured, 0, thread)
         self.captured.names.known.append(("images", images))
-        for stage in self.engine.inference_stages:
+        for stage in self.stages:
             x, _ = stage.forward(x, ctx)
-        return images, ctx.phases[0], x
-
-    def worker(self, images, calls, logits) -> Worker:
-        """The calls of a capture, ready to be made."""
-        if self.native:
-            return Worker(images, calls, logits, [], self.code.append(calls))
-        return Worker(images, calls, logits, runs_of(calls), (0, 0))
-
-    def pack(self) -> None:
-        """Pack the present weights that the stages read."""
-        for (layer, backward), packed in self.captured.packs.items():
-            layer.pack(execute, packed, backward)
+        return Worker(images, ctx.phases[0], x)
 
     def run(self, x: np.ndarray, team) -> np.ndarray:
-        """The logits of all images."""
-        x = np.require(x, None, ["C", "A"])
-        logits = np.empty((len(x), *self.engine.network.shapes[-1]), np.float32)
-        if self.native:
-            self.run_native(x, logits, team)
-        else:
-            starts = iter(range(0, len(x), self.size))  # `next` on it is atomic in Python
-            team.map(lambda chunk: self.work_in_python(chunk, x, logits, starts), self.threads)
-        return logits
-
-    def run_native(self, x, logits, team) -> None:
-        images, results, counts = x.reshape(-1), logits.reshape(-1), new_counts()
-        if not images.flags.writeable:
-            images = images.copy()  # Numba has another type for read-only arrays
-
-        def work(chunk):
-            worker = self.workers[chunk.index]
-            buffers = worker.images.reshape(-1), self.calls, *worker.range, worker.logits.reshape(-1)
-            predict_images(images, *buffers, results, len(x), self.size, counts)
-
-        team.map(work, min(self.threads, -(-len(x) // self.size)))
-
-    def work_in_python(self, chunk, x, logits, starts) -> None:
-        worker = self.workers[chunk.index]
-        for first in starts:
-            n = min(self.size, len(x) - first)
-            worker.images[:n] = x[first : first + n]
-            for run in worker.runs:
-                run(chunk)
-            logits[first : first + n] = worker.logits[:n]
+        """The logits of all images, with the present weights."""
+        if len(x) > self.size:
+            logits = np.empty((len(x), *self.engine.network.shapes[-1]), np.float32)
+            self.executor.run(np.require(x, None, ["C", "A"]), logits, team)
+            return logits
+        images, _, logits = self.workers[0]
+        images[: len(x)] = x
+        self.executor.run_chunk()
+        return logits[: len(x)].copy()
 
     def __str__(self) -> str:
         phase = Phase("chunks of images, until none is left", [[self.workers[0].calls]])
         return program_text(f"prediction, {self.size} images at a time", [phase], self.captured.names)
 
 
+class NativeExecutor:
+    """Runs the calls of a program without Python."""
+
+    def __init__(self, program: InferenceProgram):
+        self.size, self.threads, self.packing = program.size, program.threads, program.packing
+        self.workers, self.code = program.workers, NativeCode()
+        self.looking = self.code.append(self.packing.calls)
+        self.ranges = [self.code.append(worker.calls) for worker in self.workers]
+        self.calls = self.code.finish()
+        self.packing.pack()
+
+    def run_chunk(self) -> None:
+        """The first worker's calls. Those that look for changes of the weights stand before them."""
+        (first, _), (start, stop) = self.looking, self.ranges[0]
+        replay(self.calls, first, stop)
+        if self.packing.changed[0]:
+            self.packing.pack()
+            replay(self.calls, start, stop)
+
+    def run(self, x, logits, team) -> None:
+        """All chunks."""
+        replay(self.calls, *self.looking)
+        if self.packing.changed[0]:
+            self.packing.pack()
+        if not hasattr(self, "schedule"):
+            self.prepare_schedule()
+        self.frame[:] = x.ctypes.data, logits.ctypes.data, len(x), 0
+        self.schedule.run(team)
+
+    def prepare_schedule(self) -> None:
+        """A task for each thread: `predict_chunks`. Whichever thread takes it, it works in its own buffers."""
+        code, self.frame = NativeCode(), np.zeros(4, np.int64)
+        ranges = []
+        for (images, _, logits), (start, stop) in zip(self.workers, self.ranges, strict=True):
+            buffers = images.reshape(-1), self.calls, start, stop, logits.reshape(-1)
+            ranges.append(code.append([Call(predict_chunks, (self.frame, *buffers, self.size))]))
+        self.schedule = TaskSchedule(self.threads, code)
+        self.schedule.add([ranges] * self.threads)
+        self.schedule.finish(np.zeros(0), self.threads)
+
+
+class PythonExecutor:
+    """Runs the calls from Python: a user's own layers, and NUMBA_DISABLE_JIT=1."""
+
+    def __init__(self, program: InferenceProgram):
+        self.size, self.threads, self.packing, self.workers = (
+            program.size, program.threads, program.packing, program.workers
+        )  # fmt: skip
+        self.runs: list[list[Callable]] = [runs_of(worker.calls) for worker in self.workers]
+
+    def run_chunk(self) -> None:
+        """The first worker's calls."""
+        self.pack()
+        for run in self.runs[0]:
+            run(None)
+
+    def run(self, x, logits, team) -> None:
+        """All chunks."""
+        self.pack()
+        starts = iter(range(0, len(x), self.size))  # `next` on it is atomic in Python
+
+        def work(chunk):
+            worker = self.workers[chunk.index]
+            for first in starts:
+                n = min(self.size, len(x) - first)
+                worker.images[:n] = x[first : first + n]
+                for run in self.runs[chunk.index]:
+                    run(chunk)
+                logits[first : first + n] = worker.logits[:n]
+
+        team.map(work, self.threads)
+
+    def pack(self) -> None:
+        """Pack the weights if they have changed."""
+        for call in self.packing.calls:
+            call.run()
+        if self.packing.changed[0]:
+            self.packing.pack()
+
+
 @jit
-def predict_images(images, buffer, calls, start, stop, found, logits, n, size, counts):
-    """Take the next images until all n are taken: copy them to the buffer, make the calls, copy what was found."""
-    pixels, classes = buffer.size // size, found.size // size
-    first = atomic_increment(counts, TAKEN) * size
+def predict_chunks(frame, buffer, calls, start, stop, found, size):
+    """Take the next chunk until none is left: copy it to the buffer, make the calls, copy what was found.
+
+    frame    the addresses of all images and of their logits, the number of images, how many chunks are taken
+    buffer   a chunk of images, flat; found: its logits, flat
+    """
+    images, logits, n = frame[0], frame[1], frame[2]
+    image, row = buffer.nbytes // size, found.nbytes // size
+    first = atomic_increment(frame, 3) * size
     while first < n:
         count = min(size, n - first)
-        for i in range(count * pixels):
-            buffer[i] = images[first * pixels + i]
+        copy_memory(buffer.ctypes.data, images + first * image, count * image)
         replay(calls, start, stop)
-        for i in range(count * classes):
-            logits[first * classes + i] = found[i]
-        first = atomic_increment(counts, TAKEN) * size
+        copy_memory(logits + first * row, found.ctypes.data, count * row)
+        first = atomic_increment(frame, 3) * size

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.callconv import RETCODE_NONE, RETCODE_OK
 from numba.core.cgutils import get_or_insert_function
 from numba.core.compiler_lock import global_compiler_lock
@@ -86,6 +86,19 @@ def _call(emit, kinds, row):
 def call(row):
     """Make the call encoded in the row at this address. NumPy has no equivalent."""
     raise NotImplementedError("encoded calls are executed by compiled code only")
+
+
+@returns(lambda target, source, count: types.none)
+def _copy_memory(emit, kinds, target, source, count):
+    """The compiler's own memcpy."""
+    pointers = [emit.build.inttoptr(address, ir.IntType(8).as_pointer()) for address in (target, source)]
+    cgutils.raw_memcpy(emit.build, *pointers, count, 1)  # type: ignore[call-arg]
+
+
+@intrinsic(_copy_memory)
+def copy_memory(target, source, count):
+    """Copy `count` bytes from one address to another. NumPy has no equivalent."""
+    raise NotImplementedError("addresses are used by compiled code only")
 
 
 @jit

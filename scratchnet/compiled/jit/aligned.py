@@ -25,6 +25,15 @@ def aligned_empty(shape, dtype=np.float32):
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
+def aligned(array):
+    """The array, or a copy of it that is aligned to 64 bytes."""
+    if not array.ctypes.data % ALIGNMENT:
+        return array
+    copy = aligned_empty(array.shape, array.dtype)
+    copy[...] = array
+    return copy
+
+
 def aligned_zeros(shape, dtype=np.float32):
     """An array of zeros aligned to 64 bytes."""
     array = aligned_empty(shape, dtype)

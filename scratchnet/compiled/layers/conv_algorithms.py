@@ -239,10 +239,13 @@ def choose_forward(g: Geometry) -> Any:
     return next((algorithm for algorithm in candidates if algorithm.supports(g)), DirectForward)(g)
 
 
-def choose_inference(g: Geometry) -> Any:
-    """The fastest algorithm for inference."""
+def choose_inference(g: Geometry, few: bool) -> Any:
+    """The fastest algorithm for inference. few: whether there are a few images at a time."""
     candidates = SmallChannelsForward, WinogradAndPool
-    return next((algorithm for algorithm in candidates if algorithm.supports(g)), choose_forward)(g)
+    algorithm = next((algorithm for algorithm in candidates if algorithm.supports(g)), choose_forward)(g)
+    if isinstance(algorithm, WinogradForward):
+        algorithm.few = few
+    return algorithm
 
 
 def choose_backward(g: Geometry, needs_dx: bool, dense: bool) -> Any:

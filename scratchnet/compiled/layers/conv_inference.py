@@ -26,18 +26,10 @@ from scratchnet.compiled.jit.aligned import aligned_empty, aligned_zeros
 from scratchnet.compiled.jit.decorators import jit
 from scratchnet.compiled.kernels.conv.geometry import Geometry
 from scratchnet.compiled.layers.base import CompiledLayer, bias_or_zeros
-from scratchnet.compiled.layers.conv import CompiledConv2D, padded
+from scratchnet.compiled.layers.conv import padded
 from scratchnet.compiled.layers.conv_algorithms import choose_inference
-from scratchnet.compiled.layers.conv_batchnorm import CompiledConvBatchNorm
 from scratchnet.compiled.simd.intrinsics import LANES, load_partial, select, store_partial
 from scratchnet.layers import BatchNorm, ReLU
-
-
-def for_inference(op):
-    """The same operation for inference."""
-    if isinstance(op, CompiledConv2D | CompiledConvBatchNorm):
-        return CompiledConvInference(op.layers, op.input_shape)
-    return op
 
 
 class Workspace(NamedTuple):
@@ -61,13 +53,13 @@ class PackedWeights(NamedTuple):
 class CompiledConvInference(CompiledLayer):
     """Conv2D [+ ReLU] [+ BatchNorm] [+ ReLU] [+ MaxPool2D], forward only."""
 
-    def __init__(self, layers, input_shape):
+    def __init__(self, layers, input_shape, few: bool):
         self.layers, self.conv, self.geometry = layers, layers[0], Geometry.of(layers, input_shape)
         self.norm = next((layer for layer in layers if isinstance(layer, BatchNorm)), None)
         self.clips = self.norm is not None and isinstance(layers[1], ReLU)
         self.geometry.relu = self.geometry.relu and not self.clips
         self.bias = bias_or_zeros(self.conv, self.geometry.filters)
-        self.algorithm = choose_inference(self.geometry)
+        self.algorithm = choose_inference(self.geometry, few)
 
     def allocate_packed(self, backward):
         return PackedWeights(self.algorithm.allocate_packed(), *np.empty((3, self.geometry.filters), np.float32))

@@ -15,6 +15,7 @@ from scratchnet.compiled.jit.aligned import aligned_empty
 from scratchnet.compiled.kernels.copy import copy
 from scratchnet.compiled.kernels.relu_pool import max_pool, relu_backward
 from scratchnet.compiled.kernels.winograd import backward, forward, tiling
+from scratchnet.compiled.simd.target import ROWS
 
 GROUP = 1 << 17  # numbers of the convolution's output that wait for the pool: half of a second-level cache
 
@@ -33,6 +34,7 @@ class WinogradForward:
     """A convolution without a pool, on the tiles that need the fewest products."""
 
     name = "winograd"
+    few = False  # whether it is for so few images that the registers' tile should fit them
 
     class Workspace(NamedTuple):
         starts: np.ndarray  # of tiles in the padded images
@@ -68,7 +70,12 @@ class WinogradForward:
 
     def forward(self, call, x, packed, y, argmax, work):
         g, (u, bias) = self.g, packed
-        call(forward.winograd, x, work.starts, u, bias, y, work.places, work.v, work.m, g.row_stride, g.relu, self.tile)
+        tables = work.starts, u, bias, y, work.places, work.v, work.m
+        call(forward.winograd, x, *tables, g.row_stride, g.relu, self.tile, self.rows(work))
+
+    def rows(self, work):
+        """The rows of the registers' tile: one number for many images, since each is compiled by itself."""
+        return tiling.block_rows(work.starts.size) if self.few else ROWS
 
 
 class WinogradPool(WinogradForward):
@@ -88,7 +95,8 @@ class WinogradPool(WinogradForward):
 
     def forward(self, call, x, packed, y, argmax, work):
         g, (u, bias) = self.g, packed
-        call(forward.winograd_pool, x, work.starts, u, bias, y, argmax, work.v, work.m, g.row_stride, g.relu)
+        tables = work.starts, u, bias, y, argmax, work.v, work.m
+        call(forward.winograd_pool, x, *tables, g.row_stride, g.relu, self.rows(work))
 
 
 class WinogradAndPool(WinogradForward):

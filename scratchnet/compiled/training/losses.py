@@ -18,6 +18,22 @@ def is_compiled(loss, labels: np.ndarray) -> bool:
 
 
 @jit
+def softmax(z):
+    """z = exp z / Σ exp z, row by row, in place. The largest of a row is subtracted first: exp does not overflow."""
+    n, classes = z.shape
+    for i in range(n):
+        top = z[i, 0]
+        for k in range(1, classes):
+            top = max(top, z[i, k])
+        total = np.float32(0)
+        for k in range(classes):
+            z[i, k] = np.exp(z[i, k] - top)
+            total += z[i, k]
+        for k in range(classes):
+            z[i, k] /= total
+
+
+@jit
 def softmax_cross_entropy(logits, labels, smoothing, share, dlogits, value):
     """value = share · mean over rows of log Σ exp z - Σ t z; dlogits = share / n · (p - t).
 

@@ -104,7 +104,7 @@ def winograd_gradients(x, starts, dy, places, u, dw, db, dx, dx_places, v, z, du
                 store_partial(db, j, load_partial(db, j, f - j) + total(of_tile), f - j)
         add_planes(v, count, c, z, du, f, planes)
         if dx.size > 0:
-            multiply_planes(z, count, f, u, v, c, planes)  # dV, where V was
+            multiply_planes(z, count, f, u, v, c, planes, ROWS)  # dV, where V was
             for t in range(count):
                 for i in range(0, c, LANES):
                     place, dv = (first + t) * planes, load_planes(v, t * padded_width(c) + i, plane_size(c), tile)

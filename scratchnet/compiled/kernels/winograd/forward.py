@@ -61,7 +61,7 @@ from scratchnet.compiled.simd.intrinsics import (
     store_tile,
     zero_tile,
 )
-from scratchnet.compiled.simd.target import LANES, PAIR, ROWS, SINGLE
+from scratchnet.compiled.simd.target import LANES, PAIR, SINGLE
 
 TAPS = (0, 1, 2)
 FOUR = (0, 1, 2, 3)  # tiles of 2x2 outputs: a window of a pool each
@@ -96,17 +96,16 @@ def transform_filters(w, u, tile):
 
 
 @inline
-def multiply_panel(v, at, stride, count, c, u, panel, m, to, n, columns):
+def multiply_panel(v, at, stride, count, c, u, panel, m, to, n, rows, columns):
     """M = V @ U for one of the planes, in the columns of one panel of U."""
-    for first in range(0, count, len(ROWS)):
-        rows = offsets(ROWS, first, count - 1, stride)
-        tile = product(zero_tile(ROWS, columns), v, rows, at, 1, u, panel, columns, c)
-        store_tile(m, offsets(ROWS, first, count - 1, n), to, columns, tile)
+    for first in range(0, count, len(rows)):
+        of_v, of_m = offsets(rows, first, count - 1, stride), offsets(rows, first, count - 1, n)
+        store_tile(m, of_m, to, columns, product(zero_tile(rows, columns), v, of_v, at, 1, u, panel, columns, c))
 
 
 @jit
-def multiply_planes(v, count, c, u, m, f, planes):
-    """M[p] = V[p] @ U[p] for `count` tiles and all planes p."""
+def multiply_planes(v, count, c, u, m, f, planes, rows):
+    """M[p] = V[p] @ U[p] for `count` tiles and all planes p. rows: of the tile of registers."""
     stride, n = padded_width(c), padded_width(f)
     for p in range(planes):
         j = 0
@@ -114,9 +113,9 @@ def multiply_planes(v, count, c, u, m, f, planes):
             width = panel_width(f - j)
             at, panel, to = p * plane_size(c), p * c * n + j * c, p * plane_size(f) + j
             if width > LANES:
-                multiply_panel(v, at, stride, count, c, u, panel, m, to, n, PAIR)
+                multiply_panel(v, at, stride, count, c, u, panel, m, to, n, rows, PAIR)
             else:
-                multiply_panel(v, at, stride, count, c, u, panel, m, to, n, SINGLE)
+                multiply_panel(v, at, stride, count, c, u, panel, m, to, n, rows, SINGLE)
             j += width
 
 
@@ -130,7 +129,7 @@ def transform_images(x, starts, first, count, v, row_stride, c, tile):
 
 
 @jit
-def winograd(x, starts, u, bias, y, places, v, m, row_stride, relu, tile):
+def winograd(x, starts, u, bias, y, places, v, m, row_stride, relu, tile, rows):
     """y = x * W + bias, and if `relu` the larger of that and 0.
 
     x        padded images (n, h, w, c) with h >= padded_size(out_h, side), w likewise; `row_stride` = w * c
@@ -138,6 +137,7 @@ def winograd(x, starts, u, bias, y, places, v, m, row_stride, relu, tile):
     u, bias  from `transform_filters`; (f)
     y        (n, out_h, out_w, f), written; `places` is output_offsets(n, out_h, out_w, f, side)
     v, m     from `winograd_scratch`
+    rows     of the tile of registers: `tiling.block_rows`
     """
     c, f, outputs = x.shape[-1], y.shape[-1], tile[:-2]
     positions = len(outputs) * len(outputs)
@@ -146,7 +146,7 @@ def winograd(x, starts, u, bias, y, places, v, m, row_stride, relu, tile):
     for first in range(0, tiles, TILES):
         count = min(TILES, tiles - first)
         transform_images(x, starts, first, count, v, row_stride, c, tile)
-        multiply_planes(v, count, c, u, m, f, len(tile) * len(tile))
+        multiply_planes(v, count, c, u, m, f, len(tile) * len(tile), rows)
         for t in range(count):
             for j in range(0, f, LANES):
                 products = load_planes(m, t * padded_width(f) + j, plane_size(f), tile)
@@ -155,7 +155,7 @@ def winograd(x, starts, u, bias, y, places, v, m, row_stride, relu, tile):
 
 
 @jit
-def winograd_pool(x, starts, u, bias, y, argmax, v, m, row_stride, relu):
+def winograd_pool(x, starts, u, bias, y, argmax, v, m, row_stride, relu, rows):
     """`winograd` with tiles of 2x2, followed by max-pooling over windows of 2x2: every tile is a window.
 
     starts   where the windows' patches begin: patch_starts(n, h, w, c, out_h // 2, out_w // 2, 2, 2); x needs no
@@ -170,7 +170,7 @@ def winograd_pool(x, starts, u, bias, y, argmax, v, m, row_stride, relu):
     for first in range(0, windows, TILES):
         count = min(TILES, windows - first)
         transform_images(x, starts, first, count, v, row_stride, c, FOUR)
-        multiply_planes(v, count, c, u, m, f, 16)
+        multiply_planes(v, count, c, u, m, f, 16, rows)
         for t in range(count):
             for j in range(0, f, LANES):
                 at = (first + t) * f + j

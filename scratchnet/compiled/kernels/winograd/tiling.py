@@ -13,7 +13,7 @@ from scratchnet.compiled.jit.aligned import aligned_empty
 from scratchnet.compiled.jit.decorators import jit
 from scratchnet.compiled.kernels.gemm import padded_width
 from scratchnet.compiled.kernels.winograd.matrices import POINTS
-from scratchnet.compiled.simd.target import LANES
+from scratchnet.compiled.simd.target import LANES, ROWS
 
 TILES = 24  # 16, 32 and 48 are within 3 % of it
 
@@ -64,6 +64,23 @@ def output_offsets(n, out_h, out_w, f, side):
     places = np.full((n, side * down, side * across), -1, np.int32)
     places[:, :out_h, :out_w] = np.arange(n * out_h * out_w).reshape(n, out_h, out_w) * f
     return np.ascontiguousarray(places.reshape(n, down, side, across, side).transpose(0, 1, 3, 2, 4)).reshape(-1)
+
+
+def block_rows(rows_wanted):
+    """The rows of the registers' tile for a product with few rows: those that compute the fewest rows twice.
+
+    Nine tiles of one image: two blocks of five rows instead of two of eight. A block of under four rows would wait
+    for its own sums.
+
+    >>> len(block_rows(1000)) == len(ROWS)
+    True
+    >>> len(block_rows(9)), len(block_rows(4))
+    (5, 4)
+    """
+    if rows_wanted >= 6 * len(ROWS):
+        return ROWS
+    possible = [rows for rows in (8, 6, 5, 4) if rows <= len(ROWS)]
+    return tuple(range(min(possible, key=lambda rows: -(-rows_wanted // rows) * rows)))
 
 
 def winograd_scratch(c, f, side):
