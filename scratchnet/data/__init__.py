@@ -5,6 +5,7 @@
     download    a file identified by the hash of its content
     locate      which files of a folder are the four IDX files
     folder      a data set: four IDX files and the class names
+    published   a data set that is identified by its hashes: what is missing is fetched, and what is there compared
     mnist       where MNIST's four files are, how they are fetched, what they hold
     fashion     the same for Fashion-MNIST
     synthetic   digits drawn from fonts, for machines without MNIST and without a network
