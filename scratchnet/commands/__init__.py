@@ -30,7 +30,7 @@ PROGRAMS = {
     "tune": "search for good settings with many short training runs",
     "lr-find": "find a learning rate",
     "report": "draw a run's pictures and its report again",
-    "make-idx": "make a data set from a folder of pictures",
+    "make-idx": "make a data set from pictures, .npz, CSV or other IDX files",
     "doctor": "check network and data before training",
     "info": "print versions, threads, and the locations of caches and data",
 }

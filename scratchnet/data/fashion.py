@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from scratchnet.data.folder import FILES, Dataset, find_file, load_idx_dataset
+from scratchnet.data.folder import FILES, Dataset, find_file, read_folder
 from scratchnet.data.idx import DataFileError, idx_sha256, read_idx
 from scratchnet.data.mnist import cache_folder
 from scratchnet.data.published import fetch_missing, foreign_files
@@ -48,7 +48,7 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None, download:
     folder = fashion_folder(data_dir)
     if download:
         fetch_missing(folder, SHA256, MIRRORS)
-    dataset = load_idx_dataset(folder)
+    dataset = read_folder(folder)
     if not is_fashion_mnist(dataset):
         raise DataFileError(f"{folder}: other data than Fashion-MNIST's, by its hash. --dataset auto accepts any data.")
     return dataset

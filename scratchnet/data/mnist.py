@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchnet.data.folder import FILES, Dataset, load_idx_dataset
+from scratchnet.data.folder import FILES, Dataset, read_folder
 from scratchnet.data.idx import DataFileError
 from scratchnet.data.published import PROXIES, fetch_missing, foreign_files
 
@@ -51,7 +51,7 @@ def load_mnist(data_dir: str | os.PathLike[str] | None = None, download: bool = 
     folder = data_folder(data_dir)
     if download:
         fetch_missing(folder, SHA256, mirrors(), f"{OWN_MIRROR} {PROXIES}")
-    dataset = load_idx_dataset(folder)
+    dataset = read_folder(folder)
     for x, y in dataset:
         _check_like_mnist(x, y, folder)
     if others := sorted(foreign_files(dataset, SHA256), key=FILES.index):
@@ -99,4 +99,3 @@ def _check_like_mnist(x: np.ndarray, y: np.ndarray, folder: Path) -> None:
             f"images {x.shape} and {y.dtype} labels up to {y.max()}. Read other data with load_idx_dataset "
             "(in scripts: --dataset auto)."
         )
-

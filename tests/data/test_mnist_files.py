@@ -164,6 +164,7 @@ def test_empty_files_are_no_data_set(folder):
         load_idx_dataset(folder)
 
 
+@pytest.mark.filterwarnings("ignore:.*first_label=1")
 @pytest.mark.parametrize(
     "change",
     [
