@@ -18,14 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.callbacks import Callback, WeightAverage
 from scratchnet.examples import as_classes, as_rows, flat_features, labelled, not_fitted
 from scratchnet.keywords import explained
 from scratchnet.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Rescale
-from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.model import Sequential
 from scratchnet.optimizers import Adam, Optimizer, as_optimizer
-from scratchnet.schedules import SCHEDULES, WarmUp
 from scratchnet.zoo import PRESETS, Recipe
 
 SAMPLE = 10_000  # examples whose mean and deviation scale the default network's input
@@ -70,10 +67,8 @@ class ImageClassifier:
         names = [str(name) for name in classes] if classes.dtype.kind in "USO" else None
         model = Sequential(recipe.layers, images.shape[1:], self.seed, self.engine, class_names=names)
         self.history_ = model.fit(
-            images, numbers, epochs=recipe.epochs, batch_size=recipe.batch_size,
-            optimizer=scheduled(recipe, len(images)), loss=SoftmaxCrossEntropy(recipe.label_smoothing),
-            callbacks=callbacks(recipe), augment=self.augment, verbose=self.verbose,
-        )  # fmt: skip
+            images, numbers, **recipe.fit_options(len(images)) | {"augment": self.augment, "verbose": self.verbose}
+        )
         self.model_, self.classes_, self.shape_ = model, classes, rows.shape[1:]
         self.n_features_in_ = math.prod(self.shape_)
         return self
@@ -180,18 +175,3 @@ def network(images: np.ndarray, classes: int) -> list[Layer]:
             if min(images.shape[1:3]) >= 4:
                 layers += [MaxPool2D(2)]
     return [*layers, Flatten(), Dense(128), ReLU(), Dense(classes)]
-
-
-def scheduled(recipe: Recipe, examples: int) -> Optimizer:
-    """The recipe's optimizer, its rate on the recipe's schedule."""
-    optimizer, steps = recipe.optimizer, recipe.epochs * -(-examples // recipe.batch_size)
-    warm_up = min(recipe.warm_up, steps // 4)
-    if recipe.schedule != "constant" or warm_up:
-        schedule = SCHEDULES[recipe.schedule](float(optimizer.lr), steps - warm_up)  # type: ignore[arg-type]
-        optimizer.lr = WarmUp(schedule, warm_up) if warm_up else schedule
-    return optimizer
-
-
-def callbacks(recipe: Recipe) -> list[Callback]:
-    """The recipe's callbacks, and its weight average as one."""
-    return [*recipe.callbacks, *([WeightAverage(recipe.weight_average)] if recipe.weight_average else [])]

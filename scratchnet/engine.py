@@ -37,11 +37,12 @@ class Network(NamedTuple):
     shapes: list[Shape]  # of one example: before the first layer, and after each layer
     dtype: np.dtype
 
-    def arrays(self, kind: str) -> Arrays:
-        """The live arrays by full name ("1.conv2d.W"). kind: "params" or "state"."""
+    def arrays(self, *kinds: str) -> Arrays:
+        """The live arrays by full name ("1.conv2d.W"), layer by layer. kinds: "params", "state" or both."""
         return {
             f"{prefix}.{name}": getattr(layer, name)
             for layer, prefix in zip(self.layers, self.names, strict=True)
+            for kind in kinds
             for name in getattr(layer, kind)
         }
 
@@ -117,7 +118,7 @@ class Engine:
         Raises NonFiniteLossError if the loss is NaN or infinite; no array is changed then.
         """
         with restored_on_error(self.network.arrays("state")):
-            images = self.check_input(self.augmented(augment, x, rng))
+            images = self.augmented(augment, x, rng)
             logits, caches = self.forward(images, self.context(training=True, rng=rng))
             value, dlogits = loss(logits, labels)
             expect_finite(value)
@@ -134,8 +135,8 @@ class Engine:
             return float(value), self.backward(dlogits, caches)[1]
 
     def augmented(self, augment: Any, x: np.ndarray, rng: Any) -> np.ndarray:
-        """The images as augment(images, rng) changes them; None leaves them as they are."""
-        return x if augment is None else augment(x, rng)
+        """augment(images, rng), checked as any input; the images as they are for augment=None."""
+        return x if augment is None else self.check_input(augment(x, rng))
 
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
         """x -> logits, and every stage's cache for `backward`."""

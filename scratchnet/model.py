@@ -28,7 +28,7 @@ from scratchnet.optimizers import Optimizer
 from scratchnet.randomness import ExampleRandom
 from scratchnet.run import History
 from scratchnet.saving import architecture
-from scratchnet.saving.weights import copy_weights, own_arrays, weights_of
+from scratchnet.saving.weights import copy_weights, own_arrays
 
 Path = str | os.PathLike[str]
 ENGINES = ("numba", "numpy")
@@ -141,14 +141,14 @@ class Sequential:
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of all arrays, layer by layer: a layer's parameters, then its state."""
-        return [array.copy() for array in weights_of(self.layers, self.names).values()]
+        return [array.copy() for array in self.network.arrays("params", "state").values()]
 
     def set_weights(self, arrays: Iterable[np.ndarray]) -> None:
         """Copy into the model what `get_weights` of an equal model gave.
 
         >>> model.set_weights(model.get_weights())
         """
-        copy_weights(arrays, weights_of(self.layers, self.names))
+        copy_weights(arrays, self.network.arrays("params", "state"))
 
     # running
 
@@ -296,5 +296,5 @@ def load_model(path: Path, engine: str = "numba", layers: Iterable[type[Layer]] 
     arrays, meta = saving.read_file(path)
     with saving.as_model_file_error(path):
         if "model" not in meta:
-            raise ValueError("no model. If it is a checkpoint, go on from it with fit(resume=path).")
+            raise ValueError("no model. If it is a checkpoint, resume the training from it: fit(resume=path).")
         return from_config(meta["model"], engine, layers, arrays)

@@ -91,4 +91,4 @@ def changed(model: Any, x: np.ndarray, augment: Augment, noise: float) -> np.nda
         if noise:
             images = np.rint(images + noise * rng.standard_normal(images.shape)).clip(0, 255).astype(np.uint8)
         pieces.append(images)
-    return np.concatenate(pieces)
+    return np.concatenate(pieces).reshape(x.shape)

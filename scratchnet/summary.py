@@ -22,7 +22,7 @@ class Row(NamedTuple):
     untrained: int  # BatchNorm's running averages
     multiply_adds: int
     bytes: int  # of the output
-    runs_as: str  # its kernels, forward/backward; ″ where a twin does it together with the layer above
+    runs_as: str  # its kernels, forward/backward; ″ for a layer that is computed with the one above
 
 
 def rows(model: Any) -> list[Row]:

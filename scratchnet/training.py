@@ -50,7 +50,7 @@ def train_step(model: Any, loss: Any, optimizer: Optimizer, x: Any, labels: Any,
     except NonFiniteLossError as error:
         rng.draws = 0
         with restored(model.state()):
-            images = model.check_input(engine.augmented(augment, x, rng))
+            images = engine.augmented(augment, x, rng)
             raise explain(model, images, rng, error.value, optimizer.steps + 1) from None
     finally:
         engine.training.release()

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from scratchnet import comparison, report
 from scratchnet.commands.running import exit_code
@@ -18,7 +21,7 @@ from scratchnet.process.pipes import console, run_script
 
 
 @exit_code
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if args.out and not args.overwrite:
         report.check_absent(Path(args.out) / name for name in comparison.FILES)
@@ -36,7 +39,7 @@ def main(argv=None) -> int:
     return 0
 
 
-def print_tables(runs) -> None:
+def print_tables(runs: list[comparison.FinishedRun]) -> None:
     """Print the results, and the settings in which the runs differ."""
     from rich.table import Table
 
@@ -59,13 +62,13 @@ def print_tables(runs) -> None:
         console().print(different)
 
 
-def first_of(images, show: int) -> str:
+def first_of(images: np.ndarray, show: int) -> str:
     """3, 18, 40 ... (12)"""
     shown = ", ".join(map(str, images[:show]))
     return f"{shown} ... ({len(images)} in all)" if len(images) > show else shown or "none"
 
 
-def parse_args(argv):
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare finished runs on the same test images.")
     add = parser.add_argument
     add("runs", metavar="RUN", nargs="+", help="two or more folders of runs (or `latest`); the first is the reference")

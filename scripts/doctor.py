@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 import scratchnet as sn
 from scratchnet import doctor
@@ -22,7 +23,7 @@ from scratchnet.process.pipes import run_script
 
 
 @exit_code
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if args.threads:
         sn.set_threads(args.threads)
@@ -36,7 +37,7 @@ def main(argv=None) -> int:
     return 1 if failed else 0
 
 
-def parse_args(argv):
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Check a network and its data before training.", parents=[network_options()]
     )

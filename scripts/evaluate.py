@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from scratchnet.process.pipes import console, printable, run_script
 
 
 @exit_code
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     paths = [report.find_model(name) for name in args.models]
     ensemble = sn.Ensemble(sn.load_model(path, args.engine) for path in paths)
@@ -50,7 +52,7 @@ def main(argv=None) -> int:
     return 0
 
 
-def data_of(paths, args):
+def data_of(paths: Sequence[Path], args: argparse.Namespace) -> tuple[str, Any]:
     """dataset and data_dir from the options, else the data that all runs were trained on."""
     if args.dataset == "synthetic":
         return "synthetic", None
@@ -62,18 +64,18 @@ def data_of(paths, args):
     return args.dataset or dataset, args.data_dir or data.folder_then(data_dir, paths[0].parent)
 
 
-def score(p, y) -> dict[str, Any]:
+def score(p: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     """All measures of probabilities (n, classes) and the true classes (n,)."""
     return {**measure(p, y), "loss": float(losses(p, y).mean())}
 
 
-def in_words(found) -> str:
+def in_words(found: dict[str, Any]) -> str:
     """Accuracy with its interval, and loss."""
     low, high = found["accuracy_interval"]
     return f"accuracy {found['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), loss {found['loss']:.4f}"
 
 
-def print_classes(found, names) -> None:
+def print_classes(found: dict[str, Any], names: Sequence[str]) -> None:
     """Print the classification report: one row per class, and the averages."""
     from rich.table import Table
 
@@ -88,7 +90,7 @@ def print_classes(found, names) -> None:
     console().print(table)
 
 
-def print_mistakes(found, names) -> None:
+def print_mistakes(found: dict[str, Any], names: Sequence[str]) -> None:
     """Print the most frequent mistakes, the confidence, and missing classes."""
     pairs = [f"{names[p['true']]} for {names[p['predicted']]} ({p['count']}×)" for p in found["most_confused"][:5]]
     print("\nmost often mistaken: " + (", ".join(pairs) if pairs else "nothing"))
@@ -101,7 +103,7 @@ def print_mistakes(found, names) -> None:
             print(f"{said}: {', '.join(names[k] for k in found[what])}")
 
 
-def parse_args(argv):
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure saved models on the test set.")
     add = parser.add_argument
     add("models", metavar="RUN_OR_MODEL", nargs="+", help="a run's folder, `latest`, a model file; several: ensemble")

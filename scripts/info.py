@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from scratchnet.commands.machine import facts
 from scratchnet.commands.running import exit_code
@@ -15,7 +16,7 @@ from scratchnet.process.pipes import run_script
 
 
 @exit_code
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     found = facts(args.data_dir)
     width = max(map(len, found))
@@ -24,7 +25,7 @@ def main(argv=None) -> int:
     return 0
 
 
-def parse_args(argv):
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Print versions, threads, and the locations of caches and data.")
     parser.add_argument("--data-dir", help="a folder of IDX files (default: $SCRATCHNET_DATA, then the user's cache)")
     return parser.parse_args(argv)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import scratchnet as sn
@@ -22,7 +23,7 @@ from scratchnet.process.pipes import run_script
 
 
 @exit_code
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if args.threads:
         sn.set_threads(args.threads)
@@ -44,7 +45,7 @@ def main(argv=None) -> int:
     return 0 if found.suggestion else 1
 
 
-def parse_args(argv):
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Find a learning rate: one sweep from too small to too large.", parents=[network_options()]
     )

@@ -16,7 +16,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 import scratchnet as sn
 from scratchnet import data
@@ -24,9 +27,11 @@ from scratchnet.commands.running import exit_code
 from scratchnet.data import atomic, folder
 from scratchnet.process.pipes import run_script
 
+Written = tuple[folder.Dataset, list[str] | None, list[str]]  # data set, class names, a line for each unusable picture
+
 
 @exit_code
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     out = Path(args.out)
     if there := [name for name in folder.FILES if folder.find_file(out, name)]:
@@ -41,10 +46,10 @@ def main(argv=None) -> int:
     return 1 if unreadable else 0
 
 
-def from_pictures(args, out):
-    """Write the pictures of a folder; the data set, its class names, and a line for each picture left out."""
+def from_pictures(args: argparse.Namespace, out: Path) -> Written:
+    """Write the pictures of a folder."""
 
-    def convert(path):
+    def convert(path: Path) -> np.ndarray:
         if args.digits:
             return sn.digit_from_image(path, args.size, round(args.size * 20 / 28))
         return sn.whole_image(path, (args.size, args.size, 3 if args.colour else 1), args.invert)
@@ -57,15 +62,15 @@ def from_pictures(args, out):
     return made.dataset, made.class_names, made.unreadable
 
 
-def from_files(args, out):
+def from_files(args: argparse.Namespace, out: Path) -> Written:
     """Write the images of an archive, of tables, or of other IDX files, numbered from 0; the same values."""
     names = args.idx and data.read_class_names(args.idx)
     if args.npz:
         dataset = data.load_npz_dataset(args.npz)
+    elif args.csv:
+        dataset = data.load_csv_dataset(args.csv, args.test_share, args.seed)
     else:
-        dataset = (
-            data.load_csv_dataset(args.csv, args.test_share, args.seed) if args.csv else data.read_folder(args.idx)
-        )
+        dataset = data.read_folder(args.idx)
     from_1 = data.counts_from_1(dataset[0][1], dataset[1][1], names)
     if from_1:
         print("the labels count from 1; class 1 is output 0, and so on", file=sys.stderr)
@@ -76,7 +81,7 @@ def from_files(args, out):
     return dataset, names, []
 
 
-def parse_args(argv):
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make IDX files from labelled pictures, .npz, CSV or other IDX files.")
     add = parser.add_argument
     source = parser.add_mutually_exclusive_group(required=True)

@@ -17,6 +17,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,11 +30,11 @@ from scratchnet.process.pipes import run_script
 
 
 @exit_code
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    path = report.find_run(args.model)
+    path = report.find_model(args.model)
     try:
-        model = sn.load_model(path / "model.safetensors" if path.is_dir() else path, args.engine)
+        model = sn.load_model(path, args.engine)
         if len(model.input_shape) != 3 or model.input_shape[2] not in (1, 3):
             raise ValueError(f"{path}: takes input of shape {model.input_shape}, not grey or colour pictures")
         if args.digits and not takes_digits(model):
@@ -41,14 +43,17 @@ def main(argv=None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     names = model.class_names or [str(k) for k in range(model.shapes[-1][0])]
-    threshold = kept_threshold(path) if path.is_dir() else None
+    run = report.find_run(args.model)
+    threshold = kept_threshold(run) if run.is_dir() else None
     answers = [answer(image, model, names, threshold, args) for image in args.images]
     if args.json:
         print(json.dumps(answers, indent=2))
     return 1 if any("error" in found for found in answers) else 0
 
 
-def answer(image, model, names, threshold, args) -> dict:
+def answer(
+    image: str, model: sn.Sequential, names: list[str], threshold: float | None, args: argparse.Namespace
+) -> dict[str, Any]:
     """{"image":, "class":, "probability":, ...} as of `recognise`, or {"image":, "error":}; printed unless --json.
 
     Of several digits, "class" is the number they form and "probability" that of all being right; "digits" has each.
@@ -68,7 +73,9 @@ def answer(image, model, names, threshold, args) -> dict:
     return {"image": image, "class": number, "probability": float(probability), "digits": found}
 
 
-def recognise(pixels, model, names, threshold, tta) -> list[dict]:
+def recognise(
+    pixels: np.ndarray, model: sn.Sequential, names: list[str], threshold: float | None, tta: bool
+) -> list[dict[str, Any]]:
     """For each image {"class":, "probability":, "probabilities":, "energy":, "unfamiliar": None without threshold}."""
     found = []
     for p, e in zip(sn.predict_augmented(model, pixels) if tta else model.predict(pixels), energies(model, pixels),
@@ -84,7 +91,7 @@ def recognise(pixels, model, names, threshold, tta) -> list[dict]:
 UNFAMILIAR = "unlike the training images"
 
 
-def in_words(found) -> str:
+def in_words(found: list[dict[str, Any]]) -> str:
     """4 (99.1%), then 9 (0.7%); of several digits 42 (4 99.1%, 2 98.0%)."""
     if len(found) > 1:
         each = [f"{one['class']} {one['probability']:.1%}{f' {UNFAMILIAR}' * bool(one['unfamiliar'])}" for one in found]
@@ -94,21 +101,22 @@ def in_words(found) -> str:
     return f"{best} ({p:.1%}){then}" + f"; {UNFAMILIAR}, perhaps none of the classes" * bool(found[0]["unfamiliar"])
 
 
-def prepare(image, model, names, args) -> list[np.ndarray]:
+def prepare(image: str, model: sn.Sequential, names: list[str], args: argparse.Namespace) -> list[np.ndarray]:
     """The model's input images from a picture, prepared as in training: each digit, or the whole picture."""
     if args.digits or (takes_digits(model) and not args.whole and all(name.isdecimal() for name in names)):
         size = model.input_shape[0]
         return sn.digits_from_image(image, size, round(size * 20 / 28))
-    return [sn.whole_image(image, model.input_shape, args.invert)]
+    h, w, c = model.input_shape
+    return [sn.whole_image(image, (h, w, c), args.invert)]
 
 
-def takes_digits(model) -> bool:
+def takes_digits(model: sn.Sequential) -> bool:
     """Whether the model's images are grey squares, like those of MNIST."""
     h, w, c = model.input_shape
     return h == w and c == 1
 
 
-def parse_args(argv):
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Classify image files.")
     add = parser.add_argument
     add("model", metavar="MODEL", help="a model file, the folder of a run, or `latest`")

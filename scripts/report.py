@@ -11,16 +11,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 import scratchnet as sn
 from scratchnet import data, report
 from scratchnet.commands.running import exit_code
 from scratchnet.process.pipes import run_script
 
+Pair = tuple[np.ndarray, np.ndarray]  # images and labels
+
 
 @exit_code
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     run = report.find_run(args.run)
     if not (run / "metrics.json").exists():
@@ -37,7 +42,7 @@ def main(argv=None) -> int:
     return 0
 
 
-def split_as_then(run: Path, training, test):
+def split_as_then(run: Path, training: Pair, test: Pair) -> dict[str, Pair]:
     """The training, validation and test images of the run."""
     settings, metrics = (json.loads((run / name).read_text()) for name in ("config.json", "metrics.json"))
     x, y = (array[: settings.get("limit")] for array in training)
@@ -45,7 +50,7 @@ def split_as_then(run: Path, training, test):
     return {"training": (x[train], y[train]), "validation": (x[val], y[val]), "test": test}
 
 
-def parse_args(argv):
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Draw a run's pictures and its report.html again.")
     add = parser.add_argument
     add("run", metavar="RUN", help="folder of a run, or `latest`")

@@ -11,6 +11,7 @@ Ctrl-C and SIGTERM finish the batch, save, and print how to resume (exit codes 1
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 import scratchnet as sn
 from scratchnet import doctor, metrics, report, zoo
@@ -22,7 +23,7 @@ from scratchnet.process.pipes import run_script
 
 
 @exit_code
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if args.list_presets:
         print(*map(zoo.described, zoo.PRESETS), sep="\n")
@@ -31,7 +32,7 @@ def main(argv=None) -> int:
         return stoppable(lambda: train(args, folder), folder.print_how_to_resume)
 
 
-def train(args, folder: RunFolder) -> int:
+def train(args: argparse.Namespace, folder: RunFolder) -> int:
     """Data, model, training, report; the exit code."""
     if args.threads:
         sn.set_threads(args.threads)
@@ -74,7 +75,7 @@ def train(args, folder: RunFolder) -> int:
     return 0
 
 
-def parse_args(argv):
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Train a digit classifier.", epilog="Data: see README.md.", parents=[options.training_options()]
     )

@@ -15,6 +15,8 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import scratchnet as sn
 from scratchnet import report, search
@@ -30,14 +32,14 @@ from scratchnet.team import available_threads
 
 
 @exit_code
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     args = parse_args(argv)
     # For signals before the first trial, or during the writing of the report; `tune` handles the others.
     return stoppable(lambda: tune(args, argv), lambda: print("stopped; the same command resumes", file=sys.stderr))
 
 
-def tune(args, argv) -> int:
+def tune(args: argparse.Namespace, argv: list[str]) -> int:
     """Run trials, in this process or in several, and print the results. The exit code."""
     sn.set_threads(args.threads or max(1, available_threads() // args.processes))
     deadline, stopped = time.monotonic() + (args.time_limit or float("inf")), 0
@@ -45,8 +47,7 @@ def tune(args, argv) -> int:
     parent = os.getppid()
     try:
         if args.processes == 1 or args.worker:
-            alone = not args.worker
-            go_on = lambda: time.monotonic() < deadline and (alone or os.getppid() == parent)  # noqa: E731
+            go_on = lambda: time.monotonic() < deadline and not (args.worker and os.getppid() != parent)  # noqa: E731
             for trial in search.run_trials(found, trainer, args.trials, go_on):
                 if not args.quiet:
                     print(line(trial), flush=True)
@@ -57,7 +58,7 @@ def tune(args, argv) -> int:
     return stopped if args.worker else conclude(args, found, images, stopped)
 
 
-def prepare(args):
+def prepare(args: argparse.Namespace) -> tuple[search.Search, Callable[..., dict[str, Any]], dict[str, int]]:
     """The study, a function that trains one trial, and the numbers of training and validation images."""
     if not search.is_begun(args.out):
         report.check_no_run(args.out, cure="Choose another --out")
@@ -67,7 +68,7 @@ def prepare(args):
     rows, held_out = recipe.split(images.y, told.seed)
     x, y, validation = images.x[rows], images.y[rows], (images.x[held_out], images.y[held_out])
 
-    def trainer(options, callback):
+    def trainer(options: dict[str, Any], callback: sn.Callback) -> dict[str, Any]:
         told = as_options(args.fixed | options)
         recipe, _ = choose_recipe(told, images)
         model = build(told, images, recipe)
@@ -85,12 +86,12 @@ def prepare(args):
     return found, trainer, {"training": len(rows), "validation": len(held_out)}
 
 
-def as_options(settings: dict):
+def as_options(settings: dict[str, Any]) -> argparse.Namespace:
     """Settings parsed as options of scripts/train.py: a trial is a command line."""
     return training_options().parse_args(search.as_arguments(settings))
 
 
-def conclude(args, found, images, stopped: int) -> int:
+def conclude(args: argparse.Namespace, found: search.Search, images: dict[str, int], stopped: int) -> int:
     """Print the ranking and the best trial's command, write the report; the exit code."""
     trials = search.records(found)
     counts = {state: sum(trial.state == state for trial in trials) for state in dict.fromkeys(t.state for t in trials)}
@@ -118,25 +119,25 @@ def conclude(args, found, images, stopped: int) -> int:
     return stopped
 
 
-def print_ranking(ranked) -> None:
+def print_ranking(ranked: Sequence[Any]) -> None:
     """The best trials."""
     from rich.table import Table
 
     table = Table("trial", "accuracy", "loss", "parameters", "settings", box=None, header_style="bold", pad_edge=False)
     for trial in ranked:
-        loss, size = f"{trial.kept['val_loss']:.4f}", f"{trial.parameters:,}"
-        table.add_row(str(trial.number), f"{trial.accuracy:.2%}", loss, size, in_words(trial.options))
+        scores = f"{trial.accuracy:.2%}", f"{trial.kept['val_loss']:.4f}", f"{trial.parameters:,}"
+        table.add_row(str(trial.number), *scores, in_words(trial.options))
     console().print(table)
 
 
-def line(trial) -> str:
+def line(trial: Any) -> str:
     """trial 7: 98.41 %, stopped after 1 epoch, 3.2 s: lr 0.00123, optimizer adam"""
     epochs = f"{len(trial.epochs)} epoch{'s' * (len(trial.epochs) != 1)}"
     came = f"{percent(trial.accuracy, 2)}, " if trial.epochs else ""
     return f"trial {trial.number}: {came}{trial.state} after {epochs}, {trial.seconds:.1f} s: {in_words(trial.options)}"
 
 
-def parse_args(argv):
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Search good settings for a preset.", parents=[training_options()],
         epilog="Training options given here are fixed for all trials; the others are searched.",

@@ -45,7 +45,7 @@ def stripes():
 
 @pytest.fixture(params=["numpy", "numba"])
 def engine(request):
-    """Both engines: what is true of a model is true of the textbook and of its compiled twins."""
+    """Both engines: what is true of a model is true of the textbook and of its compiled layers."""
     if request.param == "numba":
         pytest.importorskip("numba")
     return request.param

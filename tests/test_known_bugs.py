@@ -66,7 +66,7 @@ def test_fan_in_is_counted_on_the_right_axes(rng):
 
 
 def test_two_layers_of_equal_shape_start_different():
-    """A seed made from the shape makes them twins."""
+    """A seed made from the shape makes them equal."""
     params = sn.Sequential([sn.Dense(5), sn.Dense(5)], (5,), engine="numpy").parameters()
     assert (params["0.dense.W"] != params["1.dense.W"]).all()
 

@@ -69,7 +69,9 @@ def test_a_safetensors_file_of_another_program_is_recognised(tmp_path):
 def test_a_checkpoint_is_no_model_and_the_error_says_what_it_is_good_for(tmp_path):
     model = tiny()
     model.fit(np.ones((4, 2)), np.zeros(4, int), callbacks=[sn.Checkpoint(tmp_path / "c")], verbose=False)
-    with pytest.raises(ModelFileError, match=r"c: no model. If it is a checkpoint, go on from it with fit\(resume="):
+    with pytest.raises(
+        ModelFileError, match=r"c: no model. If it is a checkpoint, resume the training from it: fit\(resume="
+    ):
         load_model(tmp_path / "c")
 
 

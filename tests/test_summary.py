@@ -67,4 +67,4 @@ def test_a_compiled_model_says_which_kernels_do_what():
     table = {row.name: row.runs_as for row in rows(sn.Sequential(layers, (14, 14, 1)))}
     assert table["2.conv2d"] == "winograd/sparse"  # 16 channels, 3×3, and a max-pool behind it
     assert table["3.relu"] == table["4.maxpool2d"] == "″"  # done together with the layer above
-    assert table["5.avgpool2d"] == "textbook"  # has no twin
+    assert table["5.avgpool2d"] == "textbook"  # has no compiled edition

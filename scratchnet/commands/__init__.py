@@ -15,6 +15,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import scratchnet
@@ -37,7 +38,7 @@ PROGRAMS = {
 USAGE = "usage: scratchnet NAME ...        scratchnet NAME --help        scratchnet --version"
 
 
-def main(argv=None, call: str = "scratchnet") -> int:
+def main(argv: Sequence[str] | None = None, call: str = "scratchnet") -> int:
     """Run the program named by the first argument with the others; return its exit code. call: the name to print."""
     name, *arguments = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
     if name in ("--help", "-h", "help"):

@@ -9,11 +9,12 @@ train, tune, lr_find and doctor start with these lines. args: of `options.networ
 
 from __future__ import annotations
 
+import argparse
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchnet import data, zoo
+from scratchnet import Sequential, data, zoo
 from scratchnet.zoo import Recipe
 
 CHANGES = (
@@ -37,12 +38,12 @@ class Images(NamedTuple):
         """(h, w, c) of an image."""
         return self.x.shape[1:] if self.x.ndim == 4 else (*self.x.shape[1:], 1)
 
-    def settings(self, args) -> dict[str, Any]:
+    def settings(self, args: argparse.Namespace) -> dict[str, Any]:
         """The name and the location of the data set, for config.json."""
         return {"dataset": self.dataset, "data_dir": args.data_dir or data.only_place(self.dataset)}
 
 
-def load_images(args) -> Images:
+def load_images(args: argparse.Namespace) -> Images:
     """The data set of --dataset and --data-dir, with at most --limit training images, and all classes."""
     dataset, name = data.load_dataset(args.dataset, args.data_dir)
     class_names = data.class_names(name, args.data_dir)
@@ -51,13 +52,13 @@ def load_images(args) -> Images:
     return Images(x[: args.limit], y[: args.limit], test, name, class_names, classes)
 
 
-def choose_recipe(args, images: Images) -> tuple[Recipe, str]:
+def choose_recipe(args: argparse.Namespace, images: Images) -> tuple[Recipe, str]:
     """The recipe of --preset, adapted to the images and the other options; and the reason for its augmentation."""
     recipe, why = zoo.fitted(zoo.PRESETS[args.preset](images.classes), images.dataset, images.class_names)
     said: dict[str, Any] = {name: getattr(args, name, None) for name in CHANGES}
     return recipe.overridden(**said), why if said["augment"] is None else ""
 
 
-def build(args, images: Images, recipe: Recipe):
+def build(args: argparse.Namespace, images: Images, recipe: Recipe) -> Sequential:
     """The recipe's network for these images."""
     return recipe.build(images.shape, args.seed, args.engine, images.class_names, args.preset)

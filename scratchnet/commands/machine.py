@@ -17,7 +17,7 @@ from scratchnet.team import available_threads, shared_team
 LIBRARIES = ("numpy", "numba", "llvmlite", "matplotlib", "pillow", "safetensors", "optuna")
 
 
-def facts(data_dir=None) -> dict[str, str]:
+def facts(data_dir: str | None = None) -> dict[str, str]:
     """Name -> a description of this part of the environment.
 
     >>> list(facts())
@@ -68,7 +68,7 @@ def kernels() -> str:
     return f"{len(sizes)} compiled, {sum(sizes) / 1e6:.1f} MB, in {folder} (all versions: {of_all / 1e6:.1f} MB)"
 
 
-def data(data_dir=None) -> str:
+def data(data_dir: str | None = None) -> str:
     """The folder that is searched for data, and its content."""
     folder = data_folder(data_dir)
     try:

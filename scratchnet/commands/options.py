@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from scratchnet import data, report
@@ -109,7 +110,9 @@ def training_options() -> argparse.ArgumentParser:
     return parser
 
 
-def resumed(parser: argparse.ArgumentParser, argv, args: argparse.Namespace) -> argparse.Namespace:
+def resumed(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None, args: argparse.Namespace
+) -> argparse.Namespace:
     """The parsed arguments; with --resume they are parsed again, with the run's options as defaults of RESUMED."""
     if not args.resume:
         return args

@@ -47,7 +47,7 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self.path is not None and not (self.out or self.resume):
             with suppress(OSError):  # it is not empty
                 self.path.rmdir()
@@ -57,7 +57,7 @@ class RunFolder:
         print_how_to_resume(self.path or self.resume or self.out, since=0.0 if self.resume else self.created)
 
 
-def print_how_to_resume(out, since: float) -> None:
+def print_how_to_resume(out: Path | str | None, since: float) -> None:
     """Print what this run saved (after the time `since`), and the command that resumes it.
 
     out: the run's folder; None if there is none yet.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from scratchnet.divergence import TrainingDivergedError
 
@@ -21,14 +21,14 @@ def exit_code(main: Callable[..., int]) -> Callable[..., int]:
     """Wrap main: an input error becomes one line on stderr and exit code 2, divergence one line and exit code 1.
 
     >>> @exit_code
-    ... def main(argv=None):
+    ... def main(argv: Sequence[str] | None = None):
     ...     raise ValueError("epochs: expected at least 1, got 0")  # prints "error: epochs: ..."
     >>> main()
     2
     """
 
     @functools.wraps(main)
-    def called(argv=None) -> int:
+    def called(argv: Sequence[str] | None = None) -> int:
         try:
             return main(argv)
         except BrokenPipeError:

@@ -125,7 +125,7 @@ def check_first_loss(model: Any, x: np.ndarray, y: np.ndarray) -> Check:
 
 
 def check_engines(model: Any, x: np.ndarray, y: np.ndarray) -> Check:
-    """The compiled twins compute the same loss as the textbook layers."""
+    """The compiled layers compute the same loss as the textbook layers."""
     one, other = (
         SoftmaxCrossEntropy()(model.untrained_copy(engine).forward(x, training=True), y)[0]
         for engine in ("numba", "numpy")

@@ -10,7 +10,8 @@ import csv
 import io
 import os
 import textwrap
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,20 @@ class Picture:
             with replacing(path) as file:
                 file.write(content)
         return image, numbers
+
+
+def draw_all(pictures: dict[str, Callable[[], Picture | None]], folder: Path) -> dict[str, Picture]:
+    """Draw and save each picture that is not None. One that cannot be drawn is left out, with a warning."""
+    folder.mkdir(exist_ok=True)
+    drawn: dict[str, Picture] = {}
+    for name, draw in pictures.items():
+        try:
+            if (picture := draw()) is not None:
+                picture.save(folder)
+                drawn[name] = picture
+        except Exception as error:  # a report without one picture is better than no report
+            warnings.warn(f"the picture {name} could not be drawn: {error!r}", RuntimeWarning, stacklevel=3)
+    return drawn
 
 
 def plain(text: str) -> str:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from scratchnet.data import CHOICES
 from scratchnet.data.atomic import replacing
 from scratchnet.data.augment import AUGMENTATIONS, Augment
 from scratchnet.figures.curves import kept_epoch
-from scratchnet.figures.picture import Picture
+from scratchnet.figures.picture import Picture, draw_all
 from scratchnet.metrics import confusion_matrix, measure
 from scratchnet.out_of_distribution import FALSE_ALARMS, energy_threshold
 from scratchnet.report.page import page
@@ -98,17 +97,8 @@ def write_report(
     out: Path, model: Any, history: History, splits: Splits, probabilities: np.ndarray, metrics: dict[str, Any],
     settings: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Write the pictures and the page. A picture that cannot be drawn is left out, with a warning."""
-    (out / "figures").mkdir(exist_ok=True)
-    drawn = {}
-    for name, draw in pictures(out, model, history, splits, probabilities, metrics, settings).items():
-        try:
-            picture = draw()
-            if picture is not None:
-                picture.save(out / "figures")
-                drawn[name] = picture
-        except Exception as error:  # the page must be written even if a picture fails
-            warnings.warn(f"the picture {name} could not be drawn: {error!r}", RuntimeWarning, stacklevel=2)
+    """Write the pictures and the page."""
+    drawn = draw_all(pictures(out, model, history, splits, probabilities, metrics, settings), out / "figures")
     findings = read_findings(out / "findings.json")
     with replacing(out / "report.html") as file:
         file.write(page(model, history, drawn, findings, metrics, settings).encode(errors="backslashreplace"))

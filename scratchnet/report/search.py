@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from scratchnet import figures
 from scratchnet.data.atomic import replacing
-from scratchnet.figures.picture import Picture, percent
+from scratchnet.figures.picture import Picture, draw_all, percent
 from scratchnet.report.markup import cards, command, details, document, duration, facts, section, show, shown, table
 
 
@@ -26,15 +25,7 @@ def write_search(
     settings: those common to all trials.
     """
     out = Path(out)
-    (out / "figures").mkdir(exist_ok=True)
-    drawn: dict[str, Picture] = {}
-    for name, draw in pictures(trials, space, shares).items():
-        try:
-            if (picture := draw()) is not None:
-                picture.save(out / "figures")
-                drawn[name] = picture
-        except Exception as error:  # the page must be written even if a picture fails
-            warnings.warn(f"the picture {name} could not be drawn: {error!r}", RuntimeWarning, stacklevel=2)
+    drawn = draw_all(pictures(trials, space, shares), out / "figures")
     with replacing(out / "report.html") as file:
         file.write(search_page(trials, as_good, best, drawn, settings).encode(errors="backslashreplace"))
 

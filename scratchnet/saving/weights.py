@@ -5,22 +5,13 @@ The order is that of the layers, and within a layer parameters before state: gam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from scratchnet.layers import Layer
 
 Arrays = dict[str, np.ndarray]
-
-
-def weights_of(layers: Sequence[Layer], names: Sequence[str]) -> Arrays:
-    """Name -> live array, layer by layer."""
-    return {
-        f"{prefix}.{name}": getattr(layer, name)
-        for prefix, layer in zip(names, layers, strict=True)
-        for name in (*layer.params, *layer.state)
-    }
 
 
 def copy_weights(arrays: Iterable[np.ndarray], own: Arrays) -> None:

@@ -8,7 +8,7 @@ pytest.importorskip("numba")
 import scratchnet as sn
 from scratchnet.compiled.jit.decorators import readable
 from scratchnet.compiled.training import augment as kernels
-from scratchnet.compiled.training.augment import compiled_augment
+from scratchnet.compiled.training.augment import CompiledAugment, is_compiled
 from scratchnet.data.augment import Augment
 from scratchnet.randomness import ExampleRandom
 from tests.data.test_augment import EACH, EVERYTHING
@@ -16,7 +16,8 @@ from tests.data.test_augment import EACH, EVERYTHING
 
 def compiled(augment, images, rng):
     """The images as the compiled Augment changes them."""
-    return compiled_augment(augment, images).changed(images, rng)
+    assert is_compiled(augment, images)
+    return CompiledAugment(augment).changed(images, rng)
 
 
 CASES = {**EACH, "everything": EVERYTHING, "light": Augment.light(), "digits": Augment.digits()}
@@ -101,9 +102,9 @@ def test_floats_and_functions_and_subclasses_of_a_user_are_the_textbooks(rng):
         """Does something else."""
 
     images = rng.integers(0, 256, (5, 8, 8, 1), np.uint8)
-    assert compiled_augment(EVERYTHING, images.astype(np.float32)) is None
-    assert compiled_augment(Mine(), images) is None and compiled_augment(lambda images, rng: images, images) is None
-    assert compiled_augment(None, images) is None
+    assert not is_compiled(EVERYTHING, images.astype(np.float32))
+    assert not is_compiled(Mine(), images) and not is_compiled(lambda images, rng: images, images)
+    assert not is_compiled(None, images)
     engine = sn.Sequential([sn.Flatten(), sn.Dense(2)], (8, 8, 1)).backend
     floats = rng.random((5, 8, 8, 1), np.float32)
     expected = EVERYTHING(floats, ExampleRandom(0, 0))

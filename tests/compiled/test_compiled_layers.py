@@ -27,9 +27,9 @@ WINOGRAD_TOLERANCE = 1e-4  # its transforms add and subtract before they multipl
 
 def three_editions(layers, input_shape, seed=0):
     """The same model compiled, as the textbook in float32, and as the textbook in float64."""
-    twin = sn.Sequential(layers(), input_shape, seed=seed)
+    compiled = sn.Sequential(layers(), input_shape, seed=seed)
     rng = np.random.default_rng(seed)
-    for name, array in {**twin.parameters(), **twin.state()}.items():
+    for name, array in {**compiled.parameters(), **compiled.state()}.items():
         if not name.endswith(".W"):  # zeros and ones would hide much
             array += rng.uniform(0.1, 0.5, array.shape).astype(np.float32)
         if name.endswith(".gamma"):  # a negative one exchanges largest and smallest
@@ -37,9 +37,9 @@ def three_editions(layers, input_shape, seed=0):
     textbooks = [sn.Sequential(layers(), input_shape, engine="numpy", dtype=t) for t in ("float32", "float64")]
     for textbook in textbooks:
         theirs = {**textbook.parameters(), **textbook.state()}
-        for name, array in {**twin.parameters(), **twin.state()}.items():
+        for name, array in {**compiled.parameters(), **compiled.state()}.items():
             theirs[name][...] = array
-    return twin, *textbooks
+    return compiled, *textbooks
 
 
 def tolerance_for(model) -> float:
@@ -203,14 +203,14 @@ def test_the_first_block_whose_convolution_is_recomputed_equals_the_textbook(cas
         return
     rng = np.random.default_rng(seed)
     x = 3 + rng.normal(size=(n, h, w, c)).astype(np.float32)
-    twin, *textbooks = three_editions(layers, (h, w, c), seed)
-    assert isinstance(twin.backend.stages[0].op, CompiledConvBatchNormRecompute)
-    dy = rng.normal(size=(n, *twin.shapes[-1])).astype(np.float32)
-    got = {name: array.astype(np.float32) for name, array in run_in_chunks(twin, x, dy, size).items()}
+    compiled, *textbooks = three_editions(layers, (h, w, c), seed)
+    assert isinstance(compiled.backend.stages[0].op, CompiledConvBatchNormRecompute)
+    dy = rng.normal(size=(n, *compiled.shapes[-1])).astype(np.float32)
+    got = {name: array.astype(np.float32) for name, array in run_in_chunks(compiled, x, dy, size).items()}
     rounded, exact = (run(model, x, lambda _: dy, True, 0) for model in textbooks)
     for name in got:
         assert_same(name, got[name], rounded[name], exact[name], TOLERANCE)
-    for name, array in twin.state().items():
+    for name, array in compiled.state().items():
         assert_same(name, array, *(textbook.state()[name] for textbook in textbooks), TOLERANCE)
 
 
@@ -252,13 +252,13 @@ def test_training_steps_that_need_no_input_gradient_give_the_same_parameters(cas
 
 def test_the_argmax_is_the_first_of_equal_maxima():
     layers = lambda: [sn.Conv2D(4, 1), sn.MaxPool2D(2)]  # noqa: E731
-    twin, _, textbook = three_editions(layers, (8, 8, 3))
-    for model in (twin, textbook):
+    compiled, _, textbook = three_editions(layers, (8, 8, 3))
+    for model in (compiled, textbook):
         model.layers[0].W[...] = np.round(model.layers[0].W * 4) / 4  # numbers of few bits: sums are exact in float32
         model.layers[0].b[...] = 0.25
     x = separated((6, 8, 8, 3), 0)
     results = []
-    for model in (twin, textbook):
+    for model in (compiled, textbook):
         y, cache = model.forward_cached(x, model.context(True))
         results.append((y, *model.backward(np.ones_like(y) * np.arange(4, dtype=y.dtype), cache)))
     (y, dx, grads), (y64, dx64, grads64) = results
@@ -293,10 +293,10 @@ def test_a_nan_in_the_image_reaches_every_output_that_it_reaches_in_the_textbook
 
 
 def test_rows_and_columns_that_a_pool_drops_get_no_gradient():
-    twin, *_ = three_editions(lambda: [sn.Conv2D(3, 1), sn.ReLU(), sn.MaxPool2D(2)], (5, 7, 2))
+    compiled, *_ = three_editions(lambda: [sn.Conv2D(3, 1), sn.ReLU(), sn.MaxPool2D(2)], (5, 7, 2))
     x = np.random.default_rng(0).normal(size=(2, 5, 7, 2)).astype(np.float32)
-    y, cache = twin.forward_cached(x, twin.context(True))
-    dx, _ = twin.backward(np.ones_like(y), cache)
+    y, cache = compiled.forward_cached(x, compiled.context(True))
+    dx, _ = compiled.backward(np.ones_like(y), cache)
     assert not dx[:, 4].any() and not dx[:, :, 6].any()
     assert dx[:, :4, :6].any()
 
@@ -320,10 +320,10 @@ def test_a_users_own_layer_runs_between_compiled_ones():
         def backward(self, dy, x):
             return dy * self.s, {"s": (dy * x).sum(axis=tuple(range(x.ndim - 1)))}
 
-    twin = assert_equal_to_textbook(
+    compiled = assert_equal_to_textbook(
         lambda: [sn.Conv2D(4, 3), sn.ReLU(), Scale(), sn.MaxPool2D(2), sn.Flatten(), sn.Dense(3)], (9, 9, 2), 4
     )
-    assert any(isinstance(stage.op, UncompiledLayer) for stage in twin.backend.stages)
+    assert any(isinstance(stage.op, UncompiledLayer) for stage in compiled.backend.stages)
 
 
 @pytest.mark.parametrize("loss", [sn.SoftmaxCrossEntropy(), sn.SoftmaxCrossEntropy(label_smoothing=0.1)])

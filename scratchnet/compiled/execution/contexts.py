@@ -119,8 +119,9 @@ class Buffers:
 class Captured:
     """What the chunks of a captured step share: names for printing, packed weights, calls after the loss is known."""
 
-    def __init__(self, buffers: Buffers, parts: list[slice], titles: dict[Any, str]):
-        self.buffers, self.parts, self.titles, self.names = buffers, parts, titles, Names()
+    def __init__(self, buffers: Buffers, parts: list[slice], stages):
+        self.buffers, self.parts, self.names = buffers, parts, Names()
+        self.titles = {op: stage.title.split()[0] for stage in stages for op in (*stage.op.parts, stage.op)}
         self.named: set[Any] = set()
         self.after_step: Calls = []
         self.keys: dict[int, np.ndarray] = {}  # of the first draw of random numbers, the second, ...

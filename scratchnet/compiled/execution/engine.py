@@ -18,7 +18,7 @@ from scratchnet.compiled.execution.inference_program import CHUNK, InferenceProg
 from scratchnet.compiled.execution.training_program import TrainingProgram
 from scratchnet.compiled.jit.decorators import compiling
 from scratchnet.compiled.layers.conv_inference import for_inference
-from scratchnet.compiled.training.augment import CompiledAugment, compiled_augment
+from scratchnet.compiled.training.augment import CompiledAugment, is_compiled
 from scratchnet.engine import Engine, Network, restored_on_error
 from scratchnet.randomness import ExampleRandom
 from scratchnet.team import shared_team, split_ranges
@@ -61,8 +61,8 @@ class CompiledEngine(Engine):
     def train_step(self, loss, optimizer, x, labels, rng, augment=None):
         self.guard.check(written=True)
         labels, team = np.asarray(labels), shared_team()
-        if compiled_augment(augment, x) is None:  # else it is part of the program
-            x, augment = self.check_input(self.augmented(augment, x, rng)), None
+        if not is_compiled(augment, x):  # else it is part of the program
+            x, augment = self.augmented(augment, x, rng), None
         if labels.shape[:1] != x.shape[:1] or not len(x):
             raise ValueError(f"{len(x)} images and labels of shape {labels.shape}: expected one label for each image")
         program = self.training_program(loss, optimizer, x, labels, augment, team.threads)
@@ -86,16 +86,16 @@ class CompiledEngine(Engine):
         """Chunk by chunk, on all threads."""
         if augment is None or not len(x):
             return x
-        parts, change = split_ranges(len(x), self.chunk_size(len(x))), compiled_augment(augment, x)
+        parts, compiled = split_ranges(len(x), self.chunk_size(len(x))), is_compiled(augment, x)
 
         def work(chunk):
             images, own = x[parts[chunk.index]], rng.from_example(parts[chunk.index].start)
-            changed = augment(images, own) if change is None else CompiledAugment(augment).changed(images, own)
+            changed = CompiledAugment(augment).changed(images, own) if compiled else augment(images, own)
             return changed, own.draws
 
         images, draws = zip(*shared_team().map(work, len(parts)), strict=True)
         rng.draws = draws[0]
-        return np.concatenate(images)
+        return self.check_input(np.concatenate(images))
 
     # prediction
 
@@ -141,10 +141,10 @@ class CompiledEngine(Engine):
             compiling.announce = lambda: print(COMPILING, flush=True)
         try:
             for n in sorted({min(batch_size, len(x)), len(x) % batch_size} - {0}, reverse=True):
-                captured, images = compiled_augment(augment, x) is not None, x[:n]
-                if not captured:
-                    images = self.check_input(self.augmented(augment, images, ExampleRandom(0, 0)))
-                self.training_program(loss, optimizer, images, np.asarray(labels[:n]), augment if captured else None)
+                images, change = x[:n], augment
+                if not is_compiled(augment, x):
+                    images, change = self.augmented(augment, images, ExampleRandom(0, 0)), None
+                self.training_program(loss, optimizer, images, np.asarray(labels[:n]), change)
             with self.inference_program(x.dtype):
                 pass
         finally:

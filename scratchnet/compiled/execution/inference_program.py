@@ -42,12 +42,11 @@ class InferenceProgram:
     """The logits of images of one type, for one caller at a time."""
 
     def __init__(self, engine, dtype, size: int, threads: int):
-        titles = {op: stage.title.split()[0] for stage in engine.inference_stages for op in (*stage.op.parts, stage.op)}
         self.engine, self.size, self.threads = engine, size, threads
-        self.captured = Captured(Buffers(), [slice(0, size)], titles)
-        self.code, self.native = NativeCode(), isinstance(replay, Kernel)
+        self.captured = Captured(Buffers(), [slice(0, size)], engine.inference_stages)
+        self.code = NativeCode()
         captures = [self.capture(dtype, thread) for thread in range(threads)]
-        self.native = self.native and Phase("", [[calls] for _, calls, _ in captures]).is_native
+        self.native = isinstance(replay, Kernel) and Phase("", [[calls] for _, calls, _ in captures]).is_native
         self.pack()
         self.workers = [self.worker(*capture) for capture in captures]
         self.calls = self.code.finish() if self.native else None

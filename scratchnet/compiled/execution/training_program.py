@@ -27,7 +27,7 @@ from scratchnet.compiled.jit.aligned import aligned_empty
 from scratchnet.compiled.jit.decorators import Kernel, execute
 from scratchnet.compiled.kernels.deferred_gradient import DeferredGradient
 from scratchnet.compiled.training import losses, optimizers
-from scratchnet.compiled.training.augment import compiled_augment
+from scratchnet.compiled.training.augment import CompiledAugment, is_compiled
 from scratchnet.compiled.training.optimizers import clip_factor, decays, hyperparameters, scale, sum_squares
 from scratchnet.engine import NonFiniteLossError
 from scratchnet.losses import one_hot
@@ -45,9 +45,8 @@ class TrainingProgram:
         native_loss = losses.is_compiled(loss, labels)
         self.labels = np.zeros(labels.shape, np.int64 if native_loss else labels.dtype)
         self.values = np.zeros(len(parts))  # the loss of every chunk, its share of the batch's
-        self.change = compiled_augment(augment, x)
-        titles = {op: stage.title.split()[0] for stage in engine.stages for op in (*stage.op.parts, stage.op)}
-        self.captured = Captured(engine.buffers, parts, titles)
+        self.change = CompiledAugment(augment) if is_compiled(augment, x) else None
+        self.captured = Captured(engine.buffers, parts, engine.stages)
         self.in_python = not native_loss or any(stage.op.calls_python for stage in engine.stages)
         self.native_loss, self.threads = native_loss, threads
         self.clips = optimizer.clip_norm is not None
@@ -95,7 +94,7 @@ class TrainingProgram:
             images, rng.draws = self.change.emit(ctx.call, images, part.start, work), self.change.drawn
         logits, caches = self.engine.forward(images, ctx)
         dlogits = captured.get("dlogits", memory, None, aligned_empty, logits.shape)
-        self.emit_loss(ctx, logits, self.labels[part], (part.stop - part.start) / len(self.x), dlogits, i)
+        self.emit_loss(ctx, logits, self.labels[part], n / len(self.x), dlogits, i)
         grads[i] = self.engine.backward(dlogits, caches)[1]
         return ctx.phases
 
@@ -210,16 +209,13 @@ class TrainingProgram:
 
     def set_keys(self, rng: ExampleRandom) -> None:
         """Draw the keys of this step's random numbers."""
-        if self.in_python:
-            drawn = rng.draws + (self.change.drawn if self.change is not None else 0)
-            self.captured.rngs[:] = [ExampleRandom(rng.seed, rng.step, part.start) for part in self.parts]
-            for own in self.captured.rngs:
-                own.draws = drawn
+        before = rng.draws
         if self.change is not None:
             self.change.set_keys(rng)
-        before = rng.draws - (self.change.drawn if self.change is not None else 0)
         for draw, key in self.captured.keys.items():
             key[0] = rng.key_of(before + draw)
+        if self.in_python:
+            self.captured.rngs[:] = [rng.from_example(part.start) for part in self.parts]
 
     def set_hyperparameters(self) -> None:
         """What the optimizer's kernels read in this step."""

@@ -92,7 +92,7 @@ class Stopwatch(event.Listener):
 
     def on_start(self, event):
         if not isinstance(getattr(event.data["dispatcher"], "_cache", None), KernelCache):
-            return  # somebody else's function
+            return  # a function of another library
         if self._depth == 0:
             self._started = time.perf_counter()
             if self.announce and not self.kernels:

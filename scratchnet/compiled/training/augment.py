@@ -41,10 +41,9 @@ from scratchnet.randomness import ExampleRandom
 ROOT3 = math.sqrt(3)  # uniform numbers between -√3 and √3 have standard deviation 1
 
 
-def compiled_augment(augment, images: np.ndarray) -> CompiledAugment | None:
-    """The compiled Augment for these images; None for a user's function, and for images that are not bytes."""
-    known = type(augment) is Augment and images.dtype == np.uint8 and images.ndim in (3, 4)
-    return CompiledAugment(augment) if known else None
+def is_compiled(augment, images: np.ndarray) -> bool:
+    """Whether there are kernels for it: not for a user's function, nor for images that are not bytes."""
+    return type(augment) is Augment and images.dtype == np.uint8 and images.ndim in (3, 4)
 
 
 class Workspace(NamedTuple):

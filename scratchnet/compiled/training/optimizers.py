@@ -116,9 +116,7 @@ def rmsprop_hyperparameters(optimizer, name, lr):
 
 def adam_hyperparameters(optimizer, name, lr):
     """Adam's and AdamW's; the corrections of m and s are two numbers for all: lr / (1 - β₁ᵗ) and 1 / √(1 - β₂ᵗ)."""
-    t, decay = optimizer.steps, 0.0
-    if isinstance(optimizer, AdamW) and optimizer.decays(name):
-        decay = optimizer.weight_decay
+    t, decay = optimizer.steps, optimizer.weight_decay if decays(optimizer, name) else 0.0
     corrected = lr / (1 - optimizer.beta1**t), (1 - optimizer.beta2**t) ** -0.5
     return *corrected, lr * decay, optimizer.beta1, optimizer.beta2, optimizer.eps
 
