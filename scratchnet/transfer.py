@@ -23,7 +23,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scratchnet.layers import Dense, Layer
+from scratchnet.layers import BatchNorm, Dense, Layer
 
 
 def chosen(layers: Sequence[Layer], names: Sequence[str], what: Iterable[Any]) -> list[int]:
@@ -78,6 +78,20 @@ def set_trainable(model: Any, what: Iterable[Any], trainable: bool) -> list[str]
     for i in places:
         model.layers[i].trainable = trainable
     return [model.names[i] for i in places if model.layers[i].params]
+
+
+def freeze_normalisation(model: Any) -> list[str]:
+    """Freeze each BatchNorm whose nearest layer with parameters below it is frozen; the names of these BatchNorms.
+
+    Otherwise it would be the lowest trained layer, and its averages would move although the filters do not.
+    """
+    found, below = [], False  # below: whether the last layer with parameters is frozen
+    for name, layer in zip(model.names, model.layers, strict=True):
+        if isinstance(layer, BatchNorm) and below and layer.trainable:
+            layer.trainable = False
+            found.append(name)
+        below = not layer.trainable if layer.params else below
+    return found
 
 
 def frozen(model: Any) -> list[str]:

@@ -79,7 +79,8 @@ MAY_IMPORT = {
         "transfer",
     },
     "commands": {
-        "checkpoint", "compiled", "data", "divergence", "optimizers", "process", "report", "schedules", "team", "zoo",
+        "checkpoint", "compiled", "data", "divergence", "optimizers", "process", "report", "schedules", "team",
+        "transfer", "zoo",
     },
     "__main__": {"commands"},
 }  # fmt: skip
