@@ -6,7 +6,8 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     layers/         what a layer is (base), then convolution, pooling, dense, ReLU, dropout, batch norm
     initializers    how weights start          losses        what is minimised
     optimizers      how weights move           schedules     how fast
-    model           layers in a row            training      the loop;  callbacks  what happens beside it
+    building, model layers in a row            training      the loop;  callbacks  what happens beside it
+    transfer        frozen layers, and a new last layer for other classes
     labels, inputs, arguments, keywords        what may be passed, and errors that name the cure
     checkpoint      an interrupted training run, resumed
     team            a batch in chunks on several threads, and why the result does not depend on them

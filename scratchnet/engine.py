@@ -47,6 +47,19 @@ class Network(NamedTuple):
             for name in getattr(layer, kind)
         }
 
+    def trained(self) -> Arrays:
+        """The parameters of the layers that are not frozen."""
+        frozen = tuple(f"{name}." for name, layer in zip(self.names, self.layers, strict=True) if not layer.trainable)
+        return {name: array for name, array in self.arrays("params").items() if not name.startswith(frozen)}
+
+    def lr_factors(self) -> dict[str, float]:
+        """The factors on the learning rate that are not 1, by the names of the parameters."""
+        return {
+            f"{prefix}.{name}": layer.lr_factor
+            for layer, prefix in zip(self.layers, self.names, strict=True) if layer.lr_factor != 1
+            for name in layer.params
+        }  # fmt: skip
+
 
 class NonFiniteLossError(ArithmeticError):
     """The loss of a batch is NaN or infinite; nothing was changed."""
@@ -64,6 +77,12 @@ class Stage(NamedTuple):
     title: str  # the names of its layers
     output_shape: Shape  # of one example, as `build` returned it
 
+    @property
+    def trained(self) -> set[str]:
+        """The names of the parameters that are not frozen, as in `names`."""
+        layers = [self.op] if isinstance(self.op, Layer) else self.op.layers
+        return {name for layer in layers if layer.trainable for name in layer.params}
+
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Any]:
         """x -> y, and the cache for `backward`. The next kernel relies on y's shape, so it is checked."""
         y, cache = self.op.forward(x, ctx)
@@ -71,14 +90,15 @@ class Stage(NamedTuple):
         return y, (cache, x.shape, y.shape)
 
     def backward(self, dy: np.ndarray, memory: Any) -> tuple[Any, Arrays]:
-        """dL/dy -> dL/dx, and the gradient of each parameter by its full name."""
+        """dL/dy -> dL/dx, and the gradient of each parameter that is not frozen, by its full name."""
         cache, x_shape, y_shape = memory
         self.expect("dy", dy, y_shape)
         dx, grads = self.op.backward(dy, cache)
-        if grads.keys() != self.names.keys():
+        if not self.trained <= grads.keys() <= self.names.keys():
             raise ValueError(
                 f"layer {self.title}: backward must return gradients of {list(self.names)}, got {list(grads)}"
             )
+        grads = {name: g for name, g in grads.items() if name in self.trained}
         if isinstance(self.op, Layer):
             grads = {name: self.gradient(name, g) for name, g in grads.items()}
             self.expect("backward's dx", dx, x_shape)
@@ -118,22 +138,23 @@ class Engine:
         rng: the step's random generator. augment: a function (images, rng) -> images.
         Raises NonFiniteLossError if the loss is NaN or infinite; no array is changed then.
         """
+        expect_trained(self.network)
         with restored_on_error(self.network.arrays("state")):
             images = self.augmented(augment, x, rng)
             logits, caches = self.forward(images, self.context(training=True, rng=rng))
             value, dlogits = loss(logits, labels)
             expect_finite(value)
-            _, grads = self.backward(dlogits, caches)
-        optimizer.step(self.network.arrays("params"), grads)
+            _, grads = self.backward(dlogits, caches, needs_dx=False)
+        update(optimizer, self.network, grads)
         return float(value)
 
     def gradients(self, loss: Any, x: np.ndarray, labels: Any, rng: Any) -> tuple[float, Arrays]:
-        """The loss of a batch and dL/dp for every parameter p, as in a training step; nothing is changed."""
+        """The loss of a batch and dL/dp for every p that is trained, as in a training step; nothing is changed."""
         with restored(self.network.arrays("state")):
             logits, caches = self.forward(x, self.context(training=True, rng=rng))
             value, dlogits = loss(logits, labels)
             expect_finite(value)
-            return float(value), self.backward(dlogits, caches)[1]
+            return float(value), self.backward(dlogits, caches, needs_dx=False)[1]
 
     def augmented(self, augment: Any, x: np.ndarray, rng: Any) -> np.ndarray:
         """augment(images, rng), checked as any input; the images as they are for augment=None."""
@@ -141,21 +162,14 @@ class Engine:
 
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
         """x -> logits, and every stage's cache for `backward`."""
-        caches = []
-        for stage in self.stages:
-            x, cache = stage.forward(x, ctx)
-            caches.append(cache)
-        return x, caches
+        return run_forward(self.stages, x, ctx)
 
-    def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray, Arrays]:
-        """dL/dlogits -> dL/dx, and dL/dp for every parameter p by name."""
-        grads: Arrays = {}
-        for stage, cache in zip(reversed(self.stages), reversed(caches), strict=True):
-            dy, stage_grads = stage.backward(dy, cache)
-            grads |= stage_grads
-            if dy is None:  # a compiled training step does not compute what no parameter needs
-                break
-        return dy, grads
+    def backward(self, dy: np.ndarray, caches: list[Any], needs_dx: bool = True) -> tuple[np.ndarray, Arrays]:
+        """dL/dlogits -> dL/dx, and dL/dp by name for every parameter p that is not frozen.
+
+        needs_dx: False if dL/dx is not needed; backward then ends at the lowest layer that is trained.
+        """
+        return run_backward(self.stages, dy, caches, needs_dx)
 
     def activations(self, x: np.ndarray, ctx: Context) -> Iterator[tuple[str, Layer, np.ndarray]]:
         """(name, layer, output) of each layer in turn, computed by the textbook's layers on every engine."""
@@ -193,6 +207,37 @@ class Engine:
     def describe(self) -> dict[str, str]:
         """Layer name -> how it is computed, for the summary; ″ for layers computed with the one above."""
         return dict.fromkeys(self.network.names, "textbook")
+
+
+def run_forward(stages: list[Stage], x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
+    """x -> y, and every stage's cache for `run_backward`."""
+    caches = []
+    for stage in stages:
+        x, cache = stage.forward(x, ctx)
+        caches.append(cache)
+    return x, caches
+
+
+def run_backward(stages: list[Stage], dy: Any, caches: list[Any], needs_dx: bool) -> tuple[Any, Arrays]:
+    """dL/dy -> dL/dx, and dL/dp by name for every p that is trained. Without `needs_dx`, down to the lowest of them."""
+    lowest = 0 if needs_dx else next((i for i, stage in enumerate(stages) if stage.trained), len(stages))
+    grads: Arrays = {}
+    for stage, cache in zip(reversed(stages[lowest:]), reversed(caches[lowest:]), strict=True):
+        dy, stage_grads = stage.backward(dy, cache)
+        grads |= stage_grads
+    return dy, grads
+
+
+def update(optimizer: Any, network: Network, grads: Arrays) -> None:
+    """The optimizer's step on the parameters that have a gradient, with the factors of their layers."""
+    factors = network.lr_factors()
+    optimizer.step(network.arrays("params"), grads, **({"lr_factors": factors} if factors else {}))
+
+
+def expect_trained(network: Network) -> None:
+    """Raise ValueError if there are parameters, and all are frozen."""
+    if network.arrays("params") and not network.trained():
+        raise ValueError("every layer with parameters is frozen: there is nothing to train. Call model.unfreeze(...)")
 
 
 def expect_finite(value: float) -> None:

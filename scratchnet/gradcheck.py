@@ -125,7 +125,7 @@ class Checked:
         self.is_model = hasattr(target, "parameters")
         self.target = target if self.is_model else copy.deepcopy(target)
         if self.is_model:
-            params = target.parameters()
+            params = target.trainable_parameters()
             if any(p.dtype != np.float64 for p in params.values()):
                 raise ValueError('gradcheck needs float64: build the model with dtype="float64"')
         else:

@@ -94,12 +94,13 @@ def record(run: Any, x: np.ndarray, y: np.ndarray, before: dict[str, np.ndarray]
     outputs, grads = activations(model, x), gradients(model, run.loss, x, y)
     for name, layer in zip(model.names, model.layers, strict=True):
         w, out = {f"{name}.{p}": getattr(layer, p) for p in layer.params}, outputs[name]
+        trained = bool(w) and layer.trainable
         rows.append({
             "epoch": run.epoch + 1, "step": run.optimizer.steps, "layer": name,
             "activation_mean": float(out.mean()), "activation_std": float(out.std()),
             "dead_share": dead_share(out) if isinstance(layer, ReLU) else None,
-            "gradient_norm": norm(grads[p] for p in w) if w else None,
-            "update_ratio": ratio(norm(w[p] - before[p] for p in w), norm(before[p] for p in w)) if w else None,
+            "gradient_norm": norm(grads[p] for p in w) if trained else None,
+            "update_ratio": ratio(norm(w[p] - before[p] for p in w), norm(before[p] for p in w)) if trained else None,
         })  # fmt: skip
     return rows
 
@@ -111,12 +112,15 @@ def activations(model: Any, x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def gradients(model: Any, loss: Any, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
-    """dL/dp for every parameter, by name; NaN if the loss is not finite, which the next training step reports."""
+    """dL/dp by name for every parameter that is trained.
+
+    NaN if the loss is not finite, which the next training step reports.
+    """
     try:
         rng = ExampleRandom(model.seed, step=0)
         return model.backend.gradients(loss, model.check_input(x), y, rng)[1]
     except NonFiniteLossError:
-        return {name: np.array(np.nan) for name in model.parameters()}
+        return {name: np.array(np.nan) for name in model.trainable_parameters()}
 
 
 def dead_share(y: np.ndarray) -> float:

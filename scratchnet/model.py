@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from scratchnet import inputs, saving, summary, training
+from scratchnet import building, inputs, saving, summary, training, transfer
 from scratchnet.callbacks import Callback
 from scratchnet.engine import Network
 from scratchnet.engines import make_engine
 from scratchnet.keywords import Absent, explained
-from scratchnet.layers import Context, Dense, Layer
+from scratchnet.layers import Context, Layer
 from scratchnet.layers.base import Shape, integer
 from scratchnet.losses import Loss
 from scratchnet.optimizers import Optimizer
@@ -62,7 +60,7 @@ class Sequential:
         self.input_shape: Shape = inputs.as_input_shape(input_shape)
         self.seed, self.dtype = integer(seed, "seed", 0), inputs.as_dtype(dtype)
         self.names = architecture.prefixes(self.layers)
-        self.shapes = self.build()
+        self.shapes = building.build(self.layers, self.input_shape, self.seed, self.dtype)
         self.class_names = architecture.check_class_names(class_names, self.shapes[-1][-1])
         self.connect(engine)
 
@@ -102,34 +100,15 @@ class Sequential:
         """A deep copy: two models must not share arrays."""
         return copy.deepcopy(self)
 
-    # building
-
-    def build(self) -> list[Shape]:
-        """Build every layer for the shape that the one before it gives; return all shapes."""
-        if not self.layers:
-            raise ValueError("a model needs at least one layer")
-        shapes: list[Shape] = [self.input_shape]
-        kinds: dict[str, int] = {}
-        for i, layer in enumerate(self.layers):
-            architecture.check_layer(i, layer, self.layers[:i])
-            kind = type(layer).__name__
-            kinds[kind] = number = kinds.get(kind, 0) + 1
-            layer.dtype = self.dtype
-            # Seeded by its kind and its number among its kind: other layers may come and go.
-            rng = np.random.default_rng([self.seed, zlib.crc32(kind.encode()), number])
-            with architecture.at_layer(i, kind, inputs.channels_first(self.input_shape)):
-                shapes.append(layer.build(shapes[-1], rng))
-        if isinstance(self.layers[-1], Dense):  # start undecided: small logits, a loss of about ln(classes)
-            self.layers[-1].W *= 0.1
-        for layer in self.layers:
-            layer.in_model = True
-        if (advice := inputs.channels_first(self.input_shape)) and any(hasattr(x, "windows") for x in self.layers):
-            warnings.warn(f"input_shape={self.input_shape}: an image of height {shapes[0][0]}. {advice}", stacklevel=4)
-        return shapes
+    # arrays
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Name -> array, in order: the arrays that are trained. They are the model's own, not copies."""
         return self.network.arrays("params")
+
+    def trainable_parameters(self) -> dict[str, np.ndarray]:
+        """Those of the layers that are not frozen."""
+        return self.network.trained()
 
     def state(self) -> dict[str, np.ndarray]:
         """Name -> array: what is saved but not trained, such as BatchNorm's running averages; not copies."""
@@ -161,7 +140,7 @@ class Sequential:
         return self.backend.forward(self.check_input(x), ctx)
 
     def backward(self, dy: np.ndarray, caches: list[Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """dL/dlogits -> dL/dx, and dL/dp for every parameter p by name."""
+        """dL/dlogits -> dL/dx, and dL/dp by name for every parameter p that is not frozen."""
         return self.backend.backward(inputs.as_numbers(dy, self.dtype, "dL/dlogits"), caches)
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
@@ -191,6 +170,27 @@ class Sequential:
     def check_input(self, x: np.ndarray) -> np.ndarray:
         """x as (n, *input_shape) in the model's dtype (integers are left to Rescale), or an error."""
         return self.backend.check_input(x)
+
+    # some layers keep what they have learned: see scratchnet.transfer
+
+    def freeze(self, *layers: Any) -> list[str]:
+        """Freeze layers (layer.trainable = False): their arrays keep their values. The names of those with parameters.
+
+        layers: names ("1.conv2d"), ranges of them ("0.rescale..5.maxpool2d", "..5"), beginnings of the names of classes
+        ("conv"), classes, numbers; without any all layers.
+        """
+        return transfer.set_trainable(self, layers, False)
+
+    def unfreeze(self, *layers: Any) -> list[str]:
+        """Train these layers again; without any, all. layers: as for `freeze`."""
+        return transfer.set_trainable(self, layers, True)
+
+    def with_head(self, classes: int, class_names: Iterable[Any] | None = None, seed: int | None = None) -> Sequential:
+        """A new model for other classes: this one with a new last Dense, and copies of all other arrays.
+
+        seed: of the new model, by default this one's. Layers that are frozen here are frozen there, except the new one.
+        """
+        return transfer.with_head(self, classes, class_names, seed)
 
     # training and evaluating: see scratchnet.training
 
@@ -248,7 +248,7 @@ class Sequential:
         layers = [{"class": type(layer).__name__, **layer.config()} for layer in self.layers]
         return {
             "input_shape": list(self.input_shape), "seed": self.seed, "dtype": self.dtype.name,
-            "class_names": self.class_names, "layers": layers,
+            "class_names": self.class_names, "layers": layers, **architecture.training_settings(self.layers),
         }  # fmt: skip
 
     def untrained_copy(self, engine: str | None = None, dtype: Any = None) -> Sequential:
@@ -256,12 +256,8 @@ class Sequential:
 
         engine, dtype: by default those of this model.
         """
-        layers = copy.deepcopy(self.layers)
-        for layer in layers:
-            layer.in_model = False
-        return Sequential(
-            layers, self.input_shape, self.seed, engine or self.engine, dtype or self.dtype, self.class_names
-        )
+        engine, dtype, layers = engine or self.engine, dtype or self.dtype, transfer.unbuilt(self.layers)
+        return Sequential(layers, self.input_shape, self.seed, engine, dtype, self.class_names)
 
     def save(self, path: Path) -> None:
         """Write architecture, class names and all arrays into one safetensors file. A missing folder is made."""

@@ -55,22 +55,29 @@ class Optimizer:
         self.lr, self.lr_scale, self.clip_norm = lr, 1.0, clip_norm
         self.steps = 0
         self.memory: dict[str, tuple[np.ndarray, ...]] = {}
+        self.began: dict[str, int] = {}  # name -> steps made before the parameter's first: it was frozen
 
     def learning_rate(self, step: int | None = None) -> float:
         """The learning rate of the next step, or of step number `step`."""
         step = self.steps if step is None else step
         return self.lr_scale * float(self.lr(step) if callable(self.lr) else self.lr)
 
-    def step(self, params: dict[str, np.ndarray], grads: dict[str, np.ndarray]) -> None:
-        """Change every parameter in place."""
+    def step(
+        self, params: dict[str, np.ndarray], grads: dict[str, np.ndarray], lr_factors: dict[str, float] | None = None
+    ) -> None:  # fmt: skip
+        """Change in place every parameter that has a gradient. lr_factors: name -> factor on its rate, if not 1."""
         self.attach(params)
-        lr = self.learning_rate()
+        if unknown := [name for name in grads if name not in params]:
+            raise KeyError(f"gradients of {', '.join(unknown)}, which are not among the parameters {', '.join(params)}")
+        lr, factors = self.learning_rate(), lr_factors or {}
+        params = {name: p for name, p in params.items() if name in grads}
         if self.clip_norm is not None:
             factor = clip_factor(sum(squares(grads[name]) for name in params), self.clip_norm)
             grads = {name: grads[name] * factor for name in params}
+        slots = {name: self.remembered(name, p) for name, p in params.items()}
         self.steps += 1
         for name, p in params.items():
-            self.update(name, p, grads[name], lr, *self.remembered(name, p))
+            self.update(name, p, grads[name], lr * factors.get(name, 1.0), *slots[name])
 
     def check_owner(self, params: dict[str, np.ndarray]) -> None:
         """Raise ValueError if the memory belongs to another model's arrays.
@@ -99,14 +106,14 @@ class Optimizer:
         """Bind the memory to these arrays; called before every step."""
         self.check_owner(params)
         if not self.steps and any(self.owners.get(name, lambda: None)() is not p for name, p in params.items()):
-            self.memory = {}  # of a model that it has made no step on
+            self.memory, self.began = {}, {}  # of a model that it has made no step on
         for name, p in params.items():
             self.owners[name] = weakref.ref(p)
 
     def remembered(self, name: str, p: np.ndarray) -> tuple[np.ndarray, ...]:
         """The slots of this parameter; zeros at the first step."""
         if name not in self.memory:
-            self.memory[name] = tuple(np.zeros_like(p) for _ in self.slots)
+            self.memory[name], self.began[name] = tuple(np.zeros_like(p) for _ in self.slots), self.steps
         return self.memory[name]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -199,7 +206,7 @@ class Adam(Optimizer):
     def update(  # type: ignore[override]
         self, name: str, p: np.ndarray, g: np.ndarray, lr: float, m: np.ndarray, s: np.ndarray
     ) -> None:
-        t = self.steps
+        t = self.steps - self.began.get(name, 0)
         m[...] = self.beta1 * m + (1 - self.beta1) * g
         s[...] = self.beta2 * s + (1 - self.beta2) * g * g
         m_hat = m / (1 - self.beta1**t)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet import checkpoint
+from scratchnet import checkpoint, transfer
 from scratchnet.optimizers import Optimizer
 
 
@@ -62,6 +62,11 @@ class Run:
     seconds: float = 0.0  # that they took
     history: History = field(default_factory=History)
     stop: bool = False  # set it to end the training after this epoch
+    frozen: list[str] = field(default_factory=list)  # the layers that are frozen at its start
+    lr_factors: dict[str, float] = field(default_factory=dict)  # and the factors on their rates
+
+    def __post_init__(self) -> None:
+        self.frozen, self.lr_factors = transfer.frozen(self.model), transfer.lr_factors(self.model)
 
     @property
     def examples(self) -> int:

@@ -22,6 +22,7 @@ class Row(NamedTuple):
     untrained: int  # BatchNorm's running averages
     multiply_adds: int
     bytes: int  # of the output
+    frozen: bool
     runs_as: str  # its kernels, forward/backward; ″ for a layer that is computed with the one above
 
 
@@ -36,6 +37,7 @@ def rows(model: Any) -> list[Row]:
             sum(getattr(layer, s).size for s in layer.state),
             layer.multiply_adds(before, shape),
             math.prod(shape) * model.dtype.itemsize,
+            bool(layer.params) and not layer.trainable,
             kernels[name],
         )
         for name, layer, before, shape in zip(
@@ -56,26 +58,27 @@ def print_summary(model: Any) -> None:
     layers = rows(model)
     for row in layers:
         table.add_row(
-            row.name,
+            f"{row.name} (frozen)" if row.frozen else row.name,
             "×".join(map(str, row.output_shape)),
             f"{row.parameters + row.untrained:,}" if row.parameters else "",
             f"{row.multiply_adds:,}" if row.multiply_adds else "",
             kibibytes(row.bytes),
             *([row.runs_as] if model.engine == "numba" else []),
         )
-    trained, untrained = sum(r.parameters for r in layers), sum(r.untrained for r in layers)
+    everything = sum(r.parameters + r.untrained for r in layers)
+    trained = sum(r.parameters for r in layers if not r.frozen)
     table.add_section()
     table.add_row(
         "total",
         "",
-        f"{trained + untrained:,}",
+        f"{everything:,}",
         f"{sum(r.multiply_adds for r in layers):,}",
         kibibytes(sum(r.bytes for r in layers)),
         style="bold",
     )
     console().print(table)
-    note = f", {trained:,} of them trained" if untrained else ""
-    say(f"{trained + untrained:,} parameters{note}; multiply-adds and memory per example, forward")
+    note = f", {trained:,} of them trained" if trained < everything else ""
+    say(f"{everything:,} parameters{note}; multiply-adds and memory per example, forward")
 
 
 def constructor_call(model: Any) -> str:

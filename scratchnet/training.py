@@ -24,7 +24,7 @@ from scratchnet.arguments import as_callbacks, expect_no_weights, first_epoch, l
 from scratchnet.callbacks import Callbacks, Progress
 from scratchnet.data.batches import batches, epoch_order
 from scratchnet.divergence import TrainingDivergedError, check_finite, explain
-from scratchnet.engine import NonFiniteLossError, restored
+from scratchnet.engine import NonFiniteLossError, expect_trained, restored
 from scratchnet.inputs import count
 from scratchnet.losses import SoftmaxCrossEntropy, as_loss
 from scratchnet.optimizers import Optimizer, as_optimizer
@@ -93,6 +93,7 @@ def fit(
     epochs, batch_size = count(epochs, "epochs"), count(batch_size, "batch_size")
     first = first_epoch(initial_epoch, epochs)
     loss, optimizer = as_loss(loss), as_optimizer(optimizer)
+    expect_trained(model.network)
     optimizer.check_owner(model.parameters())
     data = read_data(model, x, y, loss, validation_data, validation_split)
     run = Run(

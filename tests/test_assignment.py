@@ -66,7 +66,7 @@ def test_a_wrong_shape_or_dtype_is_refused_with_both_in_the_message(change, engi
 
 
 @pytest.mark.parametrize(("place", "name", "value"), [
-    (1, "stride", (2, 2)), (1, "filters", 8), (1, "use_bias", False), (1, "trainable", False), (4, "pool_size", (3, 3)),
+    (1, "stride", (2, 2)), (1, "filters", 8), (1, "use_bias", False), (4, "pool_size", (3, 3)),
     (6, "units", 9), (6, "params", ("W",)), (6, "dtype", np.dtype("float64")), (6, "forward", lambda x, ctx: (x, None)),
 ])  # fmt: skip
 def test_attributes_that_the_model_was_built_from_cannot_be_set(place, name, value, engine):

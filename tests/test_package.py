@@ -51,14 +51,16 @@ MAY_IMPORT = {
     "health": {"callbacks", "data", "engine", "gradcheck", "layers", "randomness"},
     "doctor": {"divergence", "gradcheck", "layers", "losses", "optimizers", "process", "training"},
     "lr_finder": {"arguments", "data", "divergence", "losses", "optimizers", "training"},
-    "run": {"checkpoint", "optimizers"},
+    "transfer": {"layers"},
+    "building": {"inputs", "layers", "saving"},
+    "run": {"checkpoint", "optimizers", "transfer"},
     "training": {
         "arguments", "callbacks", "checkpoint", "data", "divergence", "engine", "inputs", "losses",
         "optimizers", "process", "randomness", "run",
     },
     "model": {
-        "callbacks", "engine", "engines", "inputs", "keywords", "layers", "losses", "optimizers",
-        "randomness", "run", "saving", "summary", "training",
+        "building", "callbacks", "engine", "engines", "inputs", "keywords", "layers", "losses", "optimizers",
+        "randomness", "run", "saving", "summary", "training", "transfer",
     },
     "examples": ARRAYS_ONLY,
     "classifier": {
@@ -74,9 +76,11 @@ MAY_IMPORT = {
     "search": {"callbacks", "data", "divergence", "layers", "metrics", "optimizers", "variants"},
     "report": {
         "data", "figures", "metrics", "out_of_distribution", "process", "robustness", "summary", "team", "training",
+        "transfer",
     },
     "commands": {
-        "checkpoint", "compiled", "data", "divergence", "optimizers", "process", "report", "schedules", "team", "zoo",
+        "checkpoint", "compiled", "data", "divergence", "optimizers", "process", "report", "schedules", "team",
+        "transfer", "zoo",
     },
     "__main__": {"commands"},
 }  # fmt: skip

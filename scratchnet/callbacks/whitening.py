@@ -46,6 +46,8 @@ class WhitenedStart(Callback):
         first = next((i for i, layer in enumerate(model.layers) if isinstance(layer, Conv2D)), None)
         if first is None:
             raise ValueError("WhitenedStart: the model has no Conv2D")
+        if not model.layers[first].trainable:
+            raise ValueError(f"WhitenedStart: {model.names[first]} is frozen. Leave out the callback, or unfreeze it")
         for _, _, y in islice(model.backend.activations(x, Context()), first):
             x = y
         whiten(model.layers[first].W, x, self.epsilon)

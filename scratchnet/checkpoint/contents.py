@@ -2,7 +2,7 @@
 
 arrays      parameters, BatchNorm statistics, optimizer state, arrays of callbacks, the losses of the
             epoch so far, and the history
-data        the setup; the position: epoch, batch, step; the state of callbacks
+data        the setup; the position: epoch, batch, step; the state of callbacks; which layers are frozen by now
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from scratchnet.checkpoint.setup import stateful
 from scratchnet.saving import as_model_file_error, compare, fill
+from scratchnet.saving.architecture import training_settings
 from scratchnet.saving.container import ModelFileError, parse_json
 
 Arrays = dict[str, np.ndarray]
@@ -48,19 +49,22 @@ class Saved:
         data = {
             "setup": run.setup, "epoch": epoch, "batch": batch, "steps": run.optimizer.steps,
             "lr_scale": run.optimizer.lr_scale, "stop": bool(run.stop), "seconds": run.seconds if batch else 0.0,
-            "compile_seconds": run.history.compile_seconds, "callbacks": remembered,
+            "compile_seconds": run.history.compile_seconds, "callbacks": remembered, "began": run.optimizer.began,
+            "layers": training_settings(run.model.layers),
         }  # fmt: skip
         return cls(arrays, data)
 
     def restore(self, run: Any) -> None:
         """Bring a run to the saved position. `restore_callbacks` restores its callbacks."""
         with as_model_file_error(self.path):
+            apply_settings(run.model, self.data.get("layers", {}))
             own = {name: a for name, a in self.arrays.items() if not name.startswith(("run.", "callback"))}
             fill(arrays_of(run), own)
             data = self.data
             run.epoch, run.batch, run.seconds, run.stop = (data[n] for n in ("epoch", "batch", "seconds", "stop"))
             run.losses = self.arrays["run.losses"].tolist() if run.batch else []
             run.optimizer.steps, run.optimizer.lr_scale = data["steps"], data["lr_scale"]
+            run.optimizer.began = {name: int(steps) for name, steps in data.get("began", {}).items()}
             run.history.epochs[:] = from_bytes(self.arrays["run.history"])
             run.history.compile_seconds = data["compile_seconds"]
 
@@ -84,10 +88,17 @@ def arrays_of(run: Any) -> Arrays:
     optimizer.attach(params)
     memory = {
         f"optimizer.{slot}.{name}": array
-        for name, p in params.items()
+        for name, p in run.model.trainable_parameters().items()
         for slot, array in zip(optimizer.slots, optimizer.remembered(name, p), strict=True)
     }
     return {**params, **run.model.state(), **memory}
+
+
+def apply_settings(model: Any, settings: dict[str, Any]) -> None:
+    """Freeze the layers that were frozen when the checkpoint was written: a callback may have changed it on the way."""
+    for name, layer in zip(model.names, model.layers, strict=True):
+        layer.trainable = name not in settings.get("frozen", ())
+        layer.lr_factor = settings.get("lr_factors", {}).get(name, 1.0)
 
 
 def plain(value: Any, name: str) -> Any:

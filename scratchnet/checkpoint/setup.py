@@ -1,9 +1,9 @@
 """The configuration of a run as plain data: with equal setups, one run may resume from the other's checkpoint.
 
-A setup is the model's architecture and seed, the optimizer with its rate or schedule, the loss, the batch size, the
-arguments of the callbacks that affect training, and a digest of the data. The number of threads is not part of it
-(results do not depend on it), nor is the number of epochs (training may be extended); but a schedule may depend on
-the number of epochs, and is part of it.
+A setup is the model's architecture and seed, the layers that are frozen at its start, the optimizer with its rate or
+schedule, the loss, the batch size, the arguments of the callbacks that affect training, and a digest of the data. The
+number of threads is not part of it (results do not depend on it), nor is the number of epochs (training may be
+extended); but a schedule may depend on the number of epochs, and is part of it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from scratchnet.callbacks import Callback
+from scratchnet.saving.architecture import OPTIONAL
 
-ADDED = {"shuffle": True, "initial_epoch": 0}  # entries that checkpoints of version 0.1.0 lack, and their values then
+# Entries that checkpoints of version 0.1.0 lack, and their values then
+ADDED: dict[str, Any] = {"shuffle": True, "initial_epoch": 0, "frozen": [], "lr_factors": {}}
 ROWS = 4096  # examples that are copied at a time if the data is not contiguous
 
 
@@ -25,7 +27,9 @@ def setup_of(run: Any) -> dict[str, Any]:
     """The setup of a run: names, numbers, lists and dicts only."""
     validation = run.validation_data or (None, None)
     return {
-        "model": describe(run.model.config()),
+        "model": {name: value for name, value in describe(run.model.config()).items() if name not in OPTIONAL},
+        "frozen": run.frozen,
+        "lr_factors": describe(run.lr_factors),
         "engine": run.model.engine,
         "optimizer": describe(run.optimizer),
         "loss": describe(run.loss),

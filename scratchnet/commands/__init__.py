@@ -8,6 +8,7 @@ is scripts/train.py in both cases. No program imports another one; the shared co
     options      options common to several programs            images       from options to images and a recipe
     run_folder   the folder of a run                           workers      one command in several processes
     running      exit codes and signals                        machine      the output of `scratchnet info`
+    fine_tuning  the old and the new images of a fine-tuning
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ PROGRAMS = {
     "train": "train a network, and write all results into one folder",
     "evaluate": "measure a saved model, or several and their ensemble, on the test set",
     "predict": "classify pictures",
+    "finetune": "teach a trained model other images or other classes",
     "compare": "compare runs: which is better, and by more than chance?",
     "tune": "search for good settings with many short training runs",
     "lr-find": "find a learning rate",
     "report": "draw a run's pictures and its report again",
-    "make-idx": "make a data set from a folder of pictures",
+    "make-idx": "make a data set from pictures, .npz, CSV or other IDX files",
     "doctor": "check network and data before training",
     "info": "print versions, threads, and the locations of caches and data",
 }

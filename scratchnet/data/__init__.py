@@ -5,6 +5,7 @@
     download    a file identified by the hash of its content
     locate      which files of a folder are the four IDX files
     folder      a data set: four IDX files and the class names
+    published   a data set that is identified by its hashes: what is missing is fetched, and what is there compared
     mnist       where MNIST's four files are, how they are fetched, what they hold
     fashion     the same for Fashion-MNIST
     synthetic   digits drawn from fonts, for machines without MNIST and without a network
@@ -15,6 +16,8 @@
     strokes     which pieces of ink form a digit
     images      photographed digits, preprocessed as MNIST was
     labelled    a folder of labelled pictures -> a data set
+    npz         an archive of NumPy arrays -> a data set
+    table       a CSV file, an image in each line -> a data set
     choose      which data set a script uses
     augment     data augmentation
     batches     which examples an epoch and a step see
@@ -27,13 +30,24 @@ from scratchnet.data.batches import batches, epoch_order, train_val_split
 from scratchnet.data.choose import CHOICES, class_names, load_dataset, only_place
 from scratchnet.data.download import DownloadError
 from scratchnet.data.fashion import load_fashion_mnist
-from scratchnet.data.folder import count_classes, folder_then, load_idx_dataset, read_class_names, write_idx_dataset
+from scratchnet.data.folder import (
+    count_classes,
+    counts_from_1,
+    folder_then,
+    load_idx_dataset,
+    read_class_names,
+    read_folder,
+    upright,
+    write_idx_dataset,
+)
 from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write_idx
 from scratchnet.data.images import digit_from_image, digits_from_image
 from scratchnet.data.labelled import LabelledImages, load_labelled_images
 from scratchnet.data.mnist import load_mnist
+from scratchnet.data.npz import load_npz_dataset
 from scratchnet.data.pictures import whole_image
 from scratchnet.data.synthetic import load_synthetic
+from scratchnet.data.table import load_csv_dataset
 
 __all__ = [
     "read_idx",
@@ -44,6 +58,9 @@ __all__ = [
     "load_fashion_mnist",
     "load_idx_dataset",
     "write_idx_dataset",
+    "read_folder",
+    "upright",
+    "counts_from_1",
     "read_class_names",
     "count_classes",
     "DownloadError",
@@ -58,6 +75,8 @@ __all__ = [
     "whole_image",
     "load_labelled_images",
     "LabelledImages",
+    "load_npz_dataset",
+    "load_csv_dataset",
     "Augment",
     "train_val_split",
     "epoch_order",

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from scratchnet.data.fashion import CLASSES, fashion_folder, is_fashion_mnist, load_fashion_mnist
-from scratchnet.data.folder import FILES, Dataset, count_classes, load_idx_dataset, read_class_names
+from scratchnet.data.folder import Dataset, count_classes, counts_from_1, read_class_names, read_folder, upright
 from scratchnet.data.idx import DataFileError, MissingDataError, read_idx
-from scratchnet.data.locate import locate
+from scratchnet.data.locate import FILES, locate
 from scratchnet.data.mnist import data_folder, is_mnist, load_mnist
 from scratchnet.data.synthetic import load_synthetic
 
@@ -56,7 +56,7 @@ def load_dataset(choice: str = "auto", data_dir: str | os.PathLike[str] | None =
         _say_where(folder, asked)
         return dataset, "mnist"
     try:
-        dataset = load_idx_dataset(folder)
+        dataset = read_folder(folder)
     except MissingDataError:
         if data_dir is not None:
             raise
@@ -89,7 +89,7 @@ def class_names(name: str, data_dir: str | os.PathLike[str] | None = None) -> li
     if names := read_class_names(folder):
         return names
     labels = read_idx(locate(folder).paths[FILES[1]])
-    return [str(k) for k in range(1, int(labels.max()) + 1)] if _counts_from_1(labels) else None
+    return [str(k) for k in range(1, int(labels.max()) + 1)] if counts_from_1(labels) else None
 
 
 def only_place(name: str) -> str | None:
@@ -105,20 +105,16 @@ def _other(dataset: Dataset, folder: Path) -> tuple[Dataset, str]:
                 f"{folder}: expected images of bytes, 0 to 255, found {x.dtype}. Scale them to uint8 and write them "
                 "with write_idx_dataset(folder, dataset)."
             )
-    (x, y), (x_test, y_test) = dataset
     names = read_class_names(folder)
-    if _counts_from_1(y) and y_test.min() >= 1 and len(names or ()) in (0, y.max()):
+    if counts_from_1(dataset[0][1], dataset[1][1], names):
         print(f"{folder}: the labels count from 1; class 1 is output 0, and so on", file=sys.stderr)
-        dataset = (x, y - 1), (x_test, y_test - 1)
+        dataset = upright(dataset, first_label=1)
+    if locate(folder).place.name.lower().startswith("emnist"):
+        print(f"{folder}: EMNIST's images have rows and columns exchanged; a copy with upright images is made by "
+              f"scripts/make_idx.py --idx {folder} --transpose --out DIR", file=sys.stderr)  # fmt: skip
     count_classes(dataset, names, folder)
     name = folder.resolve().name
     return dataset, f"folder {name}" if name in CHOICES else name
-
-
-def _counts_from_1(y: np.ndarray) -> bool:
-    """Whether the labels are exactly 1, 2, ..., n, as in EMNIST's letters."""
-    seen = np.unique(y)
-    return len(seen) > 1 and seen[0] == 1 and seen[-1] == len(seen)
 
 
 def _say_where(folder: Path, asked: Path | None = None) -> None:

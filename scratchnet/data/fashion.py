@@ -15,10 +15,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from scratchnet.data.download import fetch_idx
-from scratchnet.data.folder import BY_HAND, FILES, Dataset, find_file, load_idx_dataset
+from scratchnet.data.folder import FILES, Dataset, find_file, read_folder
 from scratchnet.data.idx import DataFileError, idx_sha256, read_idx
-from scratchnet.data.mnist import MIRRORS_AND_PROXIES, cache_folder
+from scratchnet.data.mnist import cache_folder
+from scratchnet.data.published import fetch_missing, foreign_files
 
 SHA256 = {  # of the four files, unpacked
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -47,11 +47,8 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None, download:
     """
     folder = fashion_folder(data_dir)
     if download:
-        advice = f"{BY_HAND.format(names=', '.join(FILES), folder=folder)} {MIRRORS_AND_PROXIES.partition('; ')[2]}"
-        for name, sha256 in SHA256.items():
-            if find_file(folder, name) is None:
-                fetch_idx(name, sha256, folder, MIRRORS, advice)
-    dataset = load_idx_dataset(folder)
+        fetch_missing(folder, SHA256, MIRRORS)
+    dataset = read_folder(folder)
     if not is_fashion_mnist(dataset):
         raise DataFileError(f"{folder}: other data than Fashion-MNIST's, by its hash. --dataset auto accepts any data.")
     return dataset
@@ -59,9 +56,7 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None, download:
 
 def is_fashion_mnist(dataset: Dataset) -> bool:
     """Whether all four arrays are Fashion-MNIST's, to the last bit."""
-    arrays = [array for pair in dataset for array in pair]
-    small_first = sorted(zip(arrays, SHA256.values(), strict=True), key=lambda pair: pair[0].nbytes)
-    return all(idx_sha256(array) == sha256 for array, sha256 in small_first)
+    return next(foreign_files(dataset, SHA256), None) is None
 
 
 def fashion_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:

@@ -9,8 +9,8 @@ image size, number of channels and number of classes works. MNIST's relatives us
 differences:
 
     Fashion-MNIST, KMNIST   none; a classes.txt makes the answers readable
-    EMNIST                  images are transposed, x.swapaxes(1, 2) corrects it; letters are numbered from 1
-                            (`load_dataset` renumbers them from 0)
+    EMNIST                  images are transposed, and letters are numbered from 1:
+                            load_idx_dataset(folder, transpose=True, first_label=1)
     QMNIST                  rename the files; each label has eight numbers, the first is the class, y[:, 0]
 
 `write_idx_dataset` writes the corrected arrays.
@@ -19,6 +19,7 @@ differences:
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -40,14 +41,63 @@ BY_HAND = (
 )
 
 
-def load_idx_dataset(data_dir: str | os.PathLike[str]) -> Dataset:
+def load_idx_dataset(data_dir: str | os.PathLike[str], transpose: bool = False, first_label: int = 0) -> Dataset:
     """The four IDX files of any folder -> (x_train, y_train), (x_test, y_test), of any size and classes.
 
-    Images are (n, h, w) or (n, h, w, c), labels integers from 0, (n,). Raises MissingDataError if a file is
+    Images are (n, h, w) or (n, h, w, c), labels integers from 0, (n,). transpose: exchange rows and columns of each
+    image, as EMNIST's files need it. first_label: the number of the first class in the files, which becomes 0.
+    Warns (UserWarning) if the labels are 1, 2, ..., n and first_label is 0. Raises MissingDataError if a file is
     absent, DataFileError if one is damaged or they do not fit together.
 
-    >>> (x_train, y_train), (x_test, y_test) = load_idx_dataset("fashion-mnist")  # doctest: +SKIP
+    >>> x, y = np.zeros((6, 20, 30), np.uint8), np.array([1, 2, 3] * 2, np.uint8)
+    >>> write_idx_dataset("letters", ((x, y), (x, y)))
+    >>> (x_train, y_train), _ = load_idx_dataset("letters", transpose=True, first_label=1)
+    >>> x_train.shape, y_train.tolist()
+    ((6, 30, 20), [0, 1, 2, 0, 1, 2])
     """
+    dataset = read_folder(data_dir)
+    (_, y), (_, y_test) = dataset
+    if first_label == 0 and counts_from_1(y, y_test) and counts_from_1(y, y_test, read_class_names(data_dir)):
+        last = y.max()
+        warnings.warn(
+            f"{data_dir}: the labels are 1 to {last}, where a model of {last} classes expects 0 to {last - 1}. "
+            "first_label=1 numbers them from 0.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return upright(dataset, transpose, first_label, data_dir)
+
+
+def upright(dataset: Dataset, transpose: bool = False, first_label: int = 0, where: object = "labels") -> Dataset:
+    """The data set with rows and columns of its images exchanged, if `transpose`, and labels counted from 0.
+
+    Raises DataFileError if a label is less than `first_label`; `where` names the data in its message.
+    """
+    if (least := min(int(y.min()) for _, y in dataset)) < first_label:
+        raise DataFileError(f"{where}: expected labels from first_label={first_label}, found {least}.")
+    train, test = (
+        (np.ascontiguousarray(x.swapaxes(1, 2)) if transpose else x, y - first_label if first_label else y)
+        for x, y in dataset
+    )
+    return train, test
+
+
+def counts_from_1(y: np.ndarray, y_test: np.ndarray | None = None, names: Sequence[str] | None = None) -> bool:
+    """Whether the training labels are exactly 1, 2, ..., n, as in EMNIST's letters, and no test label is 0.
+
+    names: of the classes, if they are known; n names say that the first of them is class 1.
+
+    >>> counts_from_1(np.array([3, 1, 2])), counts_from_1(np.array([3, 1]))
+    (True, False)
+    """
+    seen = np.unique(y)
+    if len(seen) < 2 or seen[0] != 1 or seen[-1] != len(seen) or (y_test is not None and y_test.min() < 1):
+        return False
+    return len(names or ()) in (0, len(seen))
+
+
+def read_folder(data_dir: str | os.PathLike[str]) -> Dataset:
+    """The four IDX files of a folder as they are; errors as for load_idx_dataset."""
     folder = Path(data_dir).expanduser()
     for name in FILES:
         remove_stale_parts(folder / f"{name}.gz")  # of killed downloads
@@ -56,16 +106,22 @@ def load_idx_dataset(data_dir: str | os.PathLike[str]) -> Dataset:
     if missing:
         advice = BY_HAND.format(names=", ".join(FILES), folder=folder)
         raise MissingDataError(f"{folder}: there is no {', no '.join(missing)}. {advice}")
-
     x_train, y_train, x_test, y_test = (read_idx(paths[name]) for name in FILES)
-    _check_pair(x_train, y_train, f"{folder} (train)")
-    _check_pair(x_test, y_test, f"{folder} (t10k)")
+    dataset = (x_train, y_train), (x_test, y_test)
+    check_dataset(dataset, folder)
+    return dataset
+
+
+def check_dataset(dataset: Dataset, where: object) -> None:
+    """Check the types of images and labels, and that all four arrays fit together. Raises DataFileError."""
+    (x_train, y_train), (x_test, y_test) = dataset
+    _check_pair(x_train, y_train, f"{where} (train)")
+    _check_pair(x_test, y_test, f"{where} (t10k)")
     if x_train.shape[1:] != x_test.shape[1:]:
         raise DataFileError(
-            f"{folder}: expected images of one shape, found {x_train.shape[1:]} for training and "
+            f"{where}: expected images of one shape, found {x_train.shape[1:]} for training and "
             f"{x_test.shape[1:]} for testing. The four files are not of one data set."
         )
-    return (x_train, y_train), (x_test, y_test)
 
 
 def write_idx_dataset(

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchnet.data.download import fetch_idx
-from scratchnet.data.folder import BY_HAND, FILES, Dataset, find_file, load_idx_dataset
-from scratchnet.data.idx import DataFileError, idx_sha256
+from scratchnet.data.folder import FILES, Dataset, read_folder
+from scratchnet.data.idx import DataFileError
+from scratchnet.data.published import PROXIES, fetch_missing, foreign_files
 
 SHA256 = {  # of the four files, unpacked
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -34,10 +34,7 @@ MIRRORS = (
     "https://azureopendatastorage.blob.core.windows.net/mnist/",
     "https://raw.githubusercontent.com/fgnt/mnist/master/",
 )
-MIRRORS_AND_PROXIES = (
-    "SCRATCHNET_MNIST_MIRROR may name a mirror of your own; "
-    "HTTPS_PROXY and REQUESTS_CA_BUNDLE configure a proxy and its certificates."
-)
+OWN_MIRROR = "SCRATCHNET_MNIST_MIRROR may name a mirror of your own;"
 
 
 def load_mnist(data_dir: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
@@ -53,14 +50,11 @@ def load_mnist(data_dir: str | os.PathLike[str] | None = None, download: bool = 
     """
     folder = data_folder(data_dir)
     if download:
-        advice = f"{BY_HAND.format(names=', '.join(FILES), folder=folder)} {MIRRORS_AND_PROXIES}"
-        for name, sha256 in SHA256.items():
-            if find_file(folder, name) is None:
-                fetch_idx(name, sha256, folder, mirrors(), advice)
-    dataset = load_idx_dataset(folder)
+        fetch_missing(folder, SHA256, mirrors(), f"{OWN_MIRROR} {PROXIES}")
+    dataset = read_folder(folder)
     for x, y in dataset:
         _check_like_mnist(x, y, folder)
-    if others := _not_canonical(dataset):
+    if others := sorted(foreign_files(dataset, SHA256), key=FILES.index):
         warnings.warn(
             f"{folder}: not the canonical MNIST, by the SHA-256 of the content: {', '.join(others)}. "
             "That is fine for Fashion-MNIST or data of your own; otherwise delete these files and fetch them again.",
@@ -76,7 +70,7 @@ def is_mnist(dataset: Dataset) -> bool:
     >>> is_mnist(load_synthetic(n_train=50, n_test=10, data_dir="."))
     False
     """
-    return not _not_canonical(dataset)
+    return next(foreign_files(dataset, SHA256), None) is None
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -105,9 +99,3 @@ def _check_like_mnist(x: np.ndarray, y: np.ndarray, folder: Path) -> None:
             f"images {x.shape} and {y.dtype} labels up to {y.max()}. Read other data with load_idx_dataset "
             "(in scripts: --dataset auto)."
         )
-
-
-def _not_canonical(dataset: Dataset) -> list[str]:
-    """The names of the files whose content is not MNIST's."""
-    arrays = (array for pair in dataset for array in pair)
-    return [name for name, array in zip(SHA256, arrays, strict=True) if idx_sha256(array) != SHA256[name]]

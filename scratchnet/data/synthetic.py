@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchnet.data.folder import Dataset, load_idx_dataset, write_idx_dataset
+from scratchnet.data.folder import Dataset, read_folder, write_idx_dataset
 from scratchnet.data.idx import DataFileError
 from scratchnet.data.mnist import cache_folder
 
@@ -67,7 +67,7 @@ def load_synthetic(
     folder = (Path(data_dir).expanduser() if data_dir else cache_folder()) / name
 
     with suppress(DataFileError):  # missing or damaged files are generated again
-        kept = load_idx_dataset(folder)
+        kept = read_folder(folder)
         if [x.shape for x, _ in kept] == [(n_train, *shape), (n_test, *shape)]:
             return kept
 
@@ -82,7 +82,7 @@ def load_synthetic(
     except OSError as error:
         warnings.warn(f"{folder}: cannot keep the synthetic digits ({error})", UserWarning, stacklevel=2)
         return made[0], made[1]
-    return load_idx_dataset(folder)
+    return read_folder(folder)
 
 
 def _check_range(name: str, value: int, least: int, most: float = float("inf")) -> None:

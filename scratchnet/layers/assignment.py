@@ -5,6 +5,7 @@ layer in a model therefore never move; assignment copies into them:
 
     layer.W = array          the same as layer.W[...] = array; the shapes must be equal
     layer.rate = 0.3         a float stays a float
+    layer.trainable = False  the layer is frozen; this and layer.lr_factor may be set at any time, also before building
     layer.stride = 2         AttributeError: the shapes of the whole model depend on it
 
 The rules are the same for both engines. A user's own layer may set any other attribute.
@@ -12,17 +13,21 @@ The rules are the same for both engines. A user's own layer may set any other at
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 PROTOCOL = ("params", "state", "dtype")  # read once, when the model is built
+TRAINING = ("trainable", "lr_factor")  # read at every training step
 
 
 def assigned(layer: Any, name: str, value: Any) -> Any:
     """The value to store for `layer.name = value`, or an error if the attribute cannot change in a built model."""
     if name == "in_model":
         return value
+    if name in TRAINING:
+        return training_setting(layer, name, value)
     if name in (*layer.params, *layer.state):
         return copied_into(getattr(layer, name), value, f"{type(layer).__name__}: {name}")
     if not is_builtin(layer) and name not in PROTOCOL:
@@ -30,11 +35,24 @@ def assigned(layer: Any, name: str, value: Any) -> Any:
     if isinstance(getattr(layer, name, None), float):
         return number(value, f"{type(layer).__name__}: {name}")
     numbers = [known for known, present in vars(layer).items() if isinstance(present, float)]
-    may_change = ", ".join([*layer.params, *layer.state, *numbers]) or "nothing"
+    may_change = ", ".join([*layer.params, *layer.state, *numbers, *(TRAINING if layer.params else ())]) or "nothing"
     raise AttributeError(
         f"{type(layer).__name__}: {name} cannot be set once the layer is part of a model; {may_change} can. "
         "Make a new layer and a new model."
     )
+
+
+def training_setting(layer: Any, name: str, value: Any) -> Any:
+    """True or False for `trainable`, a positive number for `lr_factor`; a layer that contains others passes it on."""
+    where = f"{type(layer).__name__}: {name}"
+    if name == "trainable" and value not in (True, False):
+        raise TypeError(f"{where} must be True or False, got {value!r}")
+    value = bool(value) if name == "trainable" else number(value, where)
+    if name == "lr_factor" and not 0 < value < math.inf:
+        raise ValueError(f"{where} must be a positive number, got {value!r}. To freeze a layer: trainable = False")
+    for inner in getattr(layer, "children", dict)().values():
+        setattr(inner, name, value)
+    return value
 
 
 def is_builtin(layer: Any) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.layers.assignment import assigned
+from scratchnet.layers.assignment import TRAINING, assigned
 
 Shape = tuple[int, ...]
 Size = int | tuple[int, int]  # the same in both directions, or (height, width)
@@ -70,10 +70,13 @@ class Layer:
     state: tuple[str, ...] = ()  # names of the arrays that are saved but not trained
     dtype: np.dtype = np.dtype("float32")  # the model sets its own before it calls build
     in_model: bool = False  # whether it is part of a model
+    trainable: bool = True  # False: frozen, training leaves its arrays as they are
+    lr_factor: float = 1.0  # the layer's learning rate, relative to the optimizer's
 
     def __setattr__(self, name: str, value: Any) -> None:
         """An ordinary attribute, until the layer is part of a model: see `scratchnet.layers.assignment`."""
-        object.__setattr__(self, name, assigned(self, name, value) if self.in_model else value)
+        checked = self.in_model or name in TRAINING
+        object.__setattr__(self, name, assigned(self, name, value) if checked else value)
 
     def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
         """Make the parameters for inputs of this shape (without n); return the output's shape."""

@@ -5,7 +5,8 @@
     y = γ x̂ + β
 
 In training μ and σ² are the batch's own; in evaluation they are running averages gathered in training,
-so that the answer for one image does not depend on its neighbours.
+so that the answer for one image does not depend on its neighbours. A frozen BatchNorm (`trainable = False`) uses
+them in training, too, and leaves them as they are: what follows is trained on the numbers that predictions will see.
 
 Backward. With m numbers per channel, μ and σ² depend on all of them, so dx has three parts: the direct
 path, the path through μ and the path through σ². Written with the two sums that are needed anyway,
@@ -62,7 +63,7 @@ class BatchNorm(Layer):
         return input_shape
 
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Any]:
-        if ctx.training:
+        if ctx.training and self.trainable:
             mean, var, m = batch_statistics(x, ctx)
             self.remember(mean, var, ctx)
         else:
@@ -75,7 +76,7 @@ class BatchNorm(Layer):
         x_hat, scale, m, ctx = cache
         dgamma, dbeta = channel_sum(dy * x_hat), channel_sum(dy)
         grads = {"gamma": dgamma.astype(dy.dtype), "beta": dbeta.astype(dy.dtype)}
-        if m is None:  # in evaluation μ and σ² are constants: only the direct path is left
+        if m is None:  # in evaluation, and frozen, μ and σ² are constants: only the direct path is left
             return dy * (self.gamma * scale), grads
         mean_dy, mean_dy_x_hat = (ctx.sum(np.stack([dbeta, dgamma])) / m).astype(dy.dtype)
         return self.gamma * scale * (dy - mean_dy - x_hat * mean_dy_x_hat), grads

@@ -40,6 +40,12 @@ def page(
     return document(f"{name}: {percent(metrics['test_accuracy'], 2)}", parts, footer)
 
 
+def parameters(metrics: dict[str, Any]) -> str:
+    """How many there are, and of how many the training changed the values if layers were frozen."""
+    trained = metrics.get("trained_parameters", metrics["parameters"])
+    return f"{metrics['parameters']:,}" + (f", {trained:,} trained" if trained < metrics["parameters"] else "")
+
+
 def headline(title: str, metrics: dict[str, Any], findings: list[dict[str, str]]) -> str:
     """The accuracy with its interval, the main results, and the findings."""
     tested = metrics["test"]
@@ -49,7 +55,7 @@ def headline(title: str, metrics: dict[str, Any], findings: list[dict[str, str]]
         ("test loss", f"{metrics['test_loss']:.4f}"),
         ("as drawn", "unknown" if metrics.get("as_drawn_accuracy") is None else percent(metrics["as_drawn_accuracy"])),
         ("validation", "none" if metrics["val_accuracy"] is None else percent(metrics["val_accuracy"], 2)),
-        ("parameters", f"{metrics['parameters']:,}"),
+        ("parameters", parameters(metrics)),
         ("epochs", f"{metrics['epochs']}"),
         ("training", duration(metrics["train_seconds"])),
     ]
@@ -144,7 +150,7 @@ def layers(model: Any) -> str:
     total = sum(row.multiply_adds for row in rows)
     body = [
         [
-            row.name, "×".join(map(str, row.output_shape)),
+            f"{row.name} (frozen)" if row.frozen else row.name, "×".join(map(str, row.output_shape)),
             f"{row.parameters + row.untrained:,}" if row.parameters else "",
             f"{row.multiply_adds:,}" if row.multiply_adds else "",
             percent(row.multiply_adds / total, 0) if row.multiply_adds else "", row.runs_as,

@@ -28,6 +28,7 @@ from scratchnet.report.page import page
 from scratchnet.robustness import measure_robustness
 from scratchnet.team import shared_team
 from scratchnet.training import History
+from scratchnet.transfer import frozen
 
 Splits = dict[str, tuple[np.ndarray, np.ndarray]]  # "training", "validation" and "test" -> images, labels
 
@@ -63,6 +64,8 @@ def write_run(
         "compile_seconds": history.compile_seconds,
         "images_per_second": sum(history["images"]) / seconds,
         "parameters": sum(p.size for p in model.parameters().values()),
+        "trained_parameters": sum(p.size for p in model.trainable_parameters().values()),
+        "frozen": frozen(model),
         "images": {part: len(labels) for part, (_, labels) in splits.items()},
         "test": tested,
         "robustness": robust,

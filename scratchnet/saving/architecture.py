@@ -98,6 +98,15 @@ ENTRIES = {
     "layers": listed(Rule("a description of a layer", lambda value: isinstance(value, dict)), 1, LAYER_LIMIT),
 }
 
+POSITIVE = Rule("a positive number", lambda value: NUMBER.holds(value) and value > 0)
+OPTIONAL = {
+    "frozen": listed(TEXT, 0, LAYER_LIMIT),
+    "lr_factors": Rule(
+        f"an object with {POSITIVE.words} for each name",
+        lambda value: isinstance(value, dict) and all(map(POSITIVE.holds, value.values())),
+    ),
+}  # settings of layers that are not the usual ones, by the layers' names
+
 
 def check(values: dict[str, Any], rules: dict[str, Rule], where: str) -> None:
     """Every value must have a rule and obey it."""
@@ -118,9 +127,32 @@ def make_layers(config: dict[str, Any], own: Sequence[type[Layer]] = ()) -> list
     if not isinstance(config, dict) or not ENTRIES.keys() <= config.keys():
         missing = ", ".join(name for name in ENTRIES if not isinstance(config, dict) or name not in config)
         raise ModelFileError(f"the description of the model lacks {missing}")
-    check(config, ENTRIES, "the model")
+    check(config, {**ENTRIES, **OPTIONAL}, "the model")
     known = {**LAYERS, **{cls.__name__: cls for cls in own}}
-    return [make_layer(known, description, i) for i, description in enumerate(config["layers"])]
+    layers = [make_layer(known, description, i) for i, description in enumerate(config["layers"])]
+    by_name = dict(zip(prefixes(layers), layers, strict=True))
+    for entry in OPTIONAL:
+        if unknown := [name for name in config.get(entry, ()) if name not in by_name]:
+            raise ModelFileError(f"the model: {entry} names {shown(unknown[0])}, which is not one of its layers")
+    for name in config.get("frozen", ()):
+        by_name[name].trainable = False
+    for name, factor in config.get("lr_factors", {}).items():
+        by_name[name].lr_factor = factor
+    return layers
+
+
+def training_settings(layers: Sequence[Layer]) -> dict[str, Any]:
+    """The frozen layers and the factors on the learning rate, by name, as OPTIONAL allows them; {} if there are none.
+
+    >>> layer = Dense(2)
+    >>> layer.trainable = False
+    >>> training_settings([layer])
+    {'frozen': ['0.dense']}
+    """
+    named = list(zip(prefixes(layers), layers, strict=True))
+    frozen = [name for name, layer in named if not layer.trainable]
+    factors = {name: layer.lr_factor for name, layer in named if layer.lr_factor != 1}
+    return ({"frozen": frozen} if frozen else {}) | ({"lr_factors": factors} if factors else {})
 
 
 def make_layer(known: dict[str, type[Layer]], description: dict[str, Any], index: int) -> Layer:

@@ -121,6 +121,15 @@ def test_labels_that_count_from_1_are_counted_from_0_and_keep_their_numbers_as_n
     assert load_dataset("auto", tmp_path)[0][0][1].max() == 2 and class_names(name, tmp_path) == ["A", "B", "C"]
 
 
+def test_of_emnist_a_line_says_that_its_images_are_transposed(tmp_path, capsys):
+    write_letters(tmp_path)
+    load_dataset("auto", tmp_path)
+    assert "scripts/make_idx.py --idx" in capsys.readouterr().err
+    (tmp_path / "other").mkdir()
+    load_dataset("auto", write_folder(tmp_path / "other"))
+    assert "make_idx" not in capsys.readouterr().err
+
+
 def test_labels_that_count_from_1_among_names_that_count_from_0_are_refused(tmp_path):
     write_letters(tmp_path, names=["none", "A", "B", "C"])
     with pytest.raises(DataFileError, match="found none of class 0"):

@@ -5,6 +5,7 @@ import pytest
 
 from scratchnet.data.folder import (
     count_classes,
+    counts_from_1,
     find_file,
     load_idx_dataset,
     read_class_names,
@@ -58,6 +59,50 @@ def test_images_without_pixels_are_refused(tmp_path):
     write_idx_dataset(tmp_path, (noise(6, 0, 8), noise(3, 0, 8)))
     with pytest.raises(DataFileError, match=r"found \(6, 0, 8\)"):
         load_idx_dataset(tmp_path)
+
+
+# Transposed images, and labels that count from 1, as in EMNIST
+
+
+def test_transposed_images_are_turned_upright_pixel_by_pixel(tmp_path):
+    (x, y), (x_test, y_test) = noise(6, 5, 7, 3), noise(3, 5, 7, 3)
+    write_idx_dataset(tmp_path, ((x, y), (x_test, y_test)))
+    (turned, _), (turned_test, _) = load_idx_dataset(tmp_path, transpose=True)
+    assert turned.shape == (6, 7, 5, 3) and turned_test.shape == (3, 7, 5, 3) and turned.flags.c_contiguous
+    for i in range(6):
+        for row in range(5):
+            for column in range(7):
+                assert turned[i, column, row].tolist() == x[i, row, column].tolist()
+
+
+def test_labels_that_count_from_1_are_left_with_a_warning_and_renumbered_on_demand(tmp_path):
+    x, y = noise(6, 8, 8)
+    write_idx_dataset(tmp_path, ((x, y + 1), (x, y + 1)))
+    with pytest.warns(
+        UserWarning, match=r"labels are 1 to 3, where a model of 3 classes expects 0 to 2.*first_label=1"
+    ):
+        (_, found), _ = load_idx_dataset(tmp_path)
+    assert found.tolist() == (y + 1).tolist()
+    (_, found), (_, found_test) = load_idx_dataset(tmp_path, first_label=1)
+    assert found.tolist() == found_test.tolist() == y.tolist() and found.dtype == np.uint8
+    with pytest.raises(DataFileError, match="expected labels from first_label=2, found 1"):
+        load_idx_dataset(tmp_path, first_label=2)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "names", "expected"),
+    [
+        ([1, 2, 3], [3, 1], None, True),
+        ([1, 2, 3], [3, 1], ["A", "B", "C"], True),
+        ([1, 2, 3], [3, 1], ["nothing", "A", "B", "C"], False),  # class 0 has a name, and no example
+        ([1, 2, 3], [0, 1], None, False),
+        ([0, 1, 2], [1], None, False),
+        ([1, 3], [1], None, False),
+        ([1, 1], [1], None, False),
+    ],
+)
+def test_labels_count_from_1_if_they_are_1_to_n_and_nothing_else(train, test, names, expected):
+    assert counts_from_1(np.array(train), np.array(test), names) is expected
 
 
 # Names

@@ -17,9 +17,10 @@ from scratchnet.compiled.execution.inference_program import CHUNK, InferenceProg
 from scratchnet.compiled.execution.training_program import TrainingProgram
 from scratchnet.compiled.jit.aligned import aligned
 from scratchnet.compiled.jit.decorators import compiling
+from scratchnet.compiled.layers.inference import for_inference
 from scratchnet.compiled.training.augment import CompiledAugment, is_compiled
 from scratchnet.compiled.training.losses import softmax
-from scratchnet.engine import Engine, Network, restored_on_error
+from scratchnet.engine import Engine, Network, expect_trained, restored_on_error
 from scratchnet.layers import LAYERS
 from scratchnet.randomness import ExampleRandom
 from scratchnet.team import shared_team, split_ranges
@@ -38,12 +39,15 @@ class CompiledEngine(Engine):
     def __init__(self, network: Network):
         super().__init__(network)
         align_arrays(network.layers)
-        self.stages = fuse(self.stages, network.shapes)
+        self.textbook = self.stages
+        self.stages = fuse(self.textbook, network.shapes)
         self.guard, self.buffers = ArrayGuard(network.layers, network.names), Buffers()
         uncompiled = {stage.title for stage in self.stages if stage.op.calls_python}
         self.written_by_python = {
             name: array for name, array in network.arrays("state").items() if name.rpartition(".")[0] in uncompiled
         }
+        self.trainable: tuple[bool, ...] | None = None  # the layers for which the next two were made
+        self.training_stages: list[Any] = []
         self.training_programs: dict[Any, TrainingProgram] = {}
         self.inference_programs: dict[Any, list[InferenceProgram]] = {}  # those that are not in use at the moment
 
@@ -74,6 +78,7 @@ class CompiledEngine(Engine):
 
     def training_program(self, loss, optimizer, x, labels, augment=None, threads: int | None = None) -> TrainingProgram:
         """The program for such a batch: the one that was captured for such a batch before, if it is still valid."""
+        self.fuse_for_training()
         threads = threads or shared_team().threads
         key = x.shape, x.dtype, labels.shape, labels.dtype, threads
         program = self.training_programs.get(key)
@@ -84,6 +89,27 @@ class CompiledEngine(Engine):
             program = TrainingProgram(self, parts, loss, optimizer, x, labels, augment, threads)
             self.training_programs[key] = program
         return program
+
+    def fuse_for_training(self) -> None:
+        """The stages of a training step, made again when a layer is frozen or no longer frozen.
+
+        The layers below the lowest one that is trained only predict: they are the stages of inference, without a
+        backward pass, and the lowest trained layer need not compute dx.
+        """
+        trainable = tuple(layer.trainable for layer in self.network.layers)
+        if trainable == self.trainable:
+            return
+        expect_trained(self.network)
+        has_parameters, trained = ([bool(names) for names in kind] for kind in zip(
+            *((stage.names, stage.trained) for stage in self.textbook), strict=True))  # fmt: skip
+        lowest = trained.index(True) if True in trained else 0
+        if any(has_parameters[:lowest]):
+            below = for_inference(fuse(self.textbook[:lowest], self.network.shapes), CHUNK, few=False)
+            self.training_stages = [*below, *fuse(self.textbook[lowest:], self.network.shapes[lowest:])]
+        else:
+            self.training_stages = self.stages
+        self.trainable, self.buffers = trainable, Buffers()
+        self.training_programs.clear()
 
     def augmented(self, augment, x, rng):
         """Chunk by chunk, on all threads."""

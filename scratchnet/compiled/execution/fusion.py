@@ -109,7 +109,8 @@ class UncompiledLayer(CompiledLayer):
             dx, found = self.stage.backward(dy, cache[0])
             np.copyto(work["dx"], dx, casting="unsafe")
             for name, full_name in self.stage.names.items():
-                grads[name][...] = found[full_name]
+                if full_name in found:  # else the layer is frozen
+                    grads[name][...] = found[full_name]
 
         ctx.python(backward, f"{self.stage.title} backward")
         return work["dx"], grads

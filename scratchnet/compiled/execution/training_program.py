@@ -28,8 +28,8 @@ from scratchnet.compiled.jit.decorators import Kernel, execute
 from scratchnet.compiled.kernels.deferred_gradient import DeferredGradient
 from scratchnet.compiled.training import losses, optimizers
 from scratchnet.compiled.training.augment import CompiledAugment, is_compiled
-from scratchnet.compiled.training.optimizers import clip_factor, decays, hyperparameters, scale, sum_squares
-from scratchnet.engine import NonFiniteLossError
+from scratchnet.compiled.training.optimizers import clip_factor, group_of, hyperparameters, scale, sum_squares
+from scratchnet.engine import NonFiniteLossError, run_backward, run_forward, update
 from scratchnet.losses import one_hot
 from scratchnet.randomness import ExampleRandom
 from scratchnet.team import ordered_sum
@@ -46,8 +46,9 @@ class TrainingProgram:
         self.labels = np.zeros(labels.shape, np.int64 if native_loss else labels.dtype)
         self.values = np.zeros(len(parts))  # the loss of every chunk, its share of the batch's
         self.change = CompiledAugment(augment) if is_compiled(augment, x) else None
-        self.captured = Captured(engine.buffers, parts, engine.stages)
-        self.in_python = not native_loss or any(stage.op.calls_python for stage in engine.stages)
+        self.stages = engine.training_stages
+        self.captured = Captured(engine.buffers, parts, self.stages)
+        self.in_python = not native_loss or any(stage.op.calls_python for stage in self.stages)
         self.native_loss, self.threads = native_loss, threads
         self.clips = optimizer.clip_norm is not None
         phases = self.phases()
@@ -73,7 +74,7 @@ class TrainingProgram:
 
     def variants(self, i: int, grads) -> list[list[Calls]]:
         """The calls of chunk i, cut into phases: once for every thread, or once for all threads."""
-        waits = any(stage.op.synchronizes for stage in self.engine.stages)
+        waits = any(stage.op.synchronizes for stage in self.stages)
         own_memory = waits or self.in_python or len(self.parts) <= self.threads or not isinstance(replay, Kernel)
         memories = [i] if own_memory else range(self.threads)
         after = len(self.captured.after_step)
@@ -92,10 +93,10 @@ class TrainingProgram:
         if self.change is not None:
             work = captured.get("changed", memory, self.change, self.change.allocate, n, self.x.shape[1:])
             images, rng.draws = self.change.emit(ctx.call, images, part.start, work), self.change.drawn
-        logits, caches = self.engine.forward(images, ctx)
+        logits, caches = run_forward(self.stages, images, ctx)
         dlogits = captured.get("dlogits", memory, None, aligned_empty, logits.shape)
         self.emit_loss(ctx, logits, self.labels[part], n / len(self.x), dlogits, i)
-        grads[i] = self.engine.backward(dlogits, caches)[1]
+        grads[i] = run_backward(self.stages, dlogits, caches, needs_dx=False)[1]
         return ctx.phases
 
     def emit_loss(self, ctx, logits, labels, share: float, dlogits, i: int) -> None:
@@ -118,25 +119,26 @@ class TrainingProgram:
         """Gradients, clipping, parameters and running statistics: all only if the loss is finite."""
         optimizer, params = self.optimizer, self.engine.network.arrays("params")
         state = [[[call]] for call in self.captured.after_step]
-        self.hyperparameters: dict[bool, tuple[str, np.ndarray]] = {}
+        self.hyperparameters: dict[Any, tuple[str, float, np.ndarray]] = {}
         if not optimizers.is_compiled(optimizer):
             return [Phase("update", [[[PythonCall(self.python_update(grads), repr(optimizer))]], *state], True)]
-        count = optimizers.RULES[type(optimizer)].numbers
-        for name in params:
-            self.hyperparameters.setdefault(decays(optimizer, name), (name, np.zeros(count, np.float32)))
         tasks = optimizers.update_tasks(optimizer, params, grads)
+        count, factors = optimizers.RULES[type(optimizer)].numbers, self.engine.network.lr_factors()
+        groups = {name: group_of(optimizer, name, factors.get(name, 1.0)) for name in grads[0]}
+        for name, group in groups.items():
+            self.hyperparameters.setdefault(group, (name, group.lr_factor, np.zeros(count, np.float32)))
         clipping = [] if optimizer.clip_norm is None else self.clip_phases(tasks)
-        update = []
+        updates = []
         for task in tasks:
             calls: Calls = []
             for piece in task:
-                piece.update(caller(calls), optimizer, self.hyperparameters[decays(optimizer, piece.name)][1])
-            update.append([calls])
+                piece.update(caller(calls), optimizer, self.hyperparameters[groups[piece.name]][2])
+            updates.append([calls])
         if clipping:
             factor = self.factor
-            for task, (calls,) in zip(tasks, update, strict=True):
+            for task, (calls,) in zip(tasks, updates, strict=True):
                 calls[:0] = [Call(scale, (piece.g, factor)) for piece in task]
-        return [*clipping, Phase("sum gradients and update", [*state, *update], True)]
+        return [*clipping, Phase("sum gradients and update", [*state, *updates], True)]
 
     def clip_phases(self, tasks) -> list[Phase]:
         """Sum all gradients and their squares; the factor that shortens them."""
@@ -153,13 +155,12 @@ class TrainingProgram:
 
     def python_update(self, grads):
         """The step of an optimizer that has no kernel."""
-        params = self.engine.network.arrays("params")
 
-        def update(chunk):
-            totals = {name: total([g[name] for g in grads]) for name in params}
-            self.optimizer.step(params, totals)
+        def step(chunk):
+            totals = {name: total([g[name] for g in grads]) for name in grads[0]}
+            update(self.optimizer, self.engine.network, totals)
 
-        return update
+        return step
 
     def name_arrays(self) -> None:
         """The names that printing uses."""
@@ -170,8 +171,8 @@ class TrainingProgram:
             names.add("", {f"{name}.{slot}": array for slot, array in zip(self.optimizer.slots, slots, strict=False)})
         if self.clips:
             names.add("", {"sums of squares": self.totals, "clip norm": self.clip_norm, "clip factor": self.factor})
-        for kind, (_, array) in self.hyperparameters.items():
-            names.add(f"hyperparameters{' with decay' if kind else ''}", array)
+        for group, (_, _, array) in self.hyperparameters.items():
+            names.add(f"hyperparameters{group}", array)
         for draw, key in self.captured.keys.items():
             names.add(f"key of draw {draw}", key)
 
@@ -222,8 +223,8 @@ class TrainingProgram:
         optimizer = self.optimizer
         lr = optimizer.learning_rate()
         optimizer.steps += 1
-        for name, numbers in self.hyperparameters.values():
-            numbers[...] = hyperparameters(optimizer, name, lr)
+        for name, factor, numbers in self.hyperparameters.values():
+            numbers[...] = hyperparameters(optimizer, name, lr * factor)
         if self.clips:
             self.clip_norm[0] = optimizer.clip_norm
 

@@ -18,7 +18,7 @@ class CompiledLayer:
     """The protocol. Subclasses define forward and backward, and say which arrays they need."""
 
     layers: list[Any]  # the textbook layers it computes
-    synchronizes = False  # whether its chunks wait for each other
+    synchronizes: Any = False  # whether its chunks wait for each other
     calls_python = False  # whether it adds Python functions to a program
 
     @classmethod

@@ -74,8 +74,6 @@ class Workspace(NamedTuple):
 class CompiledBatchNorm(CompiledLayer):
     """BatchNorm, alone or with ReLU and a max-pool whose windows do not overlap behind it."""
 
-    synchronizes = True
-
     @classmethod
     def supports(cls, layers, input_shape, needs_dx: bool):
         pool = layers[-1]
@@ -85,6 +83,7 @@ class CompiledBatchNorm(CompiledLayer):
 
     def __init__(self, layers, input_shape, needs_dx: bool):
         self.layers, self.norm, self.shape, self.c = layers, layers[0], input_shape, input_shape[-1]
+        self.needs_dx = needs_dx
         self.relu = any(isinstance(layer, ReLU) for layer in layers)
         self.positions = int(np.prod(input_shape[:-1]))
         # (rows, columns) of the image; what is no image is one row of positions
@@ -93,6 +92,11 @@ class CompiledBatchNorm(CompiledLayer):
         if isinstance(layers[-1], MaxPool2D):
             self.window = p_h, p_w = layers[-1].pool_size
             self.y_shape = self.size[0] // p_h, self.size[1] // p_w, self.c
+
+    @property
+    def synchronizes(self):
+        """A frozen one has no statistics to take of the batch."""
+        return self.norm.trainable
 
     def windows(self, n) -> PoolWindows:
         """The windows of n images."""
@@ -115,7 +119,7 @@ class CompiledBatchNorm(CompiledLayer):
     def forward(self, x, ctx):
         x, norm, work = ctx.contiguous(x), self.norm, ctx.workspace(self, len(x))
         stats, m = work.stats, 0
-        if ctx.training:
+        if ctx.training and norm.trainable:
             (sums, _), chunk = ctx.partial_sums(self)
             ctx.call(shifted_moments, x.reshape(-1, self.c), sums[chunk], work.scratch)
             m = self.finish_forward(sums, len(x), stats, ctx)
@@ -127,8 +131,9 @@ class CompiledBatchNorm(CompiledLayer):
         return work.y, (x, work, m, ctx)
 
     def backward(self, dy, cache):
-        dx = cache[1].dx
-        return dx, self.backward_into(dy, cache, dx, through_relu=False)
+        dx, ctx = cache[1].dx, cache[3]
+        grads = self.backward_into(dy, cache, dx, through_relu=False)
+        return dx if self.needs_dx or ctx.needs_dx else None, grads
 
     def backward_into(self, dy, cache, dx, through_relu: bool) -> dict[str, Any]:
         """Write dx, which may be x itself. through_relu: only where x > 0, as the ReLU in front would pass it on."""
@@ -136,6 +141,8 @@ class CompiledBatchNorm(CompiledLayer):
         dy, stats, (starts, cells, rest) = ctx.contiguous(dy), work.stats, work.windows
         grads = self.finish_backward(dy, work.argmax, work.centered_max, stats, m, work.scratch, ctx)
         coefficients = stats.mean, stats.a, stats.constant, stats.slope
+        if not (self.needs_dx or ctx.needs_dx):
+            return grads
         ctx.call(input_gradient, dy, work.argmax, x, starts, cells, rest, *coefficients, through_relu, dx)
         return grads
 
@@ -150,6 +157,9 @@ class CompiledBatchNorm(CompiledLayer):
     def finish_backward(self, dy, argmax, centered_max, stats: BatchStats, m, scratch, ctx) -> dict[str, Any]:
         """dβ and dγ, and from those of all chunks the constant and the slope of dx."""
         ((_, sums), chunk), grads = ctx.partial_sums(self), ctx.gradients(self)
+        if not self.norm.trainable:  # μ and σ² are constants
+            ctx.call(gradient_coefficients, sums[:0], 0, stats.a, stats.scale, stats.constant, stats.slope)
+            return {}
         to = sums[chunk], grads["beta"], grads["gamma"], scratch
         ctx.call(gradient_moments, dy, argmax, centered_max, stats.scale, *to)
         ctx.barrier()

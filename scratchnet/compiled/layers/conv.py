@@ -18,7 +18,7 @@ from scratchnet.compiled.kernels.conv.direct import NO_GRADIENT
 from scratchnet.compiled.kernels.conv.geometry import Geometry
 from scratchnet.compiled.kernels.copy import copy_to_interior
 from scratchnet.compiled.layers.base import CompiledLayer, bias_or_zeros
-from scratchnet.compiled.layers.conv_algorithms import choose_backward, choose_forward
+from scratchnet.compiled.layers.conv_algorithms import DirectBackward, choose_backward, choose_forward
 from scratchnet.layers import MaxPool2D
 
 
@@ -73,9 +73,11 @@ class CompiledConv2D(CompiledLayer):
     def backward(self, dy, cache):
         x, work, ctx = cache
         grads, dy, packed = ctx.gradients(self), ctx.contiguous(dy), ctx.packed(self, True)
-        dx = self.backward_algorithm.backward(
-            ctx.call, x, work.y, work.argmax, dy, packed, work.backward, grads["W"], grads["b"],
-            self.needs_dx or ctx.needs_dx,
+        algorithm, needs_dx = self.backward_algorithm, self.needs_dx or ctx.needs_dx
+        # dx and dW come from one kernel, except the direct algorithm's
+        dW = None if isinstance(algorithm, DirectBackward) and not self.conv.trainable else grads["W"]
+        dx = algorithm.backward(
+            ctx.call, x, work.y, work.argmax, dy, packed, work.backward, dW, grads["b"], needs_dx
         )  # fmt: skip
         return dx, self.trained(grads)
 

@@ -68,7 +68,10 @@ class DirectForward:
 
 
 class DirectBackward:
-    """The same loop with the roles exchanged, on dz: dy where ReLU and the pool let it through, 0 elsewhere."""
+    """The same loop with the roles exchanged, on dz: dy where ReLU and the pool let it through, 0 elsewhere.
+
+    dW may be None: then only dx is computed.
+    """
 
     name = "direct"
 
@@ -99,7 +102,8 @@ class DirectBackward:
 
     def gradients(self, call, x, dz, packed, work, dW, db, needs_dx):
         g = self.g
-        call(direct.weight_gradient, x, work.starts, dz, dW, db, work.panels, g.k_h, g.row_stride, g.row_length)
+        if dW is not None:
+            call(direct.weight_gradient, x, work.starts, dz, dW, db, work.panels, g.k_h, g.row_stride, g.row_length)
         if not needs_dx:
             return None
         call(direct.input_gradient, dz, work.starts, packed, work.dx, g.k_h, g.k_w, g.row_stride)

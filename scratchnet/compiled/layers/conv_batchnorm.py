@@ -16,8 +16,6 @@ from scratchnet.layers import BatchNorm
 class CompiledConvBatchNorm(CompiledLayer):
     """A convolution and the BatchNorm behind it."""
 
-    synchronizes = True
-
     @classmethod
     def supports(cls, layers, input_shape, needs_dx: bool):
         conv, norm = split(layers)
@@ -29,6 +27,11 @@ class CompiledConvBatchNorm(CompiledLayer):
         self.layers, self.input_shape = layers, input_shape
         self.conv = CompiledConv2D(conv, input_shape, needs_dx, dense=True)
         self.norm = CompiledBatchNorm(norm, self.conv.geometry.y_shape, True)
+
+    @property
+    def synchronizes(self):
+        """As the BatchNorm does."""
+        return self.norm.synchronizes
 
     @property
     def parts(self):

@@ -55,7 +55,10 @@ class Workspace(NamedTuple):
 
 
 class CompiledConvBatchNormRecompute(CompiledConvBatchNorm):
-    """The first block of a network. Where the gradient of the images is wanted, an ordinary CompiledConvBatchNorm."""
+    """The first block of a network.
+
+    Where the gradient of the images is wanted, or the BatchNorm is frozen, an ordinary CompiledConvBatchNorm.
+    """
 
     @classmethod
     def supports(cls, layers, input_shape, needs_dx):
@@ -89,7 +92,7 @@ class CompiledConvBatchNormRecompute(CompiledConvBatchNorm):
         return Workspace(images, y, np.empty(shape, np.uint8), centered_max, dW, lane_sums, scratch, stats)
 
     def forward(self, x, ctx):
-        if ctx.needs_dx or not ctx.training:
+        if ctx.needs_dx or not ctx.training or not self.norm.norm.trainable:
             return super().forward(x, ctx)
         g, norm, work = self.conv.geometry, self.norm.norm, ctx.workspace(self, len(x))
         (sums, _), chunk = ctx.partial_sums(self.norm)

@@ -42,9 +42,11 @@ class Workspace(NamedTuple):
 
 
 class PackedWeights(NamedTuple):
-    """Folded weights in the layout of the algorithm, and the clip and shift of each filter."""
+    """Folded weights, as they are and in the layout of the algorithm, and the clip and shift of each filter."""
 
     weights: Any
+    W: np.ndarray
+    b: np.ndarray
     low: np.ndarray
     high: np.ndarray
     shift: np.ndarray
@@ -62,17 +64,16 @@ class CompiledConvInference(CompiledLayer):
         self.algorithm = choose_inference(self.geometry, few)
 
     def allocate_packed(self, backward):
-        return PackedWeights(self.algorithm.allocate_packed(), *np.empty((3, self.geometry.filters), np.float32))
+        W, filters = aligned_empty(self.conv.W.shape if self.norm else 0), self.geometry.filters
+        return PackedWeights(self.algorithm.allocate_packed(), W, *aligned_empty((4, filters)))
 
     def pack(self, call, packed, backward):
         W, b, norm = self.conv.W, self.bias, self.norm
         if norm is not None:
-            a = norm.gamma / np.sqrt(norm.running_var + norm.epsilon)
-            shift = norm.beta - norm.running_mean * a
-            W, b = W * a, b * a if self.clips else b * a + shift
-            packed.low[:], packed.high[:] = np.where(a > 0, 0, -np.inf), np.where(a < 0, 0, np.inf)
-            packed.shift[:] = shift
-        W, b = (np.require(array, np.float32, ["C", "A", "W"]) for array in (W, b))
+            arrays = W.reshape(-1, b.size), b, norm.gamma, norm.beta, norm.running_mean, norm.running_var
+            to = packed.W.reshape(-1, b.size), packed.b, packed.low, packed.high, packed.shift
+            call(fold_batchnorm, *arrays, np.float32(norm.epsilon), self.clips, *to)
+            W, b = packed.W, packed.b
         self.algorithm.pack(call, W, b, packed.weights)
 
     def allocate(self, n):
@@ -103,3 +104,19 @@ def clip_and_shift(y, low, high, shift):
             z = load_partial(y, at, left)
             z = select(z < floor, floor, z)
             store_partial(y, at, select(z > ceiling, ceiling, z) + s, left)
+
+
+@jit
+def fold_batchnorm(w, b, gamma, beta, mean, var, epsilon, clips, folded_w, folded_b, low, high, shift):
+    """folded_w = aW, folded_b = ab + s, or ab if the ReLU comes between: then low and high are its floor or ceiling."""
+    a = folded_b  # until its own numbers are there
+    for j in range(b.size):
+        a[j] = gamma[j] / np.sqrt(var[j] + epsilon)
+    for i in range(len(w)):
+        for j in range(b.size):
+            folded_w[i, j] = w[i, j] * a[j]
+    for j in range(b.size):
+        shift[j] = beta[j] - mean[j] * a[j]
+        low[j] = np.float32(0) if a[j] > 0 else -np.float32(np.inf)
+        high[j] = np.float32(0) if a[j] < 0 else np.float32(np.inf)
+        folded_b[j] = b[j] * a[j] if clips else b[j] * a[j] + shift[j]

@@ -55,11 +55,11 @@ class CompiledDense(CompiledLayer):
         work, db = ctx.workspace(self, len(x)), ctx.gradients(self)["b"]
         dz = work["dz"]
         ctx.call(relu_bias_backward, ctx.contiguous(dy), y, self.relu, dz, db)
-        dW, first_row = ctx.weight_gradient(self, len(x))
-        dW.add_chunk(ctx.call, first_row, x, dz)
-        grads = {"W": dW if ctx.defers else dW.whole(ctx.call), "b": db}
-        if not self.dense.use_bias:
-            del grads["b"]
+        grads = {"b": db} if self.dense.use_bias else {}
+        if self.dense.trainable:
+            dW, first_row = ctx.weight_gradient(self, len(x))
+            dW.add_chunk(ctx.call, first_row, x, dz)
+            grads["W"] = dW if ctx.defers else dW.whole(ctx.call)
         if not (self.needs_dx or ctx.needs_dx):
             return None, grads
         ctx.call(matmul, dz, ctx.packed(self, True), work["dx"], relu=False, add=False, transposed=False)

@@ -30,11 +30,13 @@ def is_compiled(optimizer) -> bool:
 
 
 def update_tasks(optimizer, params, grads) -> list[list[Piece]]:
-    """The pieces of all parameters, in tasks of about the same size. grads: of each chunk, by name."""
+    """The pieces of the parameters that have a gradient, in tasks of about the same size. grads: of each chunk."""
     optimizer.attach(params)
     tasks: list[list[Piece]] = [[]]
     room = PIECE
     for name, p in params.items():
+        if name not in grads[0]:
+            continue  # of a frozen layer
         gradient = combined([g[name] for g in grads])
         p, *slots = (a.reshape(-1) for a in (p, *optimizer.remembered(name, p)))
         for start in range(0, p.size, gradient.block_size):
@@ -99,8 +101,25 @@ def hyperparameters(optimizer, name: str, lr: float) -> tuple[float, ...]:
     return RULES[type(optimizer)].hyperparameters(optimizer, name, lr)
 
 
+class Group(NamedTuple):
+    """Parameters whose hyperparameters are the same numbers."""
+
+    decays: bool  # they contain a weight decay
+    lr_factor: float
+    began: int  # steps that were made before the parameter's first
+
+    def __str__(self) -> str:
+        decay, rate = " with decay" * self.decays, f" at {self.lr_factor:g} of the rate" * (self.lr_factor != 1)
+        return f"{decay}{rate}{f' from step {self.began}' * (self.began > 0)}"
+
+
+def group_of(optimizer, name: str, lr_factor: float) -> Group:
+    """The group of the parameter of this name."""
+    return Group(decays(optimizer, name), lr_factor, optimizer.began.get(name, 0))
+
+
 def decays(optimizer, name: str) -> bool:
-    """Whether the parameter's numbers contain a weight decay: all parameters that agree in this share their numbers."""
+    """Whether the parameter's numbers contain a weight decay."""
     return isinstance(optimizer, AdamW) and optimizer.decays(name)
 
 
@@ -116,7 +135,9 @@ def rmsprop_hyperparameters(optimizer, name, lr):
 
 def adam_hyperparameters(optimizer, name, lr):
     """Adam's and AdamW's; the corrections of m and s are two numbers for all: lr / (1 - β₁ᵗ) and 1 / √(1 - β₂ᵗ)."""
-    t, decay = optimizer.steps, optimizer.weight_decay if decays(optimizer, name) else 0.0
+    t, decay = optimizer.steps - optimizer.began.get(name, 0), 0.0
+    if decays(optimizer, name):
+        decay = optimizer.weight_decay
     corrected = lr / (1 - optimizer.beta1**t), (1 - optimizer.beta2**t) ** -0.5
     return *corrected, lr * decay, optimizer.beta1, optimizer.beta2, optimizer.eps
 

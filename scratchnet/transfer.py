@@ -1,0 +1,140 @@
+"""Transfer: a model that has learned one set of classes is the start for learning another.
+
+The first layers of a network respond to edges and strokes, which other images have as well; the last ones know the
+classes. With few images of the new classes, these first layers are better than what the few images could teach:
+
+    model = load_model("digits.safetensors").with_head(26)     # a new last layer, the others as they are
+    model.freeze("conv", "batchnorm")                          # train the dense layers only
+    model.fit(...)
+    model.unfreeze()                                           # and then, if it helps, all of it, slowly
+    model.fit(..., optimizer=Adam(1e-4))
+
+A frozen layer keeps its arrays to the last bit. Its gradient is not computed, and below the lowest layer that is
+trained there is no backward pass. A frozen BatchNorm uses its running averages, in training too, and does not move
+them (Keras' rule): the layers behind it are trained on the numbers that they will get in a prediction. A Dropout has
+nothing to freeze and stays active. Between frozen and trained there is `lr_factor`, a factor on the learning rate of
+one layer.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from scratchnet.layers import BatchNorm, Dense, Layer
+
+
+def chosen(layers: Sequence[Layer], names: Sequence[str], what: Iterable[Any]) -> list[int]:
+    """The places of the layers that `what` names, in order; all of them if it names nothing.
+
+    Each is a layer's name ("1.conv2d"), a range of names or numbers, both ends included ("0.rescale..5.maxpool2d",
+    "..5"), the beginning of the name of a class ("conv"), a class, a number, or a range or slice of numbers.
+
+    >>> layers = [Rescale(), Conv2D(8, 3), ReLU(), Flatten(), Dense(10)]
+    >>> names = ["0.rescale", "1.conv2d", "2.relu", "3.flatten", "4.dense"]
+    >>> chosen(layers, names, ["conv", Dense]), chosen(layers, names, ["..2.relu"]), chosen(layers, names, [-1])
+    ([1, 4], [0, 1, 2], [4])
+    """
+    found = {i for one in what for i in places_of(layers, names, one)}
+    return sorted(found) if what else list(range(len(layers)))
+
+
+def places_of(layers: Sequence[Layer], names: Sequence[str], one: Any) -> list[int]:
+    """The places of the layers that one of the arguments names: at least one, or a ValueError."""
+    places = list(range(len(layers)))
+    if isinstance(one, type):
+        found = [i for i in places if isinstance(layers[i], one)]
+    elif isinstance(one, Layer):
+        found = [i for i in places if layers[i] is one]
+    elif isinstance(one, slice):
+        found = places[one]
+    elif isinstance(one, str) and ".." in one:
+        first, last = (end and places_of(layers, names, end) for end in one.split("..", 1))
+        found = places[first[0] if first else 0 : last[-1] + 1 if last else None]
+    elif isinstance(one, str) and not one.lstrip("-").isdigit():
+        kinds = [type(layer).__name__.lower() for layer in layers]
+        found = [i for i in places if one == names[i] or (one and kinds[i].startswith(one.lower()))]
+    elif isinstance(one, Iterable) and not isinstance(one, str):
+        found = [i for number in one for i in places_of(layers, names, number)]
+    else:
+        number = int(one)
+        found = [number % len(places)] if -len(places) <= number < len(places) else []
+    if not found:
+        near = difflib.get_close_matches(str(one), names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"no layer is called {one!r}.{hint} The layers are {', '.join(names)}.")
+    return found
+
+
+def set_trainable(model: Any, what: Iterable[Any], trainable: bool) -> list[str]:
+    """Freeze or unfreeze the layers that `what` names; the names of those that have parameters.
+
+    >>> set_trainable(model, ["dense"], False), model.trainable_parameters(), model.unfreeze()
+    (['2.dense'], {}, ['2.dense'])
+    """
+    places = chosen(model.layers, model.names, what)
+    for i in places:
+        model.layers[i].trainable = trainable
+    return [model.names[i] for i in places if model.layers[i].params]
+
+
+def freeze_normalisation(model: Any) -> list[str]:
+    """Freeze each BatchNorm whose nearest layer with parameters below it is frozen; the names of these BatchNorms.
+
+    Otherwise it would be the lowest trained layer, and its averages would move although the filters do not.
+    """
+    found, below = [], False  # below: whether the last layer with parameters is frozen
+    for name, layer in zip(model.names, model.layers, strict=True):
+        if isinstance(layer, BatchNorm) and below and layer.trainable:
+            layer.trainable = False
+            found.append(name)
+        below = not layer.trainable if layer.params else below
+    return found
+
+
+def frozen(model: Any) -> list[str]:
+    """The names of the layers that have parameters and are frozen."""
+    layers = zip(model.names, model.layers, strict=True)
+    return [name for name, layer in layers if layer.params and not layer.trainable]
+
+
+def lr_factors(model: Any) -> dict[str, float]:
+    """The factors on the learning rate that are not 1, by the names of the layers."""
+    layers = zip(model.names, model.layers, strict=True)
+    return {name: layer.lr_factor for name, layer in layers if layer.params and layer.lr_factor != 1}
+
+
+def unbuilt(layers: Sequence[Layer]) -> list[Layer]:
+    """Copies of a model's layers, of which a new model can be made. What is frozen stays frozen."""
+    copies = list(copy.deepcopy(layers))
+    for layer in copies:
+        layer.in_model = False
+    return copies
+
+
+def with_head(model: Any, classes: int, class_names: Iterable[Any] | None = None, seed: int | None = None) -> Any:
+    """A new model with a new last Dense, of `classes` units, and copies of all other arrays. See `Sequential`.
+
+    >>> new = with_head(model, 3, class_names=["cat", "dog", "horse"])
+    >>> new.shapes[-1], new.layers[0].scale == model.layers[0].scale
+    ((3,), True)
+    """
+    with_parameters = [i for i, layer in enumerate(model.layers) if layer.params]
+    last = with_parameters[-1] if with_parameters else -1
+    if last < 0 or type(model.layers[last]) is not Dense:
+        what = f"layer {last} ({type(model.layers[last]).__name__})" if last >= 0 else "nothing"
+        raise ValueError(
+            f"with_head replaces a Dense, the last layer with parameters; here that is {what}. "
+            "Make the layers anew: Sequential([...], input_shape), and copy the arrays that are to stay."
+        )
+    layers = unbuilt(model.layers)
+    layers[last] = Dense(**{**layers[last].config(), "units": classes})
+    seed = model.seed if seed is None else seed
+    other = type(model)(layers, model.input_shape, seed, model.engine, model.dtype, class_names)
+    own = {**other.parameters(), **other.state()}
+    for name, array in {**model.parameters(), **model.state()}.items():
+        if not name.startswith(f"{model.names[last]}."):
+            own[name][...] = array
+    return other
