@@ -88,6 +88,7 @@ ARGUMENTS = {
     "padding": either(one_of("valid", "same"), whole(0, 1 << 20)),
     "use_bias": FLAG, "initializer": one_of(*INITIALIZERS),
     "rate": FRACTION, "momentum": FRACTION, "epsilon": NUMBER, "scale": NUMBER, "offset": NUMBER,
+    "slope": NUMBER, "alpha": NUMBER,
 }  # fmt: skip
 
 ENTRIES = {
