@@ -71,6 +71,7 @@ from scratchnet.layers import (
     Conv2D,
     Cropping2D,
     Dense,
+    DepthwiseConv2D,
     Dropout,
     Flatten,
     GlobalAvgPool2D,
@@ -83,6 +84,7 @@ from scratchnet.layers import (
     SiLU,
     Softmax,
     Tanh,
+    ZeroPadding2D,
 )
 from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.lr_finder import LearningRates, lr_find
@@ -101,7 +103,7 @@ __all__ = [
     "write_idx_dataset", "load_synthetic", "train_val_split", "digit_from_image", "digits_from_image", "whole_image",
     "Augment",
     # layers, in the order in which an image meets them
-    "Layer", "Context", "Rescale", "Cropping2D", "Conv2D",
+    "Layer", "Context", "Rescale", "Cropping2D", "ZeroPadding2D", "Conv2D", "DepthwiseConv2D",
     "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softmax",
     "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten", "Dense", "Dropout", "BatchNorm",
     # what is minimised, and how

@@ -6,7 +6,7 @@ number becomes:
 
     ReLU         0             a unit that is negative for every example has no gradient any more
     LeakyReLU    s x           a small slope s keeps it alive           Maas, Hannun, Ng 2013 (ICML)
-    ELU          α (eˣ - 1)    bends softly, levels off at -α           Clevert, Unterthiner, Hochreiter 2015 (1511.07289)
+    ELU          α (eˣ - 1)    bends softly, levels off at -α           Clevert et al. 2015 (arXiv 1511.07289)
 
 At x = 0 the derivative from the left is taken. NaN stays NaN.
 """
