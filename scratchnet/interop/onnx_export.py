@@ -111,8 +111,8 @@ class Graph:
 
     def join(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """A node that reads these values and constants; its output is the current value now."""
-        output = f"{self.prefix}/{len(self.nodes)}"
-        node = self.onnx.helper.make_node(operator, inputs, [output], f"{self.prefix}/{operator}", **attributes)
+        output = f"{self.prefix}/{len(self.nodes)}.{operator}"
+        node = self.onnx.helper.make_node(operator, inputs, [output], output, **attributes)
         self.nodes.append(node)
         self.name = output
         return output

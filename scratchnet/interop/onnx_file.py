@@ -28,7 +28,7 @@ from scratchnet.saving.container import shown
 from scratchnet.saving.file_kinds import HEAD, kind_of
 
 FILE_LIMIT = 1 << 31  # what protobuf allows
-NODE_LIMIT = 10_000
+NODE_LIMIT = 4096
 SIZE_LIMIT = 1 << 48
 OPSETS = (7, 28)  # the oldest and the newest version of the operators that is understood
 DOMAINS = ("", "ai.onnx")
@@ -44,7 +44,7 @@ FLOAT, INT, STRING, TENSOR, FLOATS, INTS = 1, 2, 3, 4, 6, 7  # types of an attri
 class Node(NamedTuple):
     """One operation: what it is called, what it reads and writes."""
 
-    index: int
+    number: int
     operator: str
     name: str
     inputs: list[str]
@@ -54,7 +54,7 @@ class Node(NamedTuple):
     @property
     def place(self) -> str:
         """How errors call it."""
-        return f"node {self.index} ({shown(self.operator)[1:-1]}{f' {shown(self.name)}' if self.name else ''})"
+        return f"node {self.number} ({shown(self.operator)[1:-1]}{f' {shown(self.name)}' if self.name else ''})"
 
 
 class Input(NamedTuple):

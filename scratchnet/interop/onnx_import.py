@@ -19,7 +19,7 @@ import numpy as np
 from scratchnet.interop.onnx_file import Graph, Node, read_graph
 from scratchnet.interop.onnx_moves import Operation, Pending
 from scratchnet.interop.onnx_operators import OPERATORS
-from scratchnet.interop.onnx_values import Problem, Unknown, Value, arranged, common
+from scratchnet.interop.onnx_values import CHANNELS_FIRST, Problem, Unknown, Value, common
 from scratchnet.keywords import explained
 from scratchnet.layers.base import Shape
 from scratchnet.model import Sequential
@@ -38,8 +38,8 @@ def load_onnx(path: str | os.PathLike[str], engine: str = "numba") -> Sequential
     channels last, whatever the file's was. Raises ModelFileError for a file that is damaged, or lists everything in
     it that no layer expresses, with its place. No other file is read, and the package onnx is not needed.
 
-    >>> save_onnx(model, "digits.onnx")  # doctest: +SKIP
-    >>> np.allclose(load_onnx("digits.onnx").predict(x), model.predict(x))  # doctest: +SKIP
+    >>> save_onnx(model, "digits.onnx")
+    >>> np.allclose(load_onnx("digits.onnx").predict(x), model.predict(x))
     True
     """
     graph = read_graph(path)
@@ -60,8 +60,8 @@ def build(graph: Graph, engine: str) -> Sequential:
     values = output.ancestors()[::-1][1:]  # without the input
     if not 1 <= len(values) <= LAYER_LIMIT:
         raise ModelFileError(f"{len(values):,} layers; a model has 1 to {LAYER_LIMIT:,}")
-    layers = [value.layer for value in values]
-    with nothing_drawn(layers):  # type: ignore[arg-type]
+    layers = [value.layer for value in values if value.layer is not None]
+    with nothing_drawn(layers):
         model = Sequential(
             layers, output.ancestors()[-1].shape, engine=engine, dtype=dtype_of(values),
             class_names=class_names(graph.metadata, output.shape[-1]),
@@ -103,37 +103,36 @@ def starts(graph: Graph) -> list[Value]:
         raise ModelFileError(f"{len(graph.inputs)} inputs ({names:.200}); a Sequential has one")
     sizes = graph.inputs[0].shape[1:]
     if not 1 <= len(sizes) <= 7 or None in sizes:
-        shape = ", ".join("?" if size is None else str(size) for size in sizes)
-        raise ModelFileError(f"an input of shape (n, {shape}); every size but the first must be fixed")
-    shape: Shape = tuple(size for size in sizes if size is not None)
-    found = [shape_as_it_is(shape)]
-    if len(shape) == 3:
-        found.append(channels_first(shape))
-        if shape[0] in (1, 3) and shape[2] > 4:
+        words = ", ".join("?" if size is None else str(size) for size in sizes)
+        raise ModelFileError(f"an input of shape (n, {words}); every size but the first must be fixed")
+    fixed = tuple(size for size in sizes if size is not None)
+    found = [shape_as_it_is(fixed)]
+    if len(fixed) == 3:
+        found.append(channels_first(fixed))
+        if fixed[0] in (1, 3) and fixed[2] > 4:
             found.reverse()
     return found
 
 
 def other_starts(readings: list[Reading]) -> list[Value]:
     """Images that come as rows of numbers, (784,) or (28, 28): the shape into which the first nodes turn them."""
-    shape = readings[0].start.index.shape
+    dims = readings[0].start.dims
     targets = {target for reading in readings if reading.problems for target in reading.targets}
     found = []
-    for a, b, c in sorted(targets):
-        found.append(Value((a, b, c), arranged((a, b, c)).reshape(shape)))
-        found.append(Value((b, c, a), arranged((b, c, a)).transpose(2, 0, 1).reshape(shape)))
+    for a, b, c in sorted(targets)[:4]:
+        found += [Value((a, b, c), dims=dims), Value((b, c, a), CHANNELS_FIRST, dims)]
     return found
 
 
 def shape_as_it_is(shape: Shape) -> Value:
     """An input whose axes stay; images without a channel axis get one."""
-    return Value((*shape, 1) if len(shape) == 2 else shape, arranged(shape))
+    return Value((*shape, 1) if len(shape) == 2 else shape, dims=shape)
 
 
 def channels_first(shape: Shape) -> Value:
     """An input (c, h, w) as (h, w, c)."""
     c, h, w = shape
-    return Value((h, w, c), arranged((h, w, c)).transpose(2, 0, 1))
+    return Value((h, w, c), CHANNELS_FIRST, shape)
 
 
 class Reading(NamedTuple):
@@ -150,6 +149,7 @@ def read(graph: Graph, start: Value) -> Reading:
     given = graph.inputs[0]
     reading = Reading(None, list(graph.problems), set(), start)
     batch = given.shape[0] if given.shape else None
+    computed, limit = 0, (1 << 20) + 2 * sum(array.nbytes for array in graph.constants.values())
     found: dict[str, Any] = {**graph.constants, given.name: start, "": None}
     for node in graph.nodes:
         try:
@@ -159,8 +159,10 @@ def read(graph: Graph, start: Value) -> Reading:
         except (Problem, ValueError, OverflowError) as problem:  # ValueError: a layer refuses its arguments
             reading.problems.append(f"{node.place}: {problem}")
             result = Unknown()
-        if isinstance(result, Value) and result.parent is None and result.index.ndim == 3:
-            reading.targets.add(result.index.shape)
+        if isinstance(result, np.ndarray) and (computed := computed + result.nbytes) > limit:
+            raise ModelFileError(f"{node.place}: arrays computed from constants have more than {limit:,} bytes")
+        if isinstance(result, Value) and result.parent is None and len(result.dims) == 3:
+            reading.targets.add(result.dims)
         for i, name in enumerate(node.outputs):
             if name in found and name:
                 raise ModelFileError(f"{node.place}: the tensor {shown(name)} is written twice")
@@ -200,13 +202,14 @@ def the_output(names: list[str], found: dict[str, Any]) -> Value:
             raise Problem(f"{len(ends)} outputs ({', '.join(map(shown, names)):.100}); a Sequential has one")
     if len({len(value.ancestors()) for value in ends}) == 1 and normalises(shortest):
         assert shortest.parent is not None
-        shortest = shortest.parent.moved(shortest.index)
+        shortest = shortest.parent.like(shortest)
     for step in shortest.ancestors():
         if isinstance(step.layer, Pending):
             raise Problem(f"{type(step.layer).__name__}: no layer computes it by itself")
-    shortest = shortest.flat if shortest.index.ndim == 1 else shortest
-    if not np.array_equal(shortest.index, arranged(shortest.shape)):
-        raise Problem(f"the output (n, {shortest.sizes}) is in another order than {shortest.words}")
+    shortest = shortest.flat if len(shortest.dims) == 1 else shortest
+    images = len(shortest.shape) == 3 and sorted(shortest.dims) == sorted(shortest.shape)  # given channels last, always
+    if not (shortest.straight or images):
+        raise Problem(f"the output {shortest}, is in another order than a layer would give it")
     return shortest
 
 

@@ -3,14 +3,15 @@
 `Operation` finds what a node reads: values (made of layers), constants (arrays of the file), attributes. Nearly every
 error about a node comes from here.
 
-The operators below change where a number stands, so they are NumPy's functions on a value's `index`, or on a
-constant. PyTorch writes `x.view(x.size(0), -1)` as Shape, Gather, Unsqueeze, Concat and Reshape: small arrays of
+The operators below change where a number stands: in a value its `order` and `dims`, in a constant the array. PyTorch
+writes `x.view(x.size(0), -1)` as Shape, Gather, Unsqueeze, Concat and Reshape: small arrays of
 integers are therefore computed. In them 0 stands for the number of examples, which Reshape takes as "the same as
 before".
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,9 +19,10 @@ import numpy as np
 
 from scratchnet.interop.onnx_file import Node
 from scratchnet.interop.onnx_values import Problem, Unknown, Value, make
-from scratchnet.layers.base import Layer
+from scratchnet.layers.base import Layer, Shape
 
 SMALL = 64  # numbers in an array of sizes
+DEPTH_LIMIT = 4
 FLOAT_TYPES = {1, 10, 11}
 
 
@@ -30,10 +32,6 @@ class Pending(Layer):
 
 class Erf(Pending):
     """erf(x): part of GELU."""
-
-
-class Softmax(Pending):
-    """Behind the last layer it is part of `predict`."""
 
 
 class LogSoftmax(Pending):
@@ -128,95 +126,115 @@ def branched(start: Value, main: Sequence[Value], way: Sequence[Value]) -> Value
     """The sum of two branches of values as one Residual layer; `way` may be empty."""
     if any(isinstance(value.layer, Pending) for value in (*main, *way)):
         raise Problem("a branch has an operator that no layer computes")
+    if 1 + max(depth(value) for value in (*main, *way)) > DEPTH_LIMIT:
+        raise Problem(f"residual blocks nested more than {DEPTH_LIMIT} deep")
     layer = make("Residual", [v.layer for v in main], shortcut=[v.layer for v in way] or None)
     made = start.through(layer)
     made.branches = (*main, *way)
     return made
 
 
+def depth(value: Value) -> int:
+    """How deep residual blocks are nested in what computes a value from the one before it."""
+    return 1 + max(map(depth, value.branches)) if value.branches else 0
+
+
 # moving
-
-
-def dims(op: Operation) -> tuple[Any, np.ndarray, bool]:
-    """The input, the array that is moved, and whether it is a value's index (which has no axis for the examples)."""
-    found = op.input(0)
-    return (found, found.index, True) if isinstance(found, Value) else (found, op.constant(0, "data"), False)
-
-
-def moved(found: Any, array: np.ndarray, is_value: bool) -> Any:
-    return found.moved(array) if is_value else array
 
 
 def transpose(op: Operation) -> Any:
     """Axes in another order; the examples stay first."""
-    found, array, is_value = dims(op)
-    rank = array.ndim + is_value
-    order = op.attribute("perm", None) or list(range(rank))[::-1]
-    if sorted(order) != list(range(rank)) or (is_value and order[0] != 0):
+    found = op.input(0)
+    if not isinstance(found, Value):
+        array = op.constant(0, "data")
+        order = op.attribute("perm", None) or list(range(array.ndim))[::-1]
+        if sorted(order) != list(range(array.ndim)):
+            raise Problem(f"perm {order} for {array.ndim} axes")
+        return array.transpose(order)
+    order = op.attribute("perm", None) or [*range(len(found.dims) + 1)][::-1]
+    if sorted(order) != [*range(len(found.dims) + 1)] or order[0] != 0:
         raise Problem(f"perm {order}: the examples must stay the first axis")
-    return moved(found, array.transpose([axis - 1 for axis in order[1:]] if is_value else order), is_value)
+    return turned(found, [axis - 1 for axis in order[1:]])
+
+
+def turned(value: Value, order: list[int]) -> Value:
+    """A value with the axes of its tensor in another order."""
+    dims = tuple(value.dims[axis] for axis in order)
+    wide = [axis for axis, size in enumerate(value.dims) if size > 1]
+    if [value.dims[axis] for axis in wide] != [value.grid[axis] for axis in value.order]:
+        if not value.straight:
+            raise Problem(f"the axes of a reshaped tensor in another order, {value}")
+        value = value.moved(range(len(value.dims)), value.dims, value.dims)
+    return value.moved([value.order[wide.index(axis)] for axis in order if axis in wide], dims)
 
 
 def reshape(op: Operation) -> Any:
     """Another shape; the number of examples stays what it is."""
-    found, array, is_value = dims(op)
-    target = op.integers(1, "shape")
+    found, target = op.input(0), op.integers(1, "shape")
     if target is None or op.attribute("allowzero", 0):
         raise Problem("lacks its shape" if target is None else "allowzero")
-    if not is_value:
-        sizes = [array.shape[i] if size == 0 and i < array.ndim else size for i, size in enumerate(target)]
-        return array.reshape(fitting(sizes, array.size))
+    if not isinstance(found, Value):
+        array = op.constant(0, "data")
+        return array.reshape(fitting(target, array.shape))
     first, rest = (target or [1])[0], target[1:]
     if not target or first not in (0, -1, op.batch) or (first == -1 and -1 in rest):
         raise Problem(f"shape {target}: the number of examples must stay the first size")
-    sizes = [array.shape[i] if size == 0 and i < array.ndim else size for i, size in enumerate(rest)]
-    return found.moved(array.reshape(fitting(sizes, array.size)))
+    return found.moved(dims=fitting(target, (1, *found.dims), behind=1))
 
 
-def fitting(sizes: list[int], total: int) -> list[int]:
-    """The sizes, -1 replaced by what is left, if they have `total` numbers together."""
-    known = 1
-    for size in sizes:
-        known *= 1 if size == -1 else size
-    if sizes.count(-1) > 1 or min(sizes, default=1) < -1 or known < 1 or total % known:
-        raise Problem(f"shape {sizes} for {total:,} numbers")
-    found = [total // known if size == -1 else size for size in sizes]
-    if known != total and -1 not in sizes:
-        raise Problem(f"shape {sizes} for {total:,} numbers")
+def fitting(target: list[int], dims: Shape, behind: int = 0) -> Shape:
+    """The sizes of `target` from axis `behind` on: 0 is that of `dims` at this place, -1 what is left."""
+    sizes = [dims[i] if size == 0 and i < len(dims) else size for i, size in enumerate(target)][behind:]
+    total, known = math.prod(dims), math.prod(size for size in sizes if size != -1)
+    if sizes.count(-1) > 1 or min(sizes, default=1) < -1 or len(sizes) > 8 or known < 1:
+        raise Problem(f"shape {target}")
+    found = tuple(total // known if size == -1 else size for size in sizes)
+    if math.prod(found) != total:
+        raise Problem(f"shape {target} for {total:,} numbers")
     return found
 
 
 def flatten(op: Operation) -> Any:
     """All axes behind the first as one."""
     value, axis = op.value(0), op.attribute("axis", 1)
-    if axis not in (1, -value.index.ndim):
+    if axis not in (1, -len(value.dims)):
         raise Problem(f"axis {axis}: the number of examples must stay the first size, axis 1")
-    return value.moved(value.index.reshape(-1))
+    return value.moved(dims=(math.prod(value.dims),))
+
+
+def sizes_of(op: Operation) -> tuple[Any, list[int]]:
+    """The input and its sizes, 0 for the number of examples."""
+    found = op.input(0)
+    return (found, [0, *found.dims]) if isinstance(found, Value) else (found, [*op.constant(0, "data").shape])
+
+
+def resized(found: Any, sizes: list[int]) -> Any:
+    """The input with these sizes."""
+    return found.moved(dims=tuple(sizes[1:])) if isinstance(found, Value) else found.reshape(sizes)
 
 
 def squeeze(op: Operation) -> Any:
     """Without axes of size 1."""
-    found, array, is_value = dims(op)
+    found, sizes = sizes_of(op)
     axes = op.integers(1, "axes")
-    rank = array.ndim + is_value
     if axes is None:
-        axes = [i + is_value for i, size in enumerate(array.shape) if size == 1]
-    axes = sorted({axis % rank for axis in axes}) if rank else []
-    places = [axis - is_value for axis in axes]
-    if any(place < 0 or array.shape[place] != 1 for place in places):
-        raise Problem(f"axes {axes} of sizes {(*['n'] * is_value, *array.shape)}: each must be 1")
-    return moved(found, array.squeeze(tuple(places)), is_value)
+        axes = [axis for axis, size in enumerate(sizes) if size == 1]
+    if not all(-len(sizes) <= axis < len(sizes) and sizes[axis] == 1 for axis in axes):
+        raise Problem(f"axes {axes} of {'×'.join(map(str, sizes))}: each must have the size 1, and not be the examples")
+    axes = [axis % len(sizes) for axis in axes]
+    return resized(found, [size for axis, size in enumerate(sizes) if axis not in axes])
 
 
 def unsqueeze(op: Operation) -> Any:
     """With new axes of size 1."""
-    found, array, is_value = dims(op)
+    found, sizes = sizes_of(op)
     axes = op.integers(1, "axes") or []
-    rank = array.ndim + is_value + len(axes)
+    rank = len(sizes) + len(axes)
     axes = [axis % rank for axis in axes]
-    if (is_value and 0 in axes) or len(set(axes)) != len(axes) or rank > 8:
+    if (isinstance(found, Value) and 0 in axes) or len(set(axes)) != len(axes) or rank > 8:
         raise Problem(f"axes {axes}: the examples must stay the first axis")
-    return moved(found, np.expand_dims(array, tuple(axis - is_value for axis in axes)), is_value)
+    rest = iter(sizes)
+    return resized(found, [1 if axis in axes else next(rest) for axis in range(rank)])
 
 
 def identity(op: Operation) -> Any:
@@ -255,7 +273,7 @@ def shape(op: Operation) -> np.ndarray:
     """The sizes of a value; 0 for the number of examples."""
     if op.attribute("start", 0) or "end" in op.node.attributes:
         raise Problem("part of a shape")
-    return np.array([0, *op.value(0).index.shape], np.int64)
+    return np.array([0, *op.value(0).dims], np.int64)
 
 
 def small(op: Operation, i: int) -> np.ndarray:

@@ -16,10 +16,19 @@ from typing import Any
 import numpy as np
 
 from scratchnet.interop import onnx_moves as moves
+from scratchnet.interop.onnx_borders import pad, slice_
+from scratchnet.interop.onnx_matrices import batch_norm, gemm, matmul
 from scratchnet.interop.onnx_moves import Operation
-from scratchnet.interop.onnx_values import Problem, Value, arranged, common
-from scratchnet.interop.onnx_windows import average_pool, conv, max_pool, pad, slice_
-from scratchnet.layers import LAYERS, Conv2D, Dense, Rescale
+from scratchnet.interop.onnx_values import Problem, Value, common
+from scratchnet.interop.onnx_windows import (
+    average_pool,
+    conv,
+    global_average_pool,
+    global_max_pool,
+    max_pool,
+    reduce_mean,
+)
+from scratchnet.layers import Conv2D, Dense, DepthwiseConv2D, Rescale
 from scratchnet.layers.base import Layer
 
 ROOT_HALF = math.sqrt(0.5)
@@ -64,12 +73,15 @@ def prelu(op: Operation) -> Value:
 def softmax(op: Operation) -> Value:
     """Over the features of a row. Before version 13 the default axis was 1 and later axes were joined to it."""
     value, axis = op.value(0), op.attribute("axis", -1 if op.opset >= 13 else 1)
-    rank = value.index.ndim + 1
-    if value.index.ndim != 1 or axis not in (1, -1):
-        raise Problem(f"axis {axis} of a tensor with {rank} axes; only rows of features are normalised")
+    axis %= len(value.dims) + 1
+    if len(value.dims) == 3 and op.node.operator == "Softmax" and (op.opset >= 13 or axis == 3):
+        if axis == 1 + value.axes.index(2):
+            return value.then("Softmax")
+    if len(value.dims) != 1 or axis != 1:
+        raise Problem(f"axis {axis} of {value}; only features, or the channels of images, are normalised")
     if op.node.operator == "LogSoftmax":
         return value.flat.through(moves.LogSoftmax())
-    return value.flat.then("Softmax") if "Softmax" in LAYERS else value.flat.through(moves.Softmax())
+    return value.flat.then("Softmax")
 
 
 def dropout(op: Operation) -> Value:
@@ -87,7 +99,7 @@ def scaled(value: Value, scale: float, offset: float) -> Value:
     """scale · x + offset. x · s + 0, then + o, is one Rescale(s, o): the same roundings."""
     last = value.layer
     if type(last) is Rescale and not last.offset and scale == 1 and value.parent is not None:
-        return value.parent.through(Rescale(last.scale, offset)).moved(value.index)
+        return value.parent.through(Rescale(last.scale, offset)).like(value)
     return value if (scale, offset) == (1, 0) else value.through(Rescale(scale, offset))
 
 
@@ -103,39 +115,37 @@ def add(op: Operation) -> Value:
 
 def takes_bias(value: Value) -> bool:
     """Whether the last layer is a convolution or dense layer without a bias."""
-    return isinstance(value.layer, Conv2D | Dense) and not value.layer.use_bias
+    return isinstance(value.layer, Conv2D | DepthwiseConv2D | Dense) and not value.layer.use_bias
 
 
 def biased(value: Value, constant: np.ndarray) -> Value:
     """The last layer with this bias, one number for each of its channels."""
     channels = value.shape[-1]
-    shape = (channels, *(1,) * (value.index.ndim - 1))
+    shape = (channels, *(1,) * (len(value.dims) - 1))
     by_axis = (
         constant.reshape(constant.shape[1:]) if constant.shape[:1] == (1,) and constant.ndim > len(shape) else constant
     )
-    if not takes_bias(value) or value.index.shape[0] != channels or by_axis.shape not in (shape, (1,) * len(shape), ()):
-        raise Problem(
-            f"adds an array of shape {constant.shape}: no layer does, except as the bias of a convolution or dense layer"
-        )
+    if not takes_bias(value) or value.dims[0] != channels or by_axis.shape not in (shape, (1,) * len(shape), ()):
+        raise Problem(f"adds an array of shape {constant.shape}: only the bias of a convolution or dense layer is one")
     layer, arrays = value.layer, dict(value.arrays)
-    assert isinstance(layer, Conv2D | Dense) and value.parent is not None
+    assert isinstance(layer, Conv2D | DepthwiseConv2D | Dense) and value.parent is not None
     arrays["b"] = np.broadcast_to(by_axis.reshape(-1), channels).astype(arrays["W"].dtype)
     made = value.parent.through(type(layer)(**{**layer.config(), "use_bias": True}), arrays)
-    return made.moved(value.index)
+    return made.like(value)
 
 
 def residual(one: Value, other: Value) -> Value:
     """The sum of two branches, from the last value that both were computed from."""
-    if one.index.ndim == other.index.ndim == 1:
+    if len(one.dims) == len(other.dims) == 1:
         one, other = one.flat, other.flat
-    if one.shape != other.shape or not np.array_equal(one.index, other.index):
-        raise Problem(f"adds (n, {one.sizes}) {one.words} and (n, {other.sizes}) {other.words}")
+    if (one.shape, one.dims, one.grid, one.order) != (other.shape, other.dims, other.grid, other.order):
+        raise Problem(f"adds {one} and {other}")
     start = common(one, other)
     main, way = sorted((one.since(start), other.since(start)), key=len, reverse=True)
     if not main:
         return one.through(Rescale(2.0))
     made = moves.branched(start, main, way)
-    return made.moved(one.index)
+    return made.like(one)
 
 
 def subtract(op: Operation) -> Value:
@@ -154,7 +164,7 @@ def multiply(op: Operation) -> Value:
     value, constant = op.value_and_constant()
     factor = one_number(constant)
     if type(value.layer) is Rescale and value.layer.scale == 2 and factor == 0.5 and value.parent is not None:
-        return value.parent.moved(value.index)  # the halves of GELU: see `product`
+        return value.parent.like(value)  # the halves of GELU: see `product`
     return scaled(value, factor, 0.0)
 
 
@@ -179,124 +189,25 @@ def product(one: Value, other: Value) -> Value:
     (short, way) = sorted(ways, key=len)
     kinds = [type(layer).__name__ for layer in way]
     if not short and kinds == ["Sigmoid"]:
-        return start.then("SiLU").moved(one.index)
+        return start.then("SiLU").like(one)
     halves: list[Layer] = [layer for layer in short if isinstance(layer, Rescale)]
     if kinds == ["Rescale", "Erf", "Rescale"] and len(short) == len(halves) <= 1:
         first, _, last = way
         assert isinstance(first, Rescale) and isinstance(last, Rescale)
         half = halves[0].scale if halves else 1.0  # type: ignore[attr-defined]
         if math.isclose(first.scale, ROOT_HALF, rel_tol=1e-6) and last.scale == last.offset and not first.offset:
-            return scaled(start.then("GELU").moved(one.index), 2 * half * last.scale, 0.0)
+            return scaled(start.then("GELU").like(one), 2 * half * last.scale, 0.0)
     raise Problem(
         "the product of two branches; only x · sigmoid(x), SiLU, and x · (1 + erf(x / √2)) / 2, GELU, are there"
     )
 
 
-# matrices
-
-
-def gemm(op: Operation) -> Value:
-    """α x W + β b."""
-    if op.attribute("transA", 0):
-        raise Problem("transA: the rows are examples")
-    weights, bias = op.constant(1, "B"), op.constant(2, "C", optional=True)
-    alpha, beta = op.attribute("alpha", 1.0), op.attribute("beta", 1.0)
-    weights = weights.T if op.attribute("transB", 0) else weights
-    weights = weights if alpha == 1 else weights * weights.dtype.type(alpha)
-    if bias is not None and beta != 1:
-        bias = bias * bias.dtype.type(beta)
-    return dense(op.value(0), weights, bias)
-
-
-def matmul(op: Operation) -> Value:
-    """x W."""
-    if not op.is_value(0):
-        raise Problem("a constant times a value; the rows are examples, and the weights stand on the right")
-    weights = op.constant(1, "B")
-    return dense(op.value(0), weights, None)
-
-
-def dense(value: Value, weights: np.ndarray, bias: np.ndarray | None) -> Value:
-    """x W + b for a row of features: the rows of W are put into the order of our features."""
-    if weights.ndim != 2:
-        raise Problem(f"weights of shape {weights.shape}; a dense layer has (features, units)")
-    value = value.flat
-    features, units = weights.shape
-    if features != len(value.index):
-        raise Problem(f"weights for {features:,} features, got {len(value.index):,}")
-    ordered = weights
-    if not np.array_equal(value.index, arranged((features,))):
-        ordered = np.empty_like(weights)
-        ordered[value.index] = weights
-    arrays = {"W": ordered}
-    if bias is not None:
-        if bias.shape not in ((), (1,), (units,), (1, units)):
-            raise Problem(f"a bias of shape {bias.shape}; a dense layer has one number per unit, ({units},)")
-        arrays["b"] = np.broadcast_to(bias.reshape(-1), units)
-    made = value.through(Dense(units, use_bias=bias is not None), arrays)
-    return made.moved(arranged((units,)))
-
-
-def batch_norm(op: Operation) -> Value:
-    """γ (x - μ) / √(σ² + ε) + β per channel."""
-    if op.attribute("training_mode", 0):
-        raise Problem("training_mode: the statistics of the batch as outputs")
-    if op.attribute("spatial", 1) != 1:
-        raise Problem("spatial=0: statistics per pixel; BatchNorm has them per channel")
-    value = op.value(0)
-    index = value.index
-    if index.ndim == 1:
-        value, order = value.flat, value.index
-    elif len(value.shape) == 1 and index.size == len(index):
-        order = index.reshape(-1)  # behind a global pooling
-    else:
-        value = value.images
-        order = arranged(value.shape[-1:])
-    names = ("gamma", "beta", "running_mean", "running_var")
-    given = {name: op.constant(1 + i, name) for i, name in enumerate(names)}
-    arrays = {}
-    for name, array in given.items():
-        if array.shape != order.shape:
-            raise Problem(f"{name} has shape {array.shape}, expected {order.shape}")
-        arrays[name] = np.empty_like(array)
-        arrays[name][order] = array
-    momentum, epsilon = float(op.attribute("momentum", 0.9)), float(op.attribute("epsilon", 1e-5))
-    return value.then("BatchNorm", min(max(momentum, 0.0), 0.9999), epsilon, arrays=arrays).moved(index)
-
-
-def global_average_pool(op: Operation) -> Value:
-    """The mean of each channel: (c, h, w) -> (c, 1, 1)."""
-    made = op.value(0).images.then("GlobalAvgPool2D")
-    return made.moved(made.index.reshape(-1, 1, 1))
-
-
-def global_max_pool(op: Operation) -> Value:
-    """The largest value of each channel: a window as large as the image."""
-    value = op.value(0).images
-    made = value.then("MaxPool2D", value.shape[:2])
-    return made.moved(made.channels_first(made.shape))
-
-
-def reduce_mean(op: Operation) -> Value:
-    """The mean over height and width, as TensorFlow's and PyTorch's converters write a global pooling."""
-    value, keep = op.value(0), op.attribute("keepdims", 1)
-    rank = value.index.ndim + 1
-    axes = sorted(axis % rank for axis in op.integers(1, "axes"))
-    for expected, moved in (([2, 3], (2, 0, 1)), ([1, 2], (0, 1, 2))):
-        if len(value.shape) == rank - 1 == 3 and axes == expected:
-            if not np.array_equal(value.index, arranged(value.shape).transpose(moved)):
-                continue
-            made = value.then("GlobalAvgPool2D")
-            kept = (-1, 1, 1) if expected == [2, 3] else (1, 1, -1)
-            return made.moved(made.index.reshape(kept if keep else -1))
-    raise Problem(f"the mean over the axes {axes}; only over height and width")
-
-
 OPERATORS: dict[str, Callable[[Operation], Any]] = {
     "Relu": simple("ReLU"), "Sigmoid": simple("Sigmoid"), "Tanh": simple("Tanh"), "Gelu": gelu,
     "LeakyRelu": simple("LeakyReLU", slope=("alpha", 0.01)), "Elu": simple("ELU", alpha=("alpha", 1.0)),
-    "Erf": lambda op: op.value(0).through(moves.Erf()), "Clip": clip, "PRelu": prelu, "Softmax": softmax, "LogSoftmax": softmax,
-    "Dropout": dropout, "Add": add, "Sub": subtract, "Mul": multiply, "Div": divide,
+    "Erf": lambda op: op.value(0).through(moves.Erf()), "Clip": clip, "PRelu": prelu,
+    "Softmax": softmax, "LogSoftmax": softmax, "Dropout": dropout,
+    "Add": add, "Sub": subtract, "Mul": multiply, "Div": divide,
     "Gemm": gemm, "MatMul": matmul, "BatchNormalization": batch_norm,
     "Conv": conv, "MaxPool": max_pool, "AveragePool": average_pool, "Pad": pad, "Slice": slice_,
     "GlobalAveragePool": global_average_pool, "GlobalMaxPool": global_max_pool, "ReduceMean": reduce_mean,

@@ -1,12 +1,19 @@
 """What flows through an ONNX graph, as layers see it.
 
 A graph's operators reshape and transpose freely; a Sequential is layers in a row, with the channels last. A `Value` is
-the output of the layers so far, and beside it `index`: an array of the ONNX tensor's shape (without n) whose entries
-say which number of the layers' output, counted in row-major order, stands at this place. An operator that only moves
-numbers (Transpose, Reshape, Flatten, Squeeze) changes `index` alone, by the same NumPy call. An operator that computes
-needs a certain arrangement:
+the output of the layers so far, of the shape (h, w, c) or (features,), and beside it how the ONNX tensor holds the
+same numbers:
 
-    Conv, pooling         index = channels first           (c, h, w)  of  (h, w, c)
+    dims     the sizes of the tensor behind the number of examples
+    grid     the axes of our output; for a row of features behind a Flatten those of the images that it was
+    order    the order in which the tensor's numbers run through the grid: (2, 0, 1) if c is the slowest axis and w the
+             fastest. Axes of size 1 make no difference and are left out
+
+With a grid of 28×28×6, the tensor (6, 28, 28) in the order (2, 0, 1) is images with the channels first, (28, 28, 6) in
+the order (0, 1, 2) with the channels last, and (4704,) in the order (2, 0, 1) is what Flatten makes of the former.
+Transpose changes `order`, Reshape `dims`; both compute nothing. An operator that computes needs a certain arrangement:
+
+    Conv, pooling         images with the channels first
     MatMul, Gemm          any order of the features: the rows of W are put into ours
     element by element    any
 
@@ -19,6 +26,7 @@ are added, the way from their last common ancestor to each is a branch of a resi
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -30,7 +38,7 @@ from scratchnet.layers.base import Shape
 from scratchnet.saving.architecture import VALUE_LIMIT
 
 Arrays = dict[str, np.ndarray]
-INDEX_LIMIT = 1 << 24  # numbers in one example whose order is followed
+CHANNELS_FIRST = (2, 0, 1)
 
 
 class Problem(ValueError):
@@ -44,113 +52,134 @@ class Unknown(Exception):
 class Value:
     """A tensor of the graph, with what computes it: a layer and its arrays on another value, or nothing yet.
 
-    shape: of one example, channels last. index: see above.
+    >>> images = Value((28, 28, 6), (2, 0, 1), (6, 28, 28))
+    >>> images.moved(dims=(4704,)).index[:3].tolist()  # numbers of one channel are 6 apart where channels come last
+    [0, 6, 12]
     """
 
     def __init__(
-        self, shape: Shape, index: np.ndarray, parent: Value | None = None, layer: Layer | None = None,
-        arrays: Arrays | None = None,
+        self, shape: Shape, order: Iterable[int] | None = None, dims: Shape | None = None, grid: Shape | None = None,
+        parent: Value | None = None, layer: Layer | None = None, arrays: Arrays | None = None,
     ):  # fmt: skip
-        self.shape, self.index, self.parent, self.layer, self.arrays = shape, index, parent, layer, arrays or {}
+        self.shape = shape
+        self.dims, self.grid = shape if dims is None else dims, shape if grid is None else grid
+        self.order = essential(self.grid, range(len(self.grid)) if order is None else order)
+        self.parent, self.layer, self.arrays = parent, layer, arrays or {}
         self.branches: tuple[Value, ...] = ()  # the values within a residual block
 
-    def moved(self, index: np.ndarray) -> Value:
+    def moved(self, order: Iterable[int] | None = None, dims: Shape | None = None, grid: Shape | None = None) -> Value:
         """The same numbers in another arrangement."""
-        value = Value(self.shape, index, self.parent, self.layer, self.arrays)
+        order, dims = self.order if order is None else order, self.dims if dims is None else dims
+        value = Value(self.shape, order, dims, grid or self.grid, self.parent, self.layer, self.arrays)
         value.branches = self.branches
         return value
 
-    def then(self, kind: str, *arguments: Any, arrays: Arrays | None = None, **options: Any) -> Value:
-        """The output of a new layer; the arrangement of its numbers must be given by one of the methods below."""
-        layer = make(kind, *arguments, **options)
-        return self.through(layer, arrays)
+    def like(self, other: Value) -> Value:
+        """The same numbers, arranged like those of a value of the same shape."""
+        return self.moved(other.order, other.dims, other.grid)
+
+    def then(self, kind: str, *arguments: Any, **options: Any) -> Value:
+        """The output of a new layer of this class. options: the layer's, and `arrays`, its arrays by name."""
+        arrays = options.pop("arrays", None)
+        return self.through(make(kind, *arguments, **options), arrays)
 
     def through(self, layer: Layer, arrays: Arrays | None = None) -> Value:
-        """The output of this unbuilt layer, whose arrays are compared with those that it would make."""
-        if math.prod(self.shape) > VALUE_LIMIT:
-            raise Problem(f"{math.prod(self.shape):,} numbers per example, where {VALUE_LIMIT:,} are allowed")
+        """The output of this unbuilt layer, whose arrays are compared with those that it would make.
+
+        It stands as this value does if the shapes are equal, else as our layers have it.
+        """
         shape, expected = layer.compute_shapes(self.shape)
+        if math.prod(shape) > VALUE_LIMIT:
+            raise Problem(f"{math.prod(shape):,} numbers per example, where {VALUE_LIMIT:,} are allowed")
         for name, size in (expected if arrays is not None else {}).items():
             if arrays[name].shape != size:  # type: ignore[index]
                 raise Problem(f"{name} has shape {arrays[name].shape}, expected {size}")  # type: ignore[index]
-        index = self.index if shape == self.shape else arranged(shape)
-        return Value(shape, index, self, layer, arrays)
+        made = Value(shape, parent=self, layer=layer, arrays=arrays)
+        return made.like(self) if shape == self.shape else made
 
     # arrangements
 
     @property
     def images(self) -> Value:
-        """This value if it is images whose numbers stand as (c, h, w), or a Problem."""
-        if len(self.shape) == 3 and self.index.ndim == 3:
-            h, w, c = self.shape
-            if np.array_equal(self.index, arranged((h, w, c)).transpose(2, 0, 1)):
+        """This value if it is images with the channels first, or a Problem."""
+        if len(self.shape) == 3 and self.grid == self.shape and self.dims == (self.shape[2], *self.shape[:2]):
+            if self.order == essential(self.grid, CHANNELS_FIRST):
                 return self
-        raise Problem(f"images with the channels first are needed, got a tensor (n, {self.sizes}) {self.words}")
-
-    @property
-    def words(self) -> str:
-        return f"made of {'×'.join(map(str, self.shape))}, channels last"
-
-    @property
-    def sizes(self) -> str:
-        return ", ".join(map(str, self.index.shape))
+        raise Problem(f"images with the channels first are needed, got {self}")
 
     @property
     def flat(self) -> Value:
-        """This value as (features,), behind a Flatten layer if it was images; index keeps their order."""
-        if self.index.ndim != 1:
-            raise Problem(f"a row of features is needed, got a tensor (n, {self.sizes})")
-        if len(self.shape) == 1:
-            return self
-        made = self.then("Flatten")
-        return Value(made.shape, self.index, self, made.layer)
+        """This value as (features,), behind a Flatten layer if it was images; the order stays what it is."""
+        if len(self.dims) != 1:
+            raise Problem(f"a row of features is needed, got {self}")
+        return self if len(self.shape) == 1 else self.then("Flatten").like(self)
 
-    def channels_first(self, shape: Shape) -> np.ndarray:
-        """The index of a new output (h, w, c) that stands as (c, h, w)."""
-        return arranged(shape).transpose(2, 0, 1)
+    @property
+    def axes(self) -> list[int]:
+        """For each axis of a tensor of images: 0 if it is the height, 1 the width, 2 the channels."""
+        if len(self.shape) == len(self.dims) == 3 and self.grid == self.shape:
+            for order in itertools.permutations(range(3)):
+                if self.dims == tuple(self.shape[axis] for axis in order) and self.order == essential(self.grid, order):
+                    return list(order)
+        raise Problem(f"images are needed, got {self}")
+
+    @property
+    def standing(self) -> Value:
+        """New images, standing channels first."""
+        return self.moved(CHANNELS_FIRST, (self.shape[2], *self.shape[:2]), self.shape)
+
+    @property
+    def straight(self) -> bool:
+        """Whether the tensor's numbers are in our order."""
+        return list(self.order) == sorted(self.order)
+
+    @property
+    def index(self) -> np.ndarray:
+        """For each number of the tensor its place among ours, counted in row-major order: (features,)."""
+        axes = sorted(self.order)
+        places = np.arange(math.prod(self.grid)).reshape([self.grid[axis] for axis in axes])
+        return places.transpose([axes.index(axis) for axis in self.order]).reshape(-1)
+
+    def __str__(self) -> str:
+        """As errors call it."""
+        made = "×".join(map(str, self.grid)) + ("" if self.straight else f" in the order of axes {self.order}")
+        return f"(n, {', '.join(map(str, self.dims))}), made of {made}"
 
     # history
 
+    @property
+    def key(self) -> int:
+        """The same for all arrangements of one layer's output."""
+        return id(self.layer)
+
     def ancestors(self) -> list[Value]:
         """This value and all that it was computed from, the nearest first."""
-        found, value = [], self
+        found: list[Value] = []
+        value: Value | None = self
         while value is not None:
             found.append(value)
-            value = value.parent  # type: ignore[assignment]
+            value = value.parent
         return found
 
     def since(self, ancestor: Value) -> list[Value]:
         """The values computed on the way from an ancestor to this one, in order."""
-        way: list[Value] = []
-        value = self
-        while not same(value, ancestor):
-            way.append(value)
-            assert value.parent is not None
-            value = value.parent
-        return way[::-1]
+        way = self.ancestors()
+        return way[: [value.key for value in way].index(ancestor.key)][::-1]
 
 
-def same(one: Value, other: Value) -> bool:
-    """Whether both are the output of the same layer, perhaps in other arrangements."""
-    return one.layer is other.layer and one.parent is other.parent
+def essential(grid: Shape, order: Iterable[int]) -> tuple[int, ...]:
+    """The order without axes of size 1."""
+    return tuple(axis for axis in order if grid[axis] > 1)
 
 
 def common(one: Value, other: Value) -> Value:
     """The last value from which both were computed."""
-    others = other.ancestors()
-    return next(a for a in one.ancestors() if any(same(a, b) for b in others))
-
-
-def arranged(shape: Iterable[int]) -> np.ndarray:
-    """0, 1, 2 ... in this shape."""
-    shape = tuple(shape)
-    if math.prod(shape) > INDEX_LIMIT:
-        raise Problem(f"{math.prod(shape):,} numbers per example, where {INDEX_LIMIT:,} are allowed")
-    return np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
+    others = {value.key for value in other.ancestors()}
+    return next(value for value in one.ancestors() if value.key in others)
 
 
 def make(kind: str, *arguments: Any, **options: Any) -> Layer:
     """A layer by the name of its class."""
     if kind not in LAYERS:
-        raise Problem(f"needs a layer {kind}, which there is not yet")
+        raise Problem(f"needs a layer {kind}, which there is not")
     return LAYERS[kind](*arguments, **options)

@@ -1,4 +1,4 @@
-"""ONNX operators with windows: convolution, pooling, padding, cropping.
+"""ONNX operators with windows: convolution and pooling.
 
 ONNX gives the pixels that are added at each side as [top, left, bottom, right], or by name: SAME_UPPER puts the odd one
 at the bottom and right, as "same" does here, SAME_LOWER at the top and left. From either follow four numbers, and from
@@ -10,15 +10,13 @@ zero, both give the same.
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from scratchnet.interop.onnx_moves import Operation
-from scratchnet.interop.onnx_values import Problem, Value, arranged
+from scratchnet.interop.onnx_values import Problem, Value, essential
 from scratchnet.layers import ReLU
 from scratchnet.layers.windows import pad_amounts
+from scratchnet.saving.architecture import VALUE_LIMIT
 
 Sides = tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
 SAME = ("SAME_UPPER", "SAME_LOWER")
@@ -72,22 +70,17 @@ def sides(win: Window, value: Value) -> Sides:
     return found[0], found[1]
 
 
-def named(win: Window, value: Value, amounts: Sides) -> str | None:
-    """The name of a padding with these amounts, "valid" or "same"; None if it has none."""
+def padding_of(win: Window, value: Value, amounts: Sides) -> str | int | None:
+    """A layer's argument for these amounts: "valid", "same" or one number; None if it needs a ZeroPadding2D."""
     for name in ("valid", "same"):
         if amounts == tuple(pad_amounts(value.shape[i], win.size[i], win.stride[i], name) for i in (0, 1)):
             return name
-    return None
-
-
-def standing(made: Value) -> Value:
-    """A new output of images, which stands channels first."""
-    return made.moved(made.channels_first(made.shape))
+    return amounts[0][0] if len({*amounts[0], *amounts[1]}) == 1 else None
 
 
 def padded(value: Value, amounts: Sides) -> Value:
     """Zeros around the images."""
-    return standing(value.then("ZeroPadding2D", amounts))
+    return value.then("ZeroPadding2D", amounts).standing
 
 
 def conv(op: Operation) -> Value:
@@ -103,19 +96,18 @@ def conv(op: Operation) -> Value:
     if weights.shape[1] * groups != c or weights.shape[0] % groups:
         raise Problem(f"weights of shape {weights.shape} for {c} channels in {groups} groups")
     amounts = sides(win, value)
-    padding: str | int | None = named(win, value, amounts)
-    if padding is None and len({*amounts[0], *amounts[1]}) == 1:
-        padding = amounts[0][0]
+    padding = padding_of(win, value, amounts)
     if padding is None:
         value, padding = padded(value, amounts), "valid"
     options = {"stride": win.stride, "padding": padding, "use_bias": bias is not None}
     arrays = {"b": bias} if bias is not None else {}
     if groups == 1:
         arrays["W"] = weights.transpose(2, 3, 1, 0)
-        return standing(value.then("Conv2D", len(weights), win.size, arrays=arrays, **options))
+        return value.then("Conv2D", len(weights), win.size, arrays=arrays, **options).standing
     multiplier = len(weights) // c
     arrays["W"] = weights.reshape(c, multiplier, *win.size).transpose(2, 3, 0, 1)
-    return standing(value.then("DepthwiseConv2D", win.size, multiplier, arrays=arrays, **options))
+    options["depth_multiplier"] = multiplier
+    return value.then("DepthwiseConv2D", win.size, arrays=arrays, **options).standing
 
 
 def max_pool(op: Operation) -> Value:
@@ -125,10 +117,10 @@ def max_pool(op: Operation) -> Value:
         raise Problem("the places of the maxima as a second output")
     value = op.value(0).images
     amounts = sides(win, value)
-    name = named(win, value, amounts)
-    if name is None and isinstance(value.layer, ReLU):
-        return standing(padded(value, amounts).then("MaxPool2D", win.size, win.stride))
-    return pooled(value, "MaxPool2D", win, amounts, name)
+    padding = padding_of(win, value, amounts)
+    if padding is None and isinstance(value.layer, ReLU):
+        return padded(value, amounts).then("MaxPool2D", win.size, win.stride).standing
+    return pooled(value, "MaxPool2D", win, amounts, padding)
 
 
 def average_pool(op: Operation) -> Value:
@@ -136,89 +128,44 @@ def average_pool(op: Operation) -> Value:
     win = window(op, None)
     value = op.value(0).images
     amounts = sides(win, value)
-    name = named(win, value, amounts)
-    if op.attribute("count_include_pad", 0) and name != "valid":
+    padding = padding_of(win, value, amounts)
+    if op.attribute("count_include_pad", 0) and padding != "valid":
         if win.ceil_mode:
             raise Problem("ceil_mode with padding that counts")
-        return standing(padded(value, amounts).then("AvgPool2D", win.size, win.stride))
-    return pooled(value, "AvgPool2D", win, amounts, name)
+        return padded(value, amounts).then("AvgPool2D", win.size, win.stride).standing
+    return pooled(value, "AvgPool2D", win, amounts, padding)
 
 
-def pooled(value: Value, kind: str, win: Window, amounts: Sides, name: str | None) -> Value:
-    """A pooling layer with the padding of this name."""
-    if name is None:
-        raise Problem(f'padding {amounts}: a pool has none, or that of "same"')
-    options = {} if name == "valid" else {"padding": name}
-    return standing(value.then(kind, win.size, win.stride, **options))
+def pooled(value: Value, kind: str, win: Window, amounts: Sides, padding: str | int | None) -> Value:
+    """A pooling layer with this padding."""
+    if padding is None or (isinstance(padding, int) and padding >= min(win.size)):
+        raise Problem(f'padding {amounts}: a pool has none, that of "same", or equal sides smaller than its window')
+    total = value.shape[0] * value.shape[1] * win.size[0] * win.size[1]
+    if total > VALUE_LIMIT:
+        raise Problem(f"windows with {total:,} numbers, where {VALUE_LIMIT:,} are allowed")
+    return value.then(kind, win.size, win.stride, padding=padding).standing
 
 
-def image_axes(value: Value) -> list[int]:
-    """For each axis of the tensor behind the examples: 0 if it is the height, 1 the width, 2 the channels."""
-    if len(value.shape) == value.index.ndim == 3:
-        for order in itertools.permutations(range(3)):
-            if np.array_equal(value.index, arranged(value.shape).transpose(order)):
-                return list(order)
-    raise Problem(f"images are needed, got a tensor (n, {value.sizes}) {value.words}")
+def global_average_pool(op: Operation) -> Value:
+    """The mean of each channel: (c, h, w) -> (c, 1, 1)."""
+    made = op.value(0).images.then("GlobalAvgPool2D")
+    return made.moved(dims=(*made.shape, 1, 1))
 
 
-def pad(op: Operation) -> Value:
-    """Zeros around images; negative amounts cut."""
-    if op.attribute("mode", "constant") != "constant":
-        raise Problem(f"mode {op.attribute('mode', '')!r:.40}: only zeros are added")
-    if op.number(2, "value") not in (None, 0):
-        raise Problem(f"pads with {op.number(2, 'value')}, not with 0")
-    pads, axes = op.integers(1, "pads"), op.integers(3, "axes")
-    value = op.value(0)
-    rank = value.index.ndim + 1
-    axes = list(range(rank)) if axes is None else [axis % rank for axis in axes]
-    if pads is None or len(pads) != 2 * len(axes):
-        raise Problem(f"pads {pads} for {len(axes)} axes")
-    amounts = dict(zip(axes, zip(pads[: len(axes)], pads[len(axes) :], strict=True), strict=True))
-    return bordered(value, amounts)
+def global_max_pool(op: Operation) -> Value:
+    """The largest value of each channel: a window as large as the image."""
+    value = op.value(0).images
+    return value.then("MaxPool2D", value.shape[:2]).standing
 
 
-def slice_(op: Operation) -> Any:
-    """Images without an edge of equal width; of sizes a part."""
-    starts, ends = op.integers(1, "starts"), op.integers(2, "ends")
-    axes, steps = op.integers(3, "axes"), op.integers(4, "steps")
-    if starts is None or ends is None or len(starts) != len(ends) or set(steps or [1]) != {1}:
-        raise Problem(f"starts {starts}, ends {ends}, steps {steps}")
-    axes = list(range(len(starts))) if axes is None else axes
-    if len(axes) != len(starts):
-        raise Problem(f"axes {axes} for starts {starts}")
-    if not op.is_value(0):
-        sizes = op.constant(0, "data")
-        if sizes.ndim != 1 or len(starts) != 1:
-            raise Problem("only values and shapes are cut")
-        return sizes[starts[0] : ends[0]]
-    value = op.value(0)
-    rank, amounts = value.index.ndim + 1, {}
-    for axis, start, end in zip(axes, starts, ends, strict=True):
-        place = axis % rank
-        size = value.index.shape[place - 1] if place else 1 << 62
-        begin, stop, _ = slice(start, end).indices(size)
-        amounts[place] = (-begin, (stop - size) if end < size else 0)
-    return bordered(value, amounts)
-
-
-def bordered(value: Value, amounts: dict[int, tuple[int, int]]) -> Value:
-    """Images with a border of zeros (positive) or without part of their edge (negative), by axis of the tensor."""
-    order, index_axes = image_axes(value), {}
-    for axis, pair in amounts.items():
-        if pair != (0, 0):
-            index_axes[order[axis - 1] if axis else -1] = pair
-    (top, bottom), (left, right) = index_axes.get(0, (0, 0)), index_axes.get(1, (0, 0))
-    numbers = (top, bottom, left, right)
-    if not index_axes.keys() <= {0, 1} or not all(abs(number) <= 1 << 20 for number in numbers):
-        raise Problem("changes examples or channels, not only height and width")
-    if not any(numbers):
-        return value
-    if min(numbers) >= 0:
-        made = value.then("ZeroPadding2D", ((top, bottom), (left, right)))
-    elif max(numbers) <= 0 and top == bottom and left == right:
-        if not (top and left):
-            raise Problem(f"cuts {-top} rows and {-left} columns; Cropping2D cuts at least one of each")
-        made = value.then("Cropping2D", (-top, -left))
-    else:
-        raise Problem(f"cuts or adds {numbers} pixels at top, bottom, left, right")
-    return made.moved(arranged(made.shape).transpose(order))
+def reduce_mean(op: Operation) -> Value:
+    """The mean over height and width, as TensorFlow's and PyTorch's converters write a global pooling."""
+    value, keep = op.value(0), op.attribute("keepdims", 1)
+    axes = sorted(axis % (len(value.dims) + 1) for axis in op.integers(1, "axes") or [])
+    if len(value.shape) == len(value.dims) == 3 and value.grid == value.shape:
+        h, w, c = value.shape
+        for expected, dims, order in (([2, 3], (c, h, w), (2, 0, 1)), ([1, 2], (h, w, c), (0, 1, 2))):
+            if axes == expected and value.dims == dims and value.order == essential(value.shape, order):
+                kept = tuple(1 if axis + 1 in axes else size for axis, size in enumerate(dims))
+                return value.then("GlobalAvgPool2D").moved(dims=kept if keep else (c,))
+    raise Problem(f"the mean over the axes {axes} of {value}; only over height and width")
