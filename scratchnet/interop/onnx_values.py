@@ -118,7 +118,7 @@ class Value:
     def axes(self) -> list[int]:
         """For each axis of a tensor of images: 0 if it is the height, 1 the width, 2 the channels."""
         if len(self.shape) == len(self.dims) == 3 and self.grid == self.shape:
-            for order in itertools.permutations(range(3)):
+            for order in (CHANNELS_FIRST, *itertools.permutations(range(3))):  # it matters where sizes are 1
                 if self.dims == tuple(self.shape[axis] for axis in order) and self.order == essential(self.grid, order):
                     return list(order)
         raise Problem(f"images are needed, got {self}")
