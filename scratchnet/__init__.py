@@ -80,6 +80,7 @@ from scratchnet.layers import (
     MaxPool2D,
     ReLU,
     Rescale,
+    Residual,
     Sigmoid,
     SiLU,
     Softmax,
@@ -105,7 +106,7 @@ __all__ = [
     # layers, in the order in which an image meets them
     "Layer", "Context", "Rescale", "Cropping2D", "ZeroPadding2D", "Conv2D", "DepthwiseConv2D",
     "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softmax",
-    "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten", "Dense", "Dropout", "BatchNorm",
+    "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten", "Dense", "Dropout", "BatchNorm", "Residual",
     # what is minimised, and how
     "SoftmaxCrossEntropy", "Optimizer", "SGD", "RMSprop", "Adam", "AdamW",
     "Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp",

@@ -40,10 +40,14 @@ class Network(NamedTuple):
     def arrays(self, kind: str) -> Arrays:
         """The live arrays by full name ("1.conv2d.W"). kind: "params" or "state"."""
         return {
-            f"{prefix}.{name}": getattr(layer, name)
+            f"{prefix}.{name}": array
             for layer, prefix in zip(self.layers, self.names, strict=True)
-            for name in getattr(layer, kind)
+            for name, array in layer.arrays(kind).items()
         }
+
+    def parts(self) -> list[Layer]:
+        """All layers, those within a Residual included."""
+        return [part for layer in self.layers for _, part in layer.walk()]
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -78,13 +82,13 @@ class Stage(NamedTuple):
                 f"layer {self.title}: backward must return gradients of {list(self.names)}, got {list(grads)}"
             )
         if isinstance(self.op, Layer):
-            grads = {name: self.gradient(name, g) for name, g in grads.items()}
+            arrays = self.op.arrays("params")
+            grads = {name: self.gradient(name, g, arrays[name]) for name, g in grads.items()}
             self.expect("backward's dx", dx, x_shape)
         return dx, {self.names[name]: g for name, g in grads.items()}
 
-    def gradient(self, name: str, g: Any) -> np.ndarray:
+    def gradient(self, name: str, g: Any, p: np.ndarray) -> np.ndarray:
         """A copy of a layer's gradient, in the parameter's dtype: the optimizer sums chunks in place."""
-        p = getattr(self.op, name)
         self.expect(f"backward's d{name}", g, p.shape)
         return np.array(g, p.dtype, order="C")
 

@@ -36,13 +36,15 @@ EVERYWHERE: dict[str, str | tuple[str, ...]] = {
     # layers
     "strides": "stride", "size": "kernel_size", "kernel": "kernel_size", "out_channels": "filters",
     "in_channels": FOUND, "in_features": FOUND, "input_dim": FOUND, "num_features": FOUND, "out_features": "units",
-    "kernel_initializer": "initializer", "depthwise_initializer": "initializer", "weight_initializer": "initializer", "bias": "use_bias", "p": "rate",
-    "activation": "Put a layer after it: Conv2D(32, 3), ReLU()", "padding_mode": 'Padding is always with zeros',
+    "kernel_initializer": "initializer", "depthwise_initializer": "initializer", "weight_initializer": "initializer",
+    "bias": "use_bias", "p": "rate", "nonlinearity": "activation",
+    "activation": "Put an activation behind it: BatchNorm(), ReLU()", "padding_mode": 'Padding is always with zeros',
     "input_shape": SHAPE, "batch_input_shape": SHAPE, "name": LAYER,
     "kernel_regularizer": CONSTRAINT, "bias_regularizer": CONSTRAINT, "activity_regularizer": CONSTRAINT,
     "kernel_constraint": CONSTRAINT, "bias_constraint": CONSTRAINT, "bias_initializer": "Biases start at zero",
     "dilation": "Not supported: windows are dense", "dilation_rate": "Not supported: windows are dense",
-    "groups": "Each filter sees all channels. For a filter per channel: DepthwiseConv2D(3)", "data_format": "Arrays are NHWC, channels last",
+    "groups": "Each filter sees all channels. For a filter per channel: DepthwiseConv2D(3)",
+    "data_format": "Arrays are NHWC, channels last",
     "axis": LAST, "dim": LAST, "approximate": "The exact form is computed: leave it out",
     "seed": "The model has the seed: Sequential(..., seed=0)",
     "inplace": "Nothing is changed in place: leave it out", "eps": ("epsilon", "eps"), "epsilon": ("epsilon", "eps"),
@@ -88,7 +90,6 @@ ONLY_IN: dict[tuple[str, str], str] = {
     ("Sequential", "name"): "A model has no name; its file has one: leave it out",
     ("Sequential", "optimizer"): "The optimizer goes to fit: model.fit(x, y, optimizer=Adam(1e-3))",
     ("Sequential", "loss"): "The loss goes to fit: model.fit(x, y, loss=SoftmaxCrossEntropy())",
-    ("Dense", "activation"): "Put a layer after it: Dense(128), ReLU(). The last Dense gives logits: none after it",
     ("Dropout", "noise_shape"): "Each value is dropped by itself: leave it out",
 }
 

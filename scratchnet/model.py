@@ -21,7 +21,7 @@ from scratchnet.callbacks import Callback
 from scratchnet.engine import Network
 from scratchnet.engines import make_engine
 from scratchnet.keywords import Absent, explained
-from scratchnet.layers import Context, Dense, Layer
+from scratchnet.layers import Context, Dense, Layer, row
 from scratchnet.layers.base import Shape, integer
 from scratchnet.losses import Loss, softmax
 from scratchnet.optimizers import Optimizer
@@ -58,10 +58,10 @@ class Sequential:
     ):  # fmt: skip
         if engine not in ENGINES:
             raise ValueError(f'engine must be "numba" or "numpy", got {engine!r}')
-        self.layers: tuple[Layer, ...] = architecture.as_layers(layers)
+        self.layers: tuple[Layer, ...] = row.as_layers(layers)
         self.input_shape: Shape = inputs.as_input_shape(input_shape)
         self.seed, self.dtype = integer(seed, "seed", 0), inputs.as_dtype(dtype)
-        self.names = architecture.prefixes(self.layers)
+        self.names = row.prefixes(self.layers)
         self.shapes = self.build()
         self.class_names = architecture.check_class_names(class_names, self.shapes[-1][-1])
         self.connect(engine)
@@ -108,21 +108,20 @@ class Sequential:
         """Build every layer for the shape that the one before it gives; return all shapes."""
         if not self.layers:
             raise ValueError("a model needs at least one layer")
+        row.check_layers(self.layers)
         shapes: list[Shape] = [self.input_shape]
         kinds: dict[str, int] = {}
         for i, layer in enumerate(self.layers):
-            architecture.check_layer(i, layer, self.layers[:i])
             kind = type(layer).__name__
             kinds[kind] = number = kinds.get(kind, 0) + 1
             layer.dtype = self.dtype
             # Seeded by its kind and its number among its kind: other layers may come and go.
             rng = np.random.default_rng([self.seed, zlib.crc32(kind.encode()), number])
-            with architecture.at_layer(i, kind, inputs.channels_first(self.input_shape)):
+            with row.at_layer(i, kind, inputs.channels_first(self.input_shape)):
                 shapes.append(layer.build(shapes[-1], rng))
         if isinstance(self.layers[-1], Dense):  # start undecided: small logits, a loss of about ln(classes)
             self.layers[-1].W *= 0.1
-        for layer in self.layers:
-            layer.in_model = True
+        row.set_in_model(self.layers, True)
         if (advice := inputs.channels_first(self.input_shape)) and any(hasattr(x, "windows") for x in self.layers):
             warnings.warn(f"input_shape={self.input_shape}: an image of height {shapes[0][0]}. {advice}", stacklevel=4)
         return shapes
@@ -246,10 +245,9 @@ class Sequential:
 
     def config(self) -> dict[str, Any]:
         """All that is needed to build this model again, as plain data."""
-        layers = [{"class": type(layer).__name__, **layer.config()} for layer in self.layers]
         return {
             "input_shape": list(self.input_shape), "seed": self.seed, "dtype": self.dtype.name,
-            "class_names": self.class_names, "layers": layers,
+            "class_names": self.class_names, "layers": row.described(self.layers),
         }  # fmt: skip
 
     def untrained_copy(self, engine: str | None = None, dtype: Any = None) -> Sequential:
@@ -258,8 +256,7 @@ class Sequential:
         engine, dtype: by default those of this model.
         """
         layers = copy.deepcopy(self.layers)
-        for layer in layers:
-            layer.in_model = False
+        row.set_in_model(layers, False)
         return Sequential(
             layers, self.input_shape, self.seed, engine or self.engine, dtype or self.dtype, self.class_names
         )

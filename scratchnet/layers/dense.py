@@ -18,24 +18,29 @@ import numpy as np
 from scratchnet.initializers import get_initializer
 from scratchnet.keywords import explained
 from scratchnet.layers.base import Context, Layer, Shape, flag, integer, show_shape
+from scratchnet.layers.named_activations import as_activation, expect_expanded
 
 
 class Dense(Layer):
     """y = x · W + b: (n, features) -> (n, units).
 
     units: number of outputs. W: (features, units), by default Glorot uniform; b: (units,), zeros.
+    activation: the name of an activation that a model puts behind it, "relu" for instance.
 
     >>> dense = Dense(10)
     >>> dense.build((128,), np.random.default_rng(0))
     (10,)
     """
 
+    added = ("activation",)
+
     @explained
-    def __init__(self, units: int, use_bias: bool = True, initializer: str = "glorot"):
+    def __init__(self, units: int, use_bias: bool = True, initializer: str = "glorot", activation: str | None = None):
         self.units = integer(units, "Dense units", 1)
         self.use_bias = flag(use_bias, "Dense use_bias")
         self.initializer = initializer
         self.initialize = get_initializer(initializer)
+        self.activation = as_activation(activation, "Dense")
         self.params = ("W", "b") if self.use_bias else ("W",)
 
     def compute_shapes(self, input_shape: Shape) -> tuple[Shape, dict[str, Shape]]:
@@ -55,6 +60,7 @@ class Dense(Layer):
         return output_shape
 
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, np.ndarray]:
+        expect_expanded(self)
         y = x @ self.W  # (n, units)
         if self.use_bias:
             y += self.b

@@ -55,7 +55,7 @@ class TrainingProgram:
         self.name_arrays()
         title = f"a training step on {len(x)} examples in {len(parts)} chunks, for {threads} threads"
         self.program = Program(title, phases, threads, self.values, self.captured.names)
-        self.guards = Guards(engine.network.layers)
+        self.guards = Guards(engine.network.parts())
         self.slots = {name: optimizer.memory.get(name) for name in engine.network.arrays("params")}
 
     # building
