@@ -23,6 +23,7 @@ from scratchnet.interop.walk import check_exportable
 from scratchnet.keywords import explained
 from scratchnet.layers import Rescale
 from scratchnet.layers.base import Shape
+from scratchnet.layers.row import prefixes
 from scratchnet.model import Sequential
 
 OPSET, IR = 17, 8
@@ -265,12 +266,10 @@ def residual(graph: Graph, layer: Any) -> None:
     graph.channels_first()
     start, shape, prefix = graph.name, graph.shape, graph.prefix
     ends = []
-    for branch, way in (("layers", layer.layers), ("shortcut", layer.shortcut or ())):
+    rows = (("", layer.layers, layer.shapes), ("shortcut.", layer.way, layer.way_shapes))
+    for place, row, shapes in rows:
         graph.name, graph.shape, graph.first = start, shape, len(shape) == 3
-        inner_shapes = [shape]
-        for step in way:
-            inner_shapes.append(step.compute_shapes(inner_shapes[-1])[0])
-        graph.layers(way, [f"{prefix}.{branch}.{i}" for i in range(len(way))], inner_shapes)
+        graph.layers(row, [f"{prefix}.{place}{name}" for name in prefixes(row)], shapes)
         graph.channels_first()
         ends.append(graph.name)
     graph.prefix = prefix

@@ -22,7 +22,6 @@ from scratchnet.interop.onnx_values import Problem, Unknown, Value, make
 from scratchnet.layers.base import Layer, Shape
 
 SMALL = 64  # numbers in an array of sizes
-DEPTH_LIMIT = 4
 FLOAT_TYPES = {1, 10, 11}
 
 
@@ -126,17 +125,10 @@ def branched(start: Value, main: Sequence[Value], way: Sequence[Value]) -> Value
     """The sum of two branches of values as one Residual layer; `way` may be empty."""
     if any(isinstance(value.layer, Pending) for value in (*main, *way)):
         raise Problem("a branch has an operator that no layer computes")
-    if 1 + max(depth(value) for value in (*main, *way)) > DEPTH_LIMIT:
-        raise Problem(f"residual blocks nested more than {DEPTH_LIMIT} deep")
     layer = make("Residual", [v.layer for v in main], shortcut=[v.layer for v in way] or None)
     made = start.through(layer)
     made.branches = (*main, *way)
     return made
-
-
-def depth(value: Value) -> int:
-    """How deep residual blocks are nested in what computes a value from the one before it."""
-    return 1 + max(map(depth, value.branches)) if value.branches else 0
 
 
 # moving

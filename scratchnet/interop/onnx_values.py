@@ -35,7 +35,7 @@ import numpy as np
 
 from scratchnet.layers import LAYERS, Layer
 from scratchnet.layers.base import Shape
-from scratchnet.saving.architecture import VALUE_LIMIT
+from scratchnet.layers.row import expect_size
 
 Arrays = dict[str, np.ndarray]
 CHANNELS_FIRST = (2, 0, 1)
@@ -89,8 +89,7 @@ class Value:
         It stands as this value does if the shapes are equal, else as our layers have it.
         """
         shape, expected = layer.compute_shapes(self.shape)
-        if math.prod(shape) > VALUE_LIMIT:
-            raise Problem(f"{math.prod(shape):,} numbers per example, where {VALUE_LIMIT:,} are allowed")
+        expect_size(shape)
         for name, size in (expected if arrays is not None else {}).items():
             if arrays[name].shape != size:  # type: ignore[index]
                 raise Problem(f"{name} has shape {arrays[name].shape}, expected {size}")  # type: ignore[index]

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from scratchnet.interop.onnx_moves import Operation
 from scratchnet.interop.onnx_values import Problem, Value, essential
 from scratchnet.layers import ReLU
+from scratchnet.layers.row import VALUE_LIMIT
 from scratchnet.layers.windows import pad_amounts
-from scratchnet.saving.architecture import VALUE_LIMIT
 
 Sides = tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
 SAME = ("SAME_UPPER", "SAME_LOWER")

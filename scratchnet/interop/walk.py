@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
-from typing import Any
 
-from scratchnet.layers import LAYERS, Layer
+from scratchnet.layers import LAYERS, Layer, Residual
 
 
 def every_layer(layers: Iterable[Layer], prefix: str = "") -> Iterator[tuple[str, Layer]]:
@@ -16,10 +15,9 @@ def every_layer(layers: Iterable[Layer], prefix: str = "") -> Iterator[tuple[str
     """
     for i, layer in enumerate(layers):
         yield f"{prefix}{i} ({type(layer).__name__})", layer
-        if type(layer).__name__ == "Residual":
-            inner: Any = layer
-            yield from every_layer(inner.layers, f"{prefix}{i}.")
-            yield from every_layer(inner.shortcut or (), f"{prefix}{i}.shortcut.")
+        if isinstance(layer, Residual):
+            yield from every_layer(layer.layers, f"{prefix}{i}.")
+            yield from every_layer(layer.way, f"{prefix}{i}.shortcut.")
 
 
 def check_exportable(layers: Iterable[Layer], known: Container[str], target: str) -> None:
