@@ -15,6 +15,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     ensemble        the mean of several models, or of several views of an image
     out_of_distribution                        does an image resemble the training data?
     lr_finder       which learning rate?       search        and which other settings?
+    interop/        models from and for other programs
     summary         a model's table of layers    classifier    the same with scikit-learn's interface
     saving/         a model in one file, read from untrusted sources    process/    signals and output
 
@@ -62,6 +63,8 @@ from scratchnet.divergence import TrainingDivergedError
 from scratchnet.ensemble import Ensemble, predict_augmented
 from scratchnet.gradcheck import GradientError, gradcheck
 from scratchnet.health import Health
+from scratchnet.interop.onnx_export import save_onnx
+from scratchnet.interop.onnx_import import load_onnx
 from scratchnet.layers import (
     ELU,
     GELU,
@@ -116,6 +119,8 @@ __all__ = [
     "Callback", "Progress", "CSVLogger", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
     "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage", "WhitenedStart", "ModelCheckpoint",
     "Checkpoint",
+    # from and for other programs
+    "save_onnx", "load_onnx",
     # is it well?
     "Health", "lr_find", "LearningRates",
     # is it right?

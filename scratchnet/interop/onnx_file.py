@@ -30,7 +30,7 @@ from scratchnet.saving.file_kinds import HEAD, kind_of
 FILE_LIMIT = 1 << 31  # what protobuf allows
 NODE_LIMIT = 4096
 SIZE_LIMIT = 1 << 48
-OPSETS = (7, 28)  # the oldest and the newest version of the operators that is understood
+OPSETS = (6, 28)  # the oldest and the newest version of the operators that is understood
 DOMAINS = ("", "ai.onnx")
 
 # data_type -> the type of raw_data, and the field that may hold the numbers instead

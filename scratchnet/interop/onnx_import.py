@@ -22,6 +22,7 @@ from scratchnet.interop.onnx_operators import OPERATORS
 from scratchnet.interop.onnx_values import CHANNELS_FIRST, Problem, Unknown, Value, common
 from scratchnet.keywords import explained
 from scratchnet.layers.base import Shape
+from scratchnet.layers.row import expect_size
 from scratchnet.model import Sequential
 from scratchnet.saving import ModelFileError, as_model_file_error
 from scratchnet.saving.architecture import LAYER_LIMIT, TEXT, nothing_drawn
@@ -51,7 +52,7 @@ def build(graph: Graph, engine: str) -> Sequential:
     """A graph as a model."""
     readings = [read(graph, start) for start in starts(graph)]
     readings += [read(graph, start) for start in other_starts(readings)]
-    output, problems = min(readings, key=lambda reading: len(reading.problems))[:2]
+    output, problems = min(readings, key=Reading.rank)[:2]
     if problems or output is None:
         count = f"{len(problems)} part{'s' * (len(problems) > 1)}"
         listed = "".join(f"\n  {problem}" for problem in problems[:SHOWN])
@@ -59,7 +60,7 @@ def build(graph: Graph, engine: str) -> Sequential:
         raise ModelFileError(f"{count} of this model cannot be expressed as layers in a row:{listed}{more}")
     values = output.ancestors()[::-1][1:]  # without the input
     if not 1 <= len(values) <= LAYER_LIMIT:
-        raise ModelFileError(f"{len(values):,} layers; a model has 1 to {LAYER_LIMIT:,}")
+        raise ModelFileError(f"it computes nothing, or more than {LAYER_LIMIT:,} layers can")
     layers = [value.layer for value in values if value.layer is not None]
     with nothing_drawn(layers):
         model = Sequential(
@@ -103,10 +104,13 @@ def starts(graph: Graph) -> list[Value]:
         raise ModelFileError(f"{len(graph.inputs)} inputs ({names:.200}); a Sequential has one")
     sizes = graph.inputs[0].shape[1:]
     if not 1 <= len(sizes) <= 7 or None in sizes:
+        if not sizes:
+            raise ModelFileError("an input of shape (n,): an example needs at least one axis")
         words = ", ".join("?" if size is None else str(size) for size in sizes)
         raise ModelFileError(f"an input of shape (n, {words}); every size but the first must be fixed")
     fixed = tuple(size for size in sizes if size is not None)
-    found = [shape_as_it_is(fixed)]
+    expect_size(fixed)
+    found = [shape_as_it_is(fixed)] + [Value(fixed)] * (len(fixed) == 2)
     if len(fixed) == 3:
         found.append(channels_first(fixed))
         if fixed[0] in (1, 3) and fixed[2] > 4:
@@ -142,6 +146,10 @@ class Reading(NamedTuple):
     problems: list[str]
     targets: set[Shape]
     start: Value
+
+    def rank(self) -> tuple[int, int]:
+        """Fewer is better: all problems, and those that only another arrangement of the input may solve."""
+        return len(self.problems), sum("channels first are needed" in problem for problem in self.problems)
 
 
 def read(graph: Graph, start: Value) -> Reading:
@@ -200,17 +208,14 @@ def the_output(names: list[str], found: dict[str, Any]) -> Value:
     for value in ends:
         if any(not normalises(step) for step in value.since(common(value, shortest))):
             raise Problem(f"{len(ends)} outputs ({', '.join(map(shown, names)):.100}); a Sequential has one")
-    if len({len(value.ancestors()) for value in ends}) == 1 and normalises(shortest):
-        assert shortest.parent is not None
-        shortest = shortest.parent.like(shortest)
+    logits = shortest.parent  # unless the shortest is the logits itself, beside their softmax
+    if normalises(shortest) and logits and logits.layer and all(value.key == shortest.key for value in ends):
+        shortest = logits.like(shortest)
     for step in shortest.ancestors():
         if isinstance(step.layer, Pending):
             raise Problem(f"{type(step.layer).__name__}: no layer computes it by itself")
     shortest = shortest.flat if len(shortest.dims) == 1 else shortest
-    images = len(shortest.shape) == 3 and sorted(shortest.dims) == sorted(shortest.shape)  # given channels last, always
-    if not (shortest.straight or images):
-        raise Problem(f"the output {shortest}, is in another order than a layer would give it")
-    return shortest
+    return shortest if shortest.straight else shortest.images  # the model gives images with the channels last
 
 
 def normalises(value: Value) -> bool:

@@ -11,6 +11,8 @@ from scratchnet.interop.onnx_moves import Operation
 from scratchnet.interop.onnx_values import Problem, Value
 from scratchnet.layers import Dense
 
+NAMES = ("gamma", "beta", "running_mean", "running_var")
+
 
 def gemm(op: Operation) -> Value:
     """α x W + β b."""
@@ -58,21 +60,23 @@ def batch_norm(op: Operation) -> Value:
     """γ (x - μ) / √(σ² + ε) + β per channel."""
     if op.attribute("training_mode", 0):
         raise Problem("training_mode: the statistics of the batch as outputs")
+    if op.opset < 7 and not op.attribute("is_test", 0):
+        raise Problem("is_test=0: the statistics of the batch")
     if op.attribute("spatial", 1) != 1:
         raise Problem("spatial=0: statistics per pixel; BatchNorm has them per channel")
-    value = op.value(0)
+    value, given = op.value(0), [op.constant(i, name) for i, name in enumerate(NAMES, 1)]
     if len(value.dims) == 1:
-        value, order = value.flat, value.index
+        value, channels = value.flat, value.dims[0]
     elif len(value.shape) == 1 and value.dims[0] == value.shape[0]:
-        order = np.arange(*value.shape)  # behind a global pooling
+        channels = value.shape[0]  # behind a global pooling
     else:
-        value, order = value.images, np.arange(value.shape[-1])
-    arrays = {}
-    for i, name in enumerate(("gamma", "beta", "running_mean", "running_var"), 1):
-        array = op.constant(i, name)
-        if array.shape != order.shape:
-            raise Problem(f"{name} has shape {array.shape}, expected {order.shape}")
-        arrays[name] = np.empty_like(array)
-        arrays[name][order] = array
+        value, channels = value.images, value.shape[-1]
+    for name, array in zip(NAMES, given, strict=True):
+        if array.shape != (channels,):
+            raise Problem(f"{name} has shape {array.shape}, expected ({channels},)")
+    if not value.straight and len(value.dims) == 1:
+        places = np.argsort(value.index)
+        given = [array[places] for array in given]
     momentum, epsilon = float(op.attribute("momentum", 0.9)), float(op.attribute("epsilon", 1e-5))
+    arrays = dict(zip(NAMES, given, strict=True))
     return value.then("BatchNorm", min(max(momentum, 0.0), 0.9999), epsilon, arrays=arrays)

@@ -74,8 +74,13 @@ def softmax(op: Operation) -> Value:
     """Over the features of a row. Before version 13 the default axis was 1 and later axes were joined to it."""
     value, axis = op.value(0), op.attribute("axis", -1 if op.opset >= 13 else 1)
     axis %= len(value.dims) + 1
-    if len(value.dims) == 3 and op.node.operator == "Softmax" and (op.opset >= 13 or axis == 3):
-        if axis == 1 + value.axes.index(2):
+    if (
+        len(value.dims) == len(value.shape) > 1
+        and op.node.operator == "Softmax"
+        and (op.opset >= 13 or axis == len(value.dims))
+    ):
+        axes = value.axes if len(value.dims) == 3 else [*range(len(value.dims))]
+        if value.dims == tuple(value.shape[i] for i in axes) and axis == 1 + axes.index(len(axes) - 1):
             return value.then("Softmax")
     if len(value.dims) != 1 or axis != 1:
         raise Problem(f"axis {axis} of {value}; only features, or the channels of images, are normalised")
@@ -108,6 +113,8 @@ def add(op: Operation) -> Value:
     if op.both_values:
         return residual(op.value(0), op.value(1))
     value, constant = op.value_and_constant()
+    if "axis" in op.node.attributes and constant.ndim == 1:  # version 6: the axis along which the constant lies
+        constant = constant.reshape(-1, *(1,) * (len(value.dims) - op.attribute("axis", 0)))
     if constant.size == 1 and not takes_bias(value):
         return scaled(value, 1.0, float(constant.reshape(-1)[0]))
     return biased(value, constant)

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from scratchnet.interop.onnx_moves import Operation
 from scratchnet.interop.onnx_values import Problem, Value, essential
 from scratchnet.layers import ReLU
-from scratchnet.layers.row import VALUE_LIMIT
 from scratchnet.layers.windows import pad_amounts
 
 Sides = tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
 SAME = ("SAME_UPPER", "SAME_LOWER")
+POOL_LIMIT = 1 << 24  # numbers in all windows of one channel
 
 
 class Window(NamedTuple):
@@ -141,8 +141,8 @@ def pooled(value: Value, kind: str, win: Window, amounts: Sides, padding: str | 
     if padding is None or (isinstance(padding, int) and padding >= min(win.size)):
         raise Problem(f'padding {amounts}: a pool has none, that of "same", or equal sides smaller than its window')
     total = value.shape[0] * value.shape[1] * win.size[0] * win.size[1]
-    if total > VALUE_LIMIT:
-        raise Problem(f"windows with {total:,} numbers, where {VALUE_LIMIT:,} are allowed")
+    if total > POOL_LIMIT:
+        raise Problem(f"windows with {total:,} numbers, where {POOL_LIMIT:,} are allowed")
     return value.then(kind, win.size, win.stride, padding=padding).standing
 
 
