@@ -40,8 +40,8 @@ def draw_layer(rng, residual):
         lambda: sn.Dropout(0.5),
         lambda: sn.ZeroPadding2D(((sides[0][0], sides[0][1]), (sides[1][0], sides[1][1]))),
         lambda: sn.Cropping2D((1, 1)),
-        lambda: sn.MaxPool2D(size, stride, rng.choice(["valid", "same"])),
-        lambda: sn.AvgPool2D(size, stride, rng.choice(["valid", "same"])),
+        lambda: sn.MaxPool2D(size, stride, str(rng.choice(["valid", "same"]))),
+        lambda: sn.AvgPool2D(size, stride, str(rng.choice(["valid", "same"]))),
         lambda: sn.AvgPool2D(3, stride, 1),
     ]
     if residual:
