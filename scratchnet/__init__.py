@@ -65,6 +65,7 @@ from scratchnet.gradcheck import GradientError, gradcheck
 from scratchnet.health import Health
 from scratchnet.interop.onnx_export import save_onnx
 from scratchnet.interop.onnx_import import load_onnx
+from scratchnet.interop.torch_import import load_torch
 from scratchnet.layers import (
     ELU,
     GELU,
@@ -120,7 +121,7 @@ __all__ = [
     "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage", "WhitenedStart", "ModelCheckpoint",
     "Checkpoint",
     # from and for other programs
-    "save_onnx", "load_onnx",
+    "save_onnx", "load_onnx", "load_torch",
     # is it well?
     "Health", "lr_find", "LearningRates",
     # is it right?

@@ -120,6 +120,7 @@ def program(model: Sequential, name: str) -> str:
     first = made.current
     made.layers(model.layers, model.names, model.shapes)
     arrays = {constant(name): array for name, array in weights_of(model.layers, model.names).items()}
+    constants = [f"static const float {name}[{a.size}] = {{\n{numbers(a)}\n}};\n" for name, a in arrays.items()]
     lines = "".join(f"    {line}\n" for line in made.lines)
     used = {name for name in FUNCTIONS if f"    {name}(" in lines} | {"softmax"}
     return PROGRAM.format(
@@ -129,7 +130,7 @@ def program(model: Sequential, name: str) -> str:
         functions="\n".join(code for name, code in FUNCTIONS.items() if name in used), lines=lines.rstrip("\n"),
         declared="".join(f"static const float {name}[{array.size}];\n" for name, array in arrays.items()),
         buffers="".join(f"    static float v{i}[{size}];\n" for i, size in enumerate(made.sizes)).rstrip("\n"),
-        weights="\n".join(f"static const float {name}[{a.size}] = {{\n{numbers(a)}\n}};\n" for name, a in arrays.items()),
+        weights="\n".join(constants),
     )  # fmt: skip
 
 

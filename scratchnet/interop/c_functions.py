@@ -1,7 +1,7 @@
 """The functions of a C export, each for one kind of layer: loops that are the definition.
 
-Images are arrays of floats, row by row, channels last: the number of row i, column j, channel k is x[(i * w + j) * c + k].
-Where a function reads and writes different arrays, x is the input and y the output.
+Images are arrays of floats, row by row, channels last: row i, column j, channel k is x[(i * w + j) * c + k]. Where a
+function reads and writes different arrays, x is the input and y the output.
 """
 
 FUNCTIONS = {

@@ -10,7 +10,7 @@ import base64
 import json
 import os
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,18 @@ FUNCTIONS = {
     x = np.pad(x, ((0, 0), *pads, (0, 0)), constant_values=fill)
     return sliding_window_view(x, size, axis=(1, 2))[:, :: stride[0], :: stride[1]]
 ''',
-    "conv2d": '''def conv2d(x, W, b, stride, pads):
+    "conv2d": '''def conv2d(x, W, b=0, *, stride, pads):
     """Each output is the dot product of a window and a filter; W: (k_h, k_w, c, filters)."""
     return np.tensordot(windows(x, W.shape[:2], stride, pads), W, axes=([4, 5, 3], [0, 1, 2])) + b
 ''',
-    "depthwise_conv2d": '''def depthwise_conv2d(x, W, b, stride, pads):
+    "depthwise_conv2d": '''def depthwise_conv2d(x, W, b=0, *, stride, pads):
     """Each channel has filters of its own; W: (k_h, k_w, c, m)."""
     y = np.einsum("nhwcij,ijcm->nhwcm", windows(x, W.shape[:2], stride, pads), W)
     return y.reshape(*y.shape[:3], -1) + b
+''',
+    "dense": '''def dense(x, W, b=0):
+    """Every output sees every input; W: (features, units)."""
+    return x @ W + b
 ''',
     "max_pool2d": '''def max_pool2d(x, size, stride, pads):
     """The largest number of each window."""
@@ -48,7 +52,7 @@ FUNCTIONS = {
     pixels = windows(np.ones_like(x[:1]), size, stride, pads).sum(axis=(4, 5))
     return windows(x, size, stride, pads).sum(axis=(4, 5)) / pixels
 ''',
-    "batch_norm": '''def batch_norm(x, gamma, beta, mean, var, epsilon):
+    "batch_norm": '''def batch_norm(x, gamma, beta, mean, var, *, epsilon):
     """Mean 0 and variance 1 as measured in training, then scaled and shifted."""
     return gamma * ((x - mean) / np.sqrt(var + np.float32(epsilon))) + beta
 ''',
@@ -104,11 +108,13 @@ def forward(pixels):
 
 
 def unpack(shapes, text):
-    """The arrays by name: little-endian float32, one behind the other, in base64."""
-    flat, arrays = np.frombuffer(base64.b64decode(text), "<f4"), {{}}
-    for name, shape in shapes.items():
-        size = int(np.prod(shape))
-        arrays[name], flat = flat[:size].reshape(shape), flat[size:]
+    """The arrays of each layer: little-endian float32, one behind the other, in base64."""
+    flat, place, arrays = np.frombuffer(base64.b64decode(text), "<f4"), 0, {{}}
+    for layer, sizes in shapes.items():
+        arrays[layer] = []
+        for shape in sizes:
+            arrays[layer].append(flat[place : place + int(np.prod(shape))].reshape(shape))
+            place += arrays[layer][-1].size
     return arrays
 
 
@@ -124,7 +130,7 @@ def save_numpy(model: Sequential, path: str | os.PathLike[str]) -> None:
     """Write the program `path`, one .py file with the weights in it.
 
     >>> save_numpy(model, "digits.py")
-    >>> '    x = x @ w["2.dense.W"] + w["2.dense.b"]' in Path("digits.py").read_text()
+    >>> '    x = dense(x, *w["2.dense"])' in Path("digits.py").read_text()
     True
     """
     path = Path(path).expanduser()
@@ -145,11 +151,14 @@ def program(model: Sequential, module: str) -> str:
     used = {name for name in FUNCTIONS if f" {name}(" in lines} | {"softmax"}
     used |= {NEEDS[name] for name in used if name in NEEDS}
     functions = "".join(f"{code}\n\n" for name, code in FUNCTIONS.items() if name in used)
-    shapes = "".join(f"    {json.dumps(name)}: {array.shape},\n" for name, array in arrays.items())
+    shapes: dict[str, list[tuple[int, ...]]] = {}
+    for name, array in arrays.items():
+        shapes.setdefault(name.rpartition(".")[0], []).append(array.shape)
+    listed = "".join(f'    "{layer}": {sizes},\n' for layer, sizes in shapes.items())
     return PROGRAM.format(
         parameters=model.count_params(), module=module, sizes=", ".join(map(str, model.input_shape)),
         classes=model.shapes[-1][0], names=json.dumps(class_names(model)), functions=functions, lines=lines,
-        math="\nimport math" * ("math." in functions), shapes=f"{{\n{shapes}}}" if shapes else "{}",
+        math="\nimport math" * ("math." in functions), shapes=f"{{\n{listed}}}" if listed else "{}",
         windows="\nfrom numpy.lib.stride_tricks import sliding_window_view" * ("windows" in used),
         weights="\n".join(textwrap.wrap(text, 116)),
     )  # fmt: skip
@@ -170,12 +179,6 @@ def statements(layers: Sequence[Layer], names: Sequence[str], depth: int = 0) ->
             yield f"x = {text}"
 
 
-def arrays_of(layer: Any, name: str) -> str:
-    """w["1.conv2d.W"], w["1.conv2d.b"]; 0 in place of a bias that the layer does not have."""
-    bias = "" if getattr(layer, "use_bias", True) else ", 0"
-    return ", ".join(f"w[{json.dumps(f'{name}.{array}')}]" for array in (*layer.params, *layer.state)) + bias
-
-
 def window(layer: Any) -> str:
     """stride=(1, 1), pads=((0, 0), (0, 0))."""
     win = layer.windows
@@ -191,19 +194,20 @@ def cropping(layer: Any, name: str) -> str:
     return f"x[:, {b_h}:-{b_h}, {b_w}:-{b_w}]"
 
 
-def dense(layer: Any, name: str) -> str:
-    return f'x @ w["{name}.W"]' + (f' + w["{name}.b"]' if layer.use_bias else "")
+def with_arrays(function: str, options: Callable[[Any], str] = lambda layer: "") -> Callable[[Any, str], str]:
+    """conv2d(x, *w["1.conv2d"], stride=(1, 1), ...)"""
+    return lambda layer, name: f'{function}(x, *w["{name}"]{options(layer)})'
 
 
 WRITERS: dict[str, Any] = {
-    "Rescale": rescale, "Cropping2D": cropping, "Dense": dense,
+    "Rescale": rescale, "Cropping2D": cropping, "Dense": with_arrays("dense"),
     "ZeroPadding2D": lambda layer, name: f"np.pad(x, ((0, 0), *{layer.padding}, (0, 0)))",
-    "Conv2D": lambda layer, name: f"conv2d(x, {arrays_of(layer, name)}, {window(layer)})",
-    "DepthwiseConv2D": lambda layer, name: f"depthwise_conv2d(x, {arrays_of(layer, name)}, {window(layer)})",
+    "Conv2D": with_arrays("conv2d", lambda layer: f", {window(layer)}"),
+    "DepthwiseConv2D": with_arrays("depthwise_conv2d", lambda layer: f", {window(layer)}"),
     "MaxPool2D": lambda layer, name: f"max_pool2d(x, {layer.pool_size}, {window(layer)})",
     "AvgPool2D": lambda layer, name: f"avg_pool2d(x, {layer.pool_size}, {window(layer)})",
     "GlobalAvgPool2D": lambda layer, name: "x.mean(axis=(1, 2))",
-    "BatchNorm": lambda layer, name: f"batch_norm(x, {arrays_of(layer, name)}, {layer.epsilon!r})",
+    "BatchNorm": with_arrays("batch_norm", lambda layer: f", epsilon={layer.epsilon!r}"),
     "ReLU": lambda layer, name: "np.maximum(x, 0)", "Tanh": lambda layer, name: "np.tanh(x)",
     "LeakyReLU": lambda layer, name: f"leaky_relu(x, {layer.slope!r})",
     "ELU": lambda layer, name: f"elu(x, {layer.alpha!r})", "GELU": lambda layer, name: "gelu(x)",

@@ -124,9 +124,10 @@ def program(model: Sequential, path: Path, modules: list[str]) -> str:
     sizes = ", ".join(map(str, model.input_shape))
     definitions = "".join(f"{code}\n\n" for name, code in CLASSES.items() if f"{name}(" in text)
     return PROGRAM.format(
-        title=f"A network of {sum(map(np.size, model.get_weights())):,} parameters in PyTorch.", module=path.stem,
-        weights=path.with_suffix(".safetensors").name, names=json.dumps(class_names(model)), shape=f"(n, {sizes})", sizes=sizes, classes=model.shapes[-1][0], layers=text,
-        definitions=definitions, last=", channels last" * images, turned=".permute(0, 3, 1, 2)" * images,
+        title=f"A network of {model.count_params():,} parameters in PyTorch.", module=path.stem, sizes=sizes,
+        weights=path.with_suffix(".safetensors").name, names=json.dumps(class_names(model)), shape=f"(n, {sizes})",
+        classes=model.shapes[-1][0], layers=text, definitions=definitions, last=", channels last" * images,
+        turned=".permute(0, 3, 1, 2)" * images,
     )  # fmt: skip
 
 
@@ -197,14 +198,12 @@ def max_pool(layer: Any, shape: Any) -> str | list[str]:
 
 def average_pool(layer: Any, shape: Any) -> str:
     win = layer.windows
-    if not any((win.top, win.bottom, win.left, win.right)):
-        return f"nn.AvgPool2d({short(layer.pool_size)}, {short(layer.stride)})"
+    sides, call = (win.left, win.right, win.top, win.bottom), f"({short(layer.pool_size)}, {short(layer.stride)}"
+    if not any(sides):
+        return f"nn.AvgPool2d{call})"
     if fits(layer):
-        padding = short((win.top, win.left))
-        return (
-            f"nn.AvgPool2d({short(layer.pool_size)}, {short(layer.stride)}, padding={padding}, count_include_pad=False)"
-        )
-    return f"PaddedAvgPool2d({short(layer.pool_size)}, {short(layer.stride)}, {(win.left, win.right, win.top, win.bottom)})"
+        return f"nn.AvgPool2d{call}, padding={short((win.top, win.left))}, count_include_pad=False)"
+    return f"PaddedAvgPool2d{call}, {sides})"
 
 
 def dense(layer: Any, shape: Any) -> str:
