@@ -60,6 +60,7 @@ MAY_IMPORT = {
         "callbacks", "engine", "engines", "inputs", "keywords", "layers", "losses", "optimizers",
         "randomness", "run", "saving", "summary", "training",
     },
+    "interop": {"data", "keywords", "layers", "model", "saving"},
     "examples": ARRAYS_ONLY,
     "classifier": {
         "callbacks", "examples", "keywords", "layers", "losses", "model", "optimizers", "schedules", "zoo",
@@ -76,7 +77,8 @@ MAY_IMPORT = {
         "data", "figures", "metrics", "out_of_distribution", "process", "robustness", "summary", "team", "training",
     },
     "commands": {
-        "checkpoint", "compiled", "data", "divergence", "optimizers", "process", "report", "schedules", "team", "zoo",
+        "checkpoint", "compiled", "data", "divergence", "interop", "losses", "model", "optimizers", "process", "report",
+        "schedules", "team", "zoo",
     },
     "__main__": {"commands"},
 }  # fmt: skip

@@ -34,10 +34,10 @@ def need_onnx() -> Any:
     """The package onnx, or an error that names the extra."""
     try:
         import onnx
-    except ImportError:
+    except ImportError as error:
         raise ImportError(
-            "writing ONNX needs the package onnx: python -m pip install 'scratchnet[onnx]', "
-            "or pip install -e '.[onnx]' in the repository"
+            f"writing ONNX needs the package onnx ({error}). Run: python -m pip install -e '.[onnx]' "
+            "(outside the repository: python -m pip install onnx)"
         ) from None
     return onnx
 
@@ -194,6 +194,9 @@ def window(size: tuple[int, int], layer: Any) -> dict[str, list[int]]:
 def pool(operator: str, **attributes: int) -> Callable[[Graph, Any], None]:
     def write(graph: Graph, layer: Any) -> None:
         graph.channels_first()
+        if operator == "MaxPool" and graph.nodes and graph.nodes[-1].op_type == "Pad":
+            # ONNX Runtime, 1.24 for instance, joins Pad and MaxPool, whose own padding is -∞; this keeps them apart.
+            graph.add("Clip", graph.constant("lowest", np.finfo(np.float32).min))
         graph.add(operator, **window(layer.pool_size, layer), **attributes)
 
     return write

@@ -21,6 +21,7 @@ from scratchnet.interop.onnx_moves import Operation, Pending
 from scratchnet.interop.onnx_operators import OPERATORS
 from scratchnet.interop.onnx_values import CHANNELS_FIRST, Problem, Unknown, Value, common
 from scratchnet.keywords import explained
+from scratchnet.layers import Flatten
 from scratchnet.layers.base import Shape
 from scratchnet.layers.row import expect_size
 from scratchnet.model import Sequential
@@ -206,7 +207,8 @@ def the_output(names: list[str], found: dict[str, Any]) -> Value:
     ends = [value for value in values if isinstance(value, Value)]
     shortest = min(ends, key=lambda value: len(value.ancestors()))
     for value in ends:
-        if any(not normalises(step) for step in value.since(common(value, shortest))):
+        steps = [step for step in value.since(common(value, shortest)) if not isinstance(step.layer, Flatten)]
+        if not all(map(normalises, steps)):
             raise Problem(f"{len(ends)} outputs ({', '.join(map(shown, names)):.100}); a Sequential has one")
     logits = shortest.parent  # unless the shortest is the logits itself, beside their softmax
     if normalises(shortest) and logits and logits.layer and all(value.key == shortest.key for value in ends):

@@ -55,8 +55,10 @@ def gelu(op: Operation) -> Value:
 
 
 def clip(op: Operation) -> Value:
-    """max(x, 0); any other bounds are a Problem."""
+    """max(x, 0), or no bounds at all; others are a Problem."""
     low, high = (op.number(i, name) for i, name in ((1, "min"), (2, "max")))
+    if (low is None or low <= -3e38) and (high is None or high >= 3e38):
+        return op.value(0)
     if low != 0 or not (high is None or high >= 3e38):
         raise Problem(f"limits values to [{low}, {high}]; only [0, ∞) is there, as ReLU")
     return op.value(0).then("ReLU")

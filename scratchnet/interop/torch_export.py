@@ -1,6 +1,6 @@
 """save_torch: a model for PyTorch, as a short program with an nn.Sequential and a safetensors file beside it.
 
-The program is written to be read and to go on from: a line for each layer. PyTorch has the channels first, so the
+The program is written to be read and extended: a line for each layer. PyTorch has the channels first, so the
 program turns the pixels once, and the rows of the first Linear behind the Flatten are stored in the order c, h, w.
 """
 
