@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchnet.inputs import as_examples
-from scratchnet.layers import Rescale
+from scratchnet.layers import Conv2D, Dense, DepthwiseConv2D, Rescale
 from scratchnet.layers.base import Context, Layer, Shape
 from scratchnet.team import split_ranges
 
@@ -44,6 +44,23 @@ class Network(NamedTuple):
             for layer, prefix in zip(self.layers, self.names, strict=True)
             for name, array in layer.arrays(kind).items()
         }
+
+    def penalties(self) -> dict[str, float]:
+        """Full name -> λ, of the arrays with an L2 penalty: λ Σ W² is minimised too, and 2 λ W is added to dW.
+
+        The loss that is reported does not contain it, so that it can be compared with that of the validation.
+        """
+        return {
+            f"{name}.{inner}W": part.l2
+            for name, layer in zip(self.names, self.layers, strict=True)
+            for inner, part in layer.walk() if isinstance(part, Conv2D | DepthwiseConv2D | Dense) and part.l2
+        }  # fmt: skip
+
+    def add_penalties(self, grads: Arrays) -> None:
+        """Add 2 λ W to each dW with a penalty, in place."""
+        params = self.arrays("params")
+        for name, l2 in self.penalties().items():
+            grads[name] += 2 * l2 * params[name]
 
     def parts(self) -> list[Layer]:
         """All layers, those within a Residual included."""
@@ -126,6 +143,7 @@ class Engine:
             value, dlogits = loss(logits, labels)
             expect_finite(value)
             _, grads = self.backward(dlogits, caches)
+        self.network.add_penalties(grads)
         optimizer.step(self.network.arrays("params"), grads)
         return float(value)
 
@@ -135,7 +153,9 @@ class Engine:
             logits, caches = self.forward(x, self.context(training=True, rng=rng))
             value, dlogits = loss(logits, labels)
             expect_finite(value)
-            return float(value), self.backward(dlogits, caches)[1]
+            _, grads = self.backward(dlogits, caches)
+            self.network.add_penalties(grads)
+            return float(value), grads
 
     def augmented(self, augment: Any, x: np.ndarray, rng: Any) -> np.ndarray:
         """The images as augment(images, rng) changes them; None leaves them as they are."""

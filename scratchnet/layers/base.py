@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -157,6 +158,13 @@ def integer(value: Any, name: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
     return int(value)
+
+
+def at_least_zero(value: Any, name: str) -> float:
+    """`value` as a finite float of 0 or more, or an error that names the argument."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be a number of 0 or more, got {value!r}")
+    return float(value)
 
 
 def flag(value: Any, name: str) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 
 from scratchnet.initializers import get_initializer
 from scratchnet.keywords import explained
-from scratchnet.layers.base import Context, Layer, Shape, Size, expect_images, flag, integer, pair
+from scratchnet.layers.base import Context, Layer, Shape, Size, at_least_zero, expect_images, flag, integer, pair
 from scratchnet.layers.named_activations import as_activation, expect_expanded
 from scratchnet.layers.windows import check_padding, col2im, im2col, place_windows
 
@@ -34,13 +34,14 @@ class Conv2D(Layer):
     padding: "valid", "same" (as Keras defines it) or pixels on every side.
     W: (k_h, k_w, c, filters), by default from a He normal distribution; b: (filters,), zeros.
     activation: the name of an activation that a model puts behind it, "relu" for instance.
+    l2: λ of the penalty λ Σ W², whose gradient 2 λ W is added to dW in training; as Keras' regularizers.L2(λ).
 
     >>> conv = Conv2D(32, kernel_size=3)
     >>> conv.build((28, 28, 1), np.random.default_rng(0))
     (26, 26, 32)
     """
 
-    added = ("activation",)
+    added = ("activation", "l2")
 
     @explained
     def __init__(
@@ -52,6 +53,7 @@ class Conv2D(Layer):
         use_bias: bool = True,
         initializer: str = "he",
         activation: str | None = None,
+        l2: float = 0.0,
     ):
         self.filters = integer(filters, "Conv2D filters", 1)
         self.kernel_size = pair(kernel_size, "Conv2D kernel_size")
@@ -61,6 +63,7 @@ class Conv2D(Layer):
         self.initializer = initializer
         self.initialize = get_initializer(initializer)
         self.activation = as_activation(activation, "Conv2D")
+        self.l2 = at_least_zero(l2, "Conv2D l2")
         self.params = ("W", "b") if self.use_bias else ("W",)
 
     def compute_shapes(self, input_shape: Shape) -> tuple[Shape, dict[str, Shape]]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from scratchnet.initializers import get_initializer
 from scratchnet.keywords import explained
-from scratchnet.layers.base import Context, Layer, Shape, Size, expect_images, flag, integer, pair
+from scratchnet.layers.base import Context, Layer, Shape, Size, at_least_zero, expect_images, flag, integer, pair
 from scratchnet.layers.named_activations import as_activation, expect_expanded
 from scratchnet.layers.windows import Windows, check_padding, col2im, im2col, place_windows
 
@@ -24,7 +24,7 @@ from scratchnet.layers.windows import Windows, check_padding, col2im, im2col, pl
 class DepthwiseConv2D(Layer):
     """Convolution of each channel by itself: (n, h, w, c) -> (n, out_h, out_w, c · depth_multiplier).
 
-    kernel_size, stride, padding, activation: as for Conv2D. depth_multiplier: m, the number of filters of each channel.
+    kernel_size, stride, padding, activation, l2: as for Conv2D. depth_multiplier: m, the filters of each channel.
     W: (k_h, k_w, c, m), by default from a He normal distribution; b: (c·m,), zeros. Output channel c·m + j is filter
     j of channel c, as in Keras.
 
@@ -32,7 +32,7 @@ class DepthwiseConv2D(Layer):
     (28, 28, 8)
     """
 
-    added = ("activation",)
+    added = ("activation", "l2")
 
     @explained
     def __init__(
@@ -44,6 +44,7 @@ class DepthwiseConv2D(Layer):
         use_bias: bool = True,
         initializer: str = "he",
         activation: str | None = None,
+        l2: float = 0.0,
     ):
         self.kernel_size = pair(kernel_size, "DepthwiseConv2D kernel_size")
         self.stride = pair(stride, "DepthwiseConv2D stride")
@@ -53,6 +54,7 @@ class DepthwiseConv2D(Layer):
         self.initializer = initializer
         self.initialize = get_initializer(initializer)
         self.activation = as_activation(activation, "DepthwiseConv2D")
+        self.l2 = at_least_zero(l2, "DepthwiseConv2D l2")
         self.params = ("W", "b") if self.use_bias else ("W",)
 
     def compute_shapes(self, input_shape: Shape) -> tuple[Shape, dict[str, Shape]]:

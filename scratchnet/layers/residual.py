@@ -104,8 +104,8 @@ class Residual(Layer):
         return output_shape, {**arrays, **{f"shortcut.{name}": shape for name, shape in more.items()}}
 
     def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
-        self.shapes = row.build(self.layers, input_shape, rng, self.dtype)
-        self.way_shapes = row.build(self.way, input_shape, rng, self.dtype)
+        self.shapes = row.build(self.layers, input_shape, lambda layer: rng, self.dtype)
+        self.way_shapes = row.build(self.way, input_shape, lambda layer: rng, self.dtype)
         self.expect_equal(self.shapes[-1], self.way_shapes[-1])
         row.forget_activations([*self.layers, *self.way])
         return self.shapes[-1]

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +22,7 @@ from scratchnet.layers.conv import Conv2D
 from scratchnet.layers.dense import Dense
 from scratchnet.layers.depthwise import DepthwiseConv2D
 from scratchnet.layers.named_activations import ACTIVATIONS
+from scratchnet.layers.smooth_activations import Sigmoid, Softmax
 
 VALUE_LIMIT = 1 << 26  # numbers in one example, before or after any layer that a file asks for
 Grads = dict[str, np.ndarray]
@@ -58,6 +60,8 @@ def at_layer(index: int, kind: str, advice: str = "", inside: str = "") -> Itera
 
 def check_layers(layers: Sequence[Any]) -> None:
     """An error if one of these cannot be a layer of a new model, or stands in it twice, also within another one."""
+    if not layers:
+        raise ValueError("a model needs at least one layer")
     seen: set[int] = set()
     for index, layer in enumerate(layers):
         if not isinstance(layer, Layer):
@@ -135,14 +139,37 @@ def expect_size(shape: Shape) -> None:
         raise ValueError(f"{math.prod(shape):,} numbers per example, where {VALUE_LIMIT:,} are allowed")
 
 
-def build(layers: Sequence[Layer], input_shape: Shape, rng: np.random.Generator, dtype: np.dtype) -> list[Shape]:
-    """Build every layer for the shape that the one before it gives; all shapes, the input's first."""
+def build(
+    layers: Sequence[Layer], input_shape: Shape, rng_of: Callable[[Layer], np.random.Generator], dtype: np.dtype,
+    advice: str = "",
+) -> list[Shape]:  # fmt: skip
+    """Build every layer for the shape that the one before it gives; all shapes, the input's first.
+
+    rng_of: the generator for a layer's initial values. advice: a sentence for errors to end with.
+    """
     shapes = [input_shape]
     for i, layer in enumerate(layers):
         layer.dtype = dtype
-        with at_layer(i, type(layer).__name__):
-            shapes.append(layer.build(shapes[-1], rng))
+        with at_layer(i, type(layer).__name__, advice):
+            shapes.append(layer.build(shapes[-1], rng_of(layer)))
     return shapes
+
+
+def seeded_by_kind(seed: int) -> Callable[[Layer], np.random.Generator]:
+    """A generator for each layer, seeded by its kind and its number among its kind: other layers may come and go."""
+    kinds: dict[str, int] = {}
+
+    def rng_of(layer: Layer) -> np.random.Generator:
+        kind = type(layer).__name__
+        kinds[kind] = kinds.get(kind, 0) + 1
+        return np.random.default_rng([seed, zlib.crc32(kind.encode()), kinds[kind]])
+
+    return rng_of
+
+
+def usual_outputs(layers: Sequence[Layer]) -> str:
+    """What the outputs of a model mean that was not trained: logits of classes, or what its last layer made of them."""
+    return "linear" if isinstance(layers[-1], Softmax | Sigmoid) else "softmax"
 
 
 # running

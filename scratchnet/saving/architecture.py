@@ -93,7 +93,7 @@ ARGUMENTS = {
     "depth_multiplier": SIZE,
     "use_bias": FLAG, "initializer": one_of(*INITIALIZERS),
     "rate": FRACTION, "momentum": FRACTION, "epsilon": NUMBER, "scale": NUMBER, "offset": NUMBER,
-    "slope": NUMBER, "alpha": NUMBER,
+    "slope": NUMBER, "alpha": NUMBER, "l2": NUMBER,
     "activation": one_of(None),  # in a file it is a layer of its own
     "layers": ROW, "shortcut": either(one_of(None), ROW),
 }  # fmt: skip
@@ -105,6 +105,7 @@ ENTRIES = {
     "class_names": either(one_of(None), listed(TEXT, 1, 1 << 20)),
     "layers": ROW,
 }
+OPTIONAL = {"outputs": one_of("softmax", "sigmoid", "linear")}
 ROWS = ("layers", "shortcut")  # the arguments of a Residual that are descriptions
 
 
@@ -127,7 +128,7 @@ def make_layers(config: dict[str, Any], own: Sequence[type[Layer]] = ()) -> list
     if not isinstance(config, dict) or not ENTRIES.keys() <= config.keys():
         missing = ", ".join(name for name in ENTRIES if not isinstance(config, dict) or name not in config)
         raise ModelFileError(f"the description of the model lacks {missing}")
-    check(config, ENTRIES, "the model")
+    check(config, ENTRIES | OPTIONAL, "the model")
     if (count := count_layers(config["layers"])) > LAYER_LIMIT:
         raise ModelFileError(f"the model has {count:,} layers, where {LAYER_LIMIT:,} are allowed")
     known = {**LAYERS, **{cls.__name__: cls for cls in own}}

@@ -125,7 +125,7 @@ class TrainingProgram:
         count = optimizers.RULES[type(optimizer)].numbers
         for name in params:
             self.hyperparameters.setdefault(decays(optimizer, name), (name, np.zeros(count, np.float32)))
-        tasks = optimizers.update_tasks(optimizer, params, grads)
+        tasks = optimizers.update_tasks(optimizer, params, grads, self.engine.network.penalties())
         clipping = [] if optimizer.clip_norm is None else self.clip_phases(tasks)
         update = []
         for task in tasks:
@@ -158,6 +158,7 @@ class TrainingProgram:
 
         def update(chunk):
             totals = {name: total([g[name] for g in grads]) for name in params}
+            self.engine.network.add_penalties(totals)
             self.optimizer.step(params, totals)
 
         return update
