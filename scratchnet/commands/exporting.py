@@ -132,6 +132,7 @@ def run_python(program: str, path: Path, x: np.ndarray) -> np.ndarray:
 
 
 def run_onnx(path: Path, x: np.ndarray) -> np.ndarray:
+    """The output `probabilities` of ONNX Runtime."""
     program = """
 import onnxruntime
 session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -141,6 +142,7 @@ y, = session.run(["probabilities"], {given.name: x if "uint8" in given.type else
 
 
 def run_module(path: Path, x: np.ndarray) -> np.ndarray:
+    """What `predict` of an exported module returns."""
     return run_python(f"import {path.stem}\ny = np.asarray({path.stem}.predict(x))", path, x)
 
 

@@ -135,16 +135,12 @@ def program(model: Sequential, name: str) -> str:
 
 
 def constant(name: str) -> str:
-    """The name of an array in C: 1.conv2d.W -> conv2d_1_W, 3.residual.0.conv2d.W -> residual_3_conv2d_0_W.
+    """The name of an array in C.
 
     >>> constant("3.residual.shortcut.0.conv2d.b")
-    'residual_3_shortcut_conv2d_0_b'
+    'w_3_residual_shortcut_0_conv2d_b'
     """
-    parts = name.split(".")
-    for i in range(len(parts) - 1):
-        if parts[i].isdecimal():
-            parts[i : i + 2] = [parts[i + 1], parts[i]]
-    return "_".join(parts)
+    return f"w_{name.replace('.', '_')}"
 
 
 def c_text(text: str) -> str:
@@ -226,6 +222,7 @@ def weights(layer: Any, name: str) -> tuple[str, str]:
 
 
 def conv(c: Statements, layer: Any, name: str, before: Shape, after: Shape) -> None:
+    """A convolution, into another array."""
     x, y = c.moved(math.prod(after))
     depthwise = type(layer).__name__ == "DepthwiseConv2D"
     last = layer.depth_multiplier if depthwise else after[2]
@@ -234,6 +231,8 @@ def conv(c: Statements, layer: Any, name: str, before: Shape, after: Shape) -> N
 
 
 def pool(function: str) -> Any:
+    """A pooling function, into another array."""
+
     def write(c: Statements, layer: Any, name: str, before: Shape, after: Shape) -> None:
         x, y = c.moved(math.prod(after))
         c.call(function, x, *before, y, *after[:2], *window(layer))
@@ -250,16 +249,19 @@ def border(c: Statements, layer: Any, name: str, before: Shape, after: Shape) ->
 
 
 def global_average(c: Statements, layer: Any, name: str, before: Shape, after: Shape) -> None:
+    """The mean of each channel."""
     x, y = c.moved(after[0])
     c.call("global_avg_pool2d", x, before[0] * before[1], before[2], y)
 
 
 def dense(c: Statements, layer: Any, name: str, before: Shape, after: Shape) -> None:
+    """A matrix product."""
     x, y = c.moved(after[0])
     c.call("dense", x, *before, y, *after, *weights(layer, name))
 
 
 def batch_norm(c: Statements, layer: Any, name: str, before: Shape, after: Shape) -> None:
+    """In place, by the running statistics."""
     arrays = [constant(f"{name}.{array}") for array in ("gamma", "beta", "running_mean", "running_var")]
     c.in_place("batch_norm", math.prod(before), before[-1], *arrays, number(layer.epsilon))
 

@@ -186,10 +186,12 @@ def window(layer: Any) -> str:
 
 
 def rescale(layer: Any, name: str) -> str:
+    """scale · x + offset, in float32 as the model does it."""
     return f"np.float32({layer.scale!r}) * x" + (f" + np.float32({layer.offset!r})" if layer.offset else "")
 
 
 def cropping(layer: Any, name: str) -> str:
+    """A slice without the border."""
     b_h, b_w = layer.border
     return f"x[:, {b_h}:-{b_h}, {b_w}:-{b_w}]"
 

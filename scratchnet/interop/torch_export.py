@@ -161,6 +161,7 @@ def residual(layer: Any, name: str, places: dict[str, str], place: str) -> str:
 
 
 def conv(layer: Any, shape: Any) -> str | list[str]:
+    """Conv2d, behind a ZeroPad2d where the sides differ."""
     bias = "" if layer.use_bias else ", bias=False"
     filters, groups = (
         (layer.filters, "") if hasattr(layer, "filters") else (layer.W.shape[2] * layer.W.shape[3], shape[2])
@@ -174,10 +175,12 @@ def conv(layer: Any, shape: Any) -> str | list[str]:
 
 
 def stride(layer: Any) -> str:
+    """The argument, if it is not 1."""
     return "" if layer.stride == (1, 1) else f", stride={short(layer.stride)}"
 
 
 def zeros(left: int, right: int, top: int, bottom: int) -> str:
+    """Zeros around images, or with negative numbers a part of them."""
     return f"nn.ZeroPad2d({(left, right, top, bottom)})"
 
 
@@ -188,6 +191,7 @@ def fits(layer: Any) -> bool:
 
 
 def max_pool(layer: Any, shape: Any) -> str | list[str]:
+    """MaxPool2d, behind a padding with -∞ where its own is not enough."""
     win = layer.windows
     call = f"nn.MaxPool2d({short(layer.pool_size)}, {short(layer.stride)}{{}})"
     if fits(layer):
@@ -197,6 +201,7 @@ def max_pool(layer: Any, shape: Any) -> str | list[str]:
 
 
 def average_pool(layer: Any, shape: Any) -> str:
+    """AvgPool2d without the padding in its means, or the class above."""
     win = layer.windows
     sides, call = (win.left, win.right, win.top, win.bottom), f"({short(layer.pool_size)}, {short(layer.stride)}"
     if not any(sides):
@@ -207,6 +212,7 @@ def average_pool(layer: Any, shape: Any) -> str:
 
 
 def dense(layer: Any, shape: Any) -> str:
+    """Linear."""
     return f"nn.Linear({shape[0]}, {layer.units}{'' if layer.use_bias else ', bias=False'})"
 
 
@@ -217,16 +223,19 @@ def batch_norm(layer: Any, shape: Any) -> str:
 
 
 def zero_padding(layer: Any, shape: Any) -> str:
+    """ZeroPad2d, whose order is left, right, top, bottom."""
     (top, bottom), (left, right) = layer.padding
     return zeros(left, right, top, bottom)
 
 
 def cropping(layer: Any, shape: Any) -> str:
+    """ZeroPad2d with negative numbers."""
     b_h, b_w = layer.border
     return zeros(-b_w, -b_w, -b_h, -b_h)
 
 
 def plain(text: str) -> Callable[[Any, Any], str]:
+    """A module that depends on the arguments of the layer only, {0} in the text."""
     return lambda layer, shape: text.format(layer)
 
 
