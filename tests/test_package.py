@@ -179,6 +179,8 @@ def test_a_misspelt_public_name_raises():
 def test_the_examples_in_the_docstrings_run(name, tmp_path, monkeypatch):
     if name == "scratchnet.data.mnist" and not os.environ.get("SCRATCHNET_DATA"):
         pytest.skip("the example shows the real MNIST, and nothing is downloaded in a test")
+    if name in ("scratchnet.interop.onnx_export", "scratchnet.interop.onnx_import"):
+        pytest.importorskip("onnx")
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

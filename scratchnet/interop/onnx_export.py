@@ -44,7 +44,7 @@ def save_onnx(model: Sequential, path: str | os.PathLike[str]) -> None:
     The metadata has `class_names` (JSON), `preprocessing` and `producer`. Raises ImportError where onnx is missing,
     and ValueError with a line for each layer that has no counterpart.
 
-    >>> save_onnx(model, "digits.onnx")  # doctest: +SKIP
+    >>> save_onnx(model, "digits.onnx")
     """
     onnx = need_onnx()
     check_exportable(model.layers, WRITERS, "ONNX")

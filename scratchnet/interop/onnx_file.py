@@ -83,13 +83,14 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such ONNX file")
     with as_model_file_error(path), open(path, "rb") as file:
-        head = file.read(HEAD)
+        kind = kind_of(file.read(HEAD))
         size = os.fstat(file.fileno()).st_size
         if size > FILE_LIMIT:
             raise ModelFileError(f"{size:,} bytes are more than an ONNX file may have, {FILE_LIMIT:,}")
-        if (kind := kind_of(head)) and "ONNX" not in kind:
+        if kind and "ONNX" not in kind:
             raise ModelFileError(f"not an ONNX file, but {kind}")
-        return parse_model(memoryview(head + file.read()))
+        file.seek(0)
+        return parse_model(file.read())
 
 
 def parse_model(data: memoryview | bytes) -> Graph:
