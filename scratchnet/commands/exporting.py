@@ -147,8 +147,13 @@ def run_module(path: Path, x: np.ndarray) -> np.ndarray:
 
 
 def run_keras(path: Path, x: np.ndarray) -> np.ndarray:
-    """A model of Keras gives logits, as ours does."""
-    program = "import keras\ny = keras.saving.load_model(path, compile=False).predict(x.astype('float32'), verbose=0)"
+    """A model of Keras gives logits, as ours does. It runs on the backend that is installed."""
+    backend = next((name for name in ("tensorflow", "torch", "jax") if importlib.util.find_spec(name)), "numpy")
+    program = f"""
+import os
+os.environ.setdefault("KERAS_BACKEND", {backend!r})
+import keras
+y = keras.saving.load_model(path, compile=False).predict(x.astype("float32"), verbose=0)"""
     return softmax(run_python(program, path, x).astype(np.float64))
 
 
