@@ -16,6 +16,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     ensemble        the mean of several models, or of several views of an image
     out_of_distribution                        does an image resemble the training data?
     lr_finder       which learning rate?       search        and which other settings?
+    interop/        models from and for other programs
     summary         a model's table of layers    classifier    the same with scikit-learn's interface
     saving/         a model in one file, read from untrusted sources    process/    signals and output
 
@@ -63,22 +64,35 @@ from scratchnet.divergence import TrainingDivergedError
 from scratchnet.ensemble import Ensemble, predict_augmented
 from scratchnet.gradcheck import GradientError, gradcheck
 from scratchnet.health import Health
+from scratchnet.interop.onnx_export import save_onnx
+from scratchnet.interop.onnx_import import load_onnx
+from scratchnet.interop.torch_import import load_torch
 from scratchnet.layers import (
+    ELU,
+    GELU,
     AvgPool2D,
     BatchNorm,
     Context,
     Conv2D,
     Cropping2D,
     Dense,
+    DepthwiseConv2D,
     Dropout,
     Flatten,
     GlobalAvgPool2D,
     Layer,
+    LeakyReLU,
     MaxPool2D,
     ReLU,
     Rescale,
+    Residual,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+    ZeroPadding2D,
 )
-from scratchnet.losses import SoftmaxCrossEntropy
+from scratchnet.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from scratchnet.lr_finder import LearningRates, lr_find
 from scratchnet.model import Sequential, load_model
 from scratchnet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
@@ -95,10 +109,11 @@ __all__ = [
     "write_idx_dataset", "load_synthetic", "train_val_split", "digit_from_image", "digits_from_image", "whole_image",
     "Augment",
     # layers, in the order in which an image meets them
-    "Layer", "Context", "Rescale", "Cropping2D", "Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D",
-    "Flatten", "Dense", "Dropout", "BatchNorm",
+    "Layer", "Context", "Rescale", "Cropping2D", "ZeroPadding2D", "Conv2D", "DepthwiseConv2D",
+    "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softmax",
+    "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten", "Dense", "Dropout", "BatchNorm", "Residual",
     # what is minimised, and how
-    "SoftmaxCrossEntropy", "Optimizer", "SGD", "RMSprop", "Adam", "AdamW",
+    "SoftmaxCrossEntropy", "BinaryCrossEntropy", "MeanSquaredError", "Optimizer", "SGD", "RMSprop", "Adam", "AdamW",
     "Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp",
     # the model and its training
     "Sequential", "load_model", "ModelFileError", "History", "TrainingDivergedError", "set_threads",
@@ -106,6 +121,8 @@ __all__ = [
     "Callback", "Progress", "CSVLogger", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
     "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage", "WhitenedStart", "ModelCheckpoint",
     "Checkpoint",
+    # from and for other programs
+    "save_onnx", "load_onnx", "load_torch",
     # is it well?
     "Health", "lr_find", "LearningRates",
     # is it right?

@@ -7,15 +7,13 @@ number among its kind. So a Dropout between two convolutions changes nothing of 
 from __future__ import annotations
 
 import warnings
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from scratchnet import inputs
-from scratchnet.layers import Dense, Layer
+from scratchnet.layers import Dense, Layer, row
 from scratchnet.layers.base import Shape
-from scratchnet.saving import architecture
 
 
 def build(layers: Sequence[Layer], input_shape: Shape, seed: int, dtype: np.dtype) -> list[Shape]:
@@ -26,22 +24,12 @@ def build(layers: Sequence[Layer], input_shape: Shape, seed: int, dtype: np.dtyp
     >>> build([Flatten(), Dense(10)], (28, 28, 1), seed=0, dtype=np.dtype("float32"))
     [(28, 28, 1), (784,), (10,)]
     """
-    if not layers:
-        raise ValueError("a model needs at least one layer")
-    shapes: list[Shape] = [input_shape]
-    kinds: dict[str, int] = {}
-    for i, layer in enumerate(layers):
-        architecture.check_layer(i, layer, layers[:i])
-        kind = type(layer).__name__
-        kinds[kind] = number = kinds.get(kind, 0) + 1
-        layer.dtype = dtype
-        rng = np.random.default_rng([seed, zlib.crc32(kind.encode()), number])
-        with architecture.at_layer(i, kind, inputs.channels_first(input_shape)):
-            shapes.append(layer.build(shapes[-1], rng))
+    row.check_layers(layers)
+    advice = inputs.channels_first(input_shape)
+    shapes = row.build(layers, input_shape, row.seeded_by_kind(seed), dtype, advice)
     if isinstance(layers[-1], Dense):  # start undecided: small logits, a loss of about ln(classes)
         layers[-1].W *= 0.1
-    for layer in layers:
-        layer.in_model = True
-    if (advice := inputs.channels_first(input_shape)) and any(hasattr(layer, "windows") for layer in layers):
+    row.set_in_model(layers, True)
+    if advice and any(hasattr(layer, "windows") for layer in layers):
         warnings.warn(f"input_shape={input_shape}: an image of height {shapes[0][0]}. {advice}", stacklevel=4)
     return shapes

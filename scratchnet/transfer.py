@@ -23,7 +23,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scratchnet.layers import BatchNorm, Dense, Layer
+from scratchnet.layers import BatchNorm, Dense, Layer, row
 
 
 def chosen(layers: Sequence[Layer], names: Sequence[str], what: Iterable[Any]) -> list[int]:
@@ -109,8 +109,7 @@ def lr_factors(model: Any) -> dict[str, float]:
 def unbuilt(layers: Sequence[Layer]) -> list[Layer]:
     """Copies of a model's layers, of which a new model can be made. What is frozen stays frozen."""
     copies = list(copy.deepcopy(layers))
-    for layer in copies:
-        layer.in_model = False
+    row.set_in_model(copies, False)
     return copies
 
 

@@ -36,7 +36,7 @@ def saved(function, *values):
     (saved(np.save, np.zeros(3)), "an array of NumPy"),
     (pickle.dumps({"W": 1}), "a pickle, which can run code"),
     (pickle.dumps({"W": 1}, protocol=2), "a pickle, which can run code"),
-    (b"\x08\x07\x12\x07pytorch\x1a\x05" + bytes(99), "an ONNX model.*onnxruntime"),
+    (b"\x08\x07\x12\x07pytorch\x1a\x05" + bytes(99), "an ONNX model.*load_onnx"),
     (b"\x1c\x00\x00\x00TFL3" + bytes(99), "a TensorFlow Lite model"),
     (b"<!DOCTYPE html><html>", "a web page"),
     (b"version https://git-lfs.github.com/spec/v1\n", ".*git lfs pull"),

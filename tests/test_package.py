@@ -47,21 +47,23 @@ MAY_IMPORT = {
     "divergence": {"layers"},
     "callbacks": {"data", "layers", "process"},
     "checkpoint": {"callbacks", "divergence", "saving"},
-    "arguments": {"callbacks", "inputs", "labels", "losses"},
+    "arguments": {"callbacks", "inputs", "labels", "layers", "losses"},
+    "example_weights": {"losses"},
     "health": {"callbacks", "data", "engine", "gradcheck", "layers", "randomness"},
     "doctor": {"divergence", "gradcheck", "layers", "losses", "optimizers", "process", "training"},
     "lr_finder": {"arguments", "data", "divergence", "losses", "optimizers", "training"},
     "transfer": {"layers"},
-    "building": {"inputs", "layers", "saving"},
+    "building": {"inputs", "layers"},
     "run": {"checkpoint", "optimizers", "transfer"},
     "training": {
-        "arguments", "callbacks", "checkpoint", "data", "divergence", "engine", "inputs", "losses",
+        "arguments", "callbacks", "checkpoint", "data", "divergence", "engine", "example_weights", "inputs", "losses",
         "optimizers", "process", "randomness", "run",
     },
     "model": {
         "building", "callbacks", "engine", "engines", "inputs", "keywords", "layers", "losses", "optimizers",
         "randomness", "run", "saving", "summary", "training", "transfer",
     },
+    "interop": {"data", "keywords", "layers", "model", "saving"},
     "examples": ARRAYS_ONLY,
     "classifier": {
         "callbacks", "examples", "keywords", "layers", "losses", "model", "optimizers", "schedules", "zoo",
@@ -79,8 +81,8 @@ MAY_IMPORT = {
         "transfer",
     },
     "commands": {
-        "checkpoint", "compiled", "data", "divergence", "optimizers", "process", "report", "schedules", "team",
-        "transfer", "zoo",
+        "checkpoint", "compiled", "data", "divergence", "interop", "losses", "model", "optimizers", "process", "report",
+        "schedules", "team", "transfer", "zoo",
     },
     "__main__": {"commands"},
 }  # fmt: skip
@@ -180,6 +182,8 @@ def test_a_misspelt_public_name_raises():
 def test_the_examples_in_the_docstrings_run(name, tmp_path, monkeypatch):
     if name == "scratchnet.data.mnist" and not os.environ.get("SCRATCHNET_DATA"):
         pytest.skip("the example shows the real MNIST, and nothing is downloaded in a test")
+    if name in ("scratchnet.interop.onnx_export", "scratchnet.interop.onnx_import"):
+        pytest.importorskip("onnx")
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

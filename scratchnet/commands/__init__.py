@@ -9,6 +9,7 @@ is scripts/train.py in both cases. No program imports another one; the shared co
     run_folder   the folder of a run                           workers      one command in several processes
     running      exit codes and signals                        machine      the output of `scratchnet info`
     fine_tuning  the old and the new images of a fine-tuning
+    exporting    the formats of an export, and its check
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ PROGRAMS = {
     "compare": "compare runs: which is better, and by more than chance?",
     "tune": "search for good settings with many short training runs",
     "lr-find": "find a learning rate",
+    "export": "write a model for another program: ONNX, PyTorch, Keras, NumPy, C",
     "report": "draw a run's pictures and its report again",
     "make-idx": "make a data set from pictures, .npz, CSV or other IDX files",
     "doctor": "check network and data before training",

@@ -48,5 +48,5 @@ def kind_of(head: bytes) -> str:
     if head[4:8] == b"TFL3":
         return "a TensorFlow Lite model. TensorFlow reads it: tf.lite.Interpreter(path)"
     if head[:1] == b"\x08" and head[1:2] < b"\x20" and head[2:3] and head[2:3] in ONNX_FIELDS:
-        return "an ONNX model. ONNX Runtime reads it: onnxruntime.InferenceSession(path)"
+        return "an ONNX model. scratchnet reads it: scratchnet.load_onnx(path)"
     return ""

@@ -62,7 +62,10 @@ def read_file(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str,
                 raise ModelFileError(f"not a model file of scratchnet, but {kind}")
         arrays, metadata = read_container(path)
         if "scratchnet" not in metadata:
-            raise ModelFileError("a safetensors file, but not one of scratchnet: it has no architecture")
+            raise ModelFileError(
+                "a safetensors file, but not one of scratchnet: it has no architecture. "
+                "If PyTorch wrote it: scratchnet.load_torch(model, path)"
+            )
         text = metadata["scratchnet"]
         meta = parse_json(text, constants=float)  # a history may hold NaN; an architecture is checked on its own
         found = meta.get("format") if isinstance(meta, dict) else None

@@ -31,8 +31,8 @@ def own_arrays(layers: Iterable[Layer]) -> None:
 
     joblib hands such arrays to its workers; a training step writes to them, and kernels are compiled for others.
     """
-    for layer in layers:
-        for name in (*layer.params, *layer.state):
-            array = getattr(layer, name)
+    parts = [part for layer in layers for _, part in layer.walk() if not part.children()]
+    for part in parts:
+        for name, array in part.arrays("params", "state").items():
             if type(array) is not np.ndarray or not array.flags.carray or not array.flags.owndata:
-                vars(layer)[name] = np.array(array, order="C", subok=False)
+                vars(part)[name] = np.array(array, order="C", subok=False)

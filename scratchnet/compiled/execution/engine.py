@@ -38,13 +38,13 @@ class CompiledEngine(Engine):
 
     def __init__(self, network: Network):
         super().__init__(network)
-        align_arrays(network.layers)
+        align_arrays(network.parts())
         self.textbook = self.stages
         self.stages = fuse(self.textbook, network.shapes)
         self.guard, self.buffers = ArrayGuard(network.layers, network.names), Buffers()
-        uncompiled = {stage.title for stage in self.stages if stage.op.calls_python}
+        uncompiled = tuple(f"{stage.title}." for stage in self.stages if stage.op.calls_python)
         self.written_by_python = {
-            name: array for name, array in network.arrays("state").items() if name.rpartition(".")[0] in uncompiled
+            name: array for name, array in network.arrays("state").items() if name.startswith(uncompiled)
         }
         self.trainable: tuple[bool, ...] | None = None  # the layers for which the next two were made
         self.training_stages: list[Any] = []
@@ -153,9 +153,12 @@ class CompiledEngine(Engine):
         return idle, program
 
     def probabilities(self, x, batch_size):
-        found = self.logits(x) if len(x) <= FEW else super().all_logits(x, batch_size)
+        found = self.all_logits(x, batch_size)
         softmax(found.reshape(-1, found.shape[-1]))
         return found
+
+    def all_logits(self, x, batch_size):
+        return self.logits(x) if len(x) <= FEW else super().all_logits(x, batch_size)
 
     def map(self, x, batch_size, work):
         results, parts = [], split_ranges(len(x), batch_size)
@@ -196,6 +199,6 @@ class CompiledEngine(Engine):
 def align_arrays(layers) -> None:
     """Replace the arrays of newly built layers by aligned ones: kernels read some of them as they are."""
     for layer in layers:
-        if type(layer) in LAYERS.values():
+        if type(layer) in LAYERS.values() and not layer.children():
             for name in (*layer.params, *layer.state):
                 vars(layer)[name] = aligned(getattr(layer, name))

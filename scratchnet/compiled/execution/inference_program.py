@@ -53,7 +53,7 @@ class InferenceProgram:
         self.stages = for_inference(engine.stages, size, few)
         self.captured = Captured(Buffers(), [slice(0, size)], self.stages)
         self.workers = [self.capture(dtype, thread) for thread in range(threads)]
-        self.packing, self.guards = Packing(self.captured.packs), Guards(engine.network.layers)
+        self.packing, self.guards = Packing(self.captured.packs), Guards(engine.network.parts())
         native = isinstance(replay, Kernel) and Phase("", [[worker.calls] for worker in self.workers]).is_native
         self.executor = NativeExecutor(self) if native else PythonExecutor(self)
 

@@ -55,7 +55,7 @@ class TrainingProgram:
         self.name_arrays()
         title = f"a training step on {len(x)} examples in {len(parts)} chunks, for {threads} threads"
         self.program = Program(title, phases, threads, self.values, self.captured.names)
-        self.guards = Guards(engine.network.layers)
+        self.guards = Guards(engine.network.parts())
         self.slots = {name: optimizer.memory.get(name) for name in engine.network.arrays("params")}
 
     # building
@@ -122,7 +122,7 @@ class TrainingProgram:
         self.hyperparameters: dict[Any, tuple[str, float, np.ndarray]] = {}
         if not optimizers.is_compiled(optimizer):
             return [Phase("update", [[[PythonCall(self.python_update(grads), repr(optimizer))]], *state], True)]
-        tasks = optimizers.update_tasks(optimizer, params, grads)
+        tasks = optimizers.update_tasks(optimizer, params, grads, self.engine.network.penalties())
         count, factors = optimizers.RULES[type(optimizer)].numbers, self.engine.network.lr_factors()
         groups = {name: group_of(optimizer, name, factors.get(name, 1.0)) for name in grads[0]}
         for name, group in groups.items():
@@ -158,6 +158,7 @@ class TrainingProgram:
 
         def step(chunk):
             totals = {name: total([g[name] for g in grads]) for name in grads[0]}
+            self.engine.network.add_penalties(totals)
             update(self.optimizer, self.engine.network, totals)
 
         return step
