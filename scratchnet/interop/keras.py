@@ -1,0 +1,248 @@
+"""Models of Keras, read without Keras.
+
+    structure     the file's architecture as a chain of layers     keras_structure
+    arrays        the arrays of each layer                         keras_weights
+    layers        one layer of theirs, as layers of ours           keras_layers
+
+The result is a description and arrays by name, as in a model file of our own, and goes the same way from there: every
+argument has a type and a range, and all shapes are compared before anything is built.
+
+One thing is not in the file: what the pixels were before they entered the model. Most models of images were trained
+on pixels / 255, some on the bytes as they are, and nothing shows which. `rescale` says it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchnet.interop.keras_arguments import listed
+from scratchnet.interop.keras_file import read_keras_file
+from scratchnet.interop.keras_layers import NEUTRAL, TABLE, Made, translate
+from scratchnet.interop.keras_structure import Join, Leaf, Step, Structure
+from scratchnet.interop.keras_weights import read_arrays
+from scratchnet.keywords import explained
+from scratchnet.layers import LAYERS
+from scratchnet.layers.base import Shape
+from scratchnet.model import Sequential, from_config
+from scratchnet.saving import architecture, as_model_file_error
+from scratchnet.saving.container import ModelFileError
+
+Path = str | os.PathLike[str]
+LISTED = 20  # problems that an error lists
+
+
+class Converted(NamedTuple):
+    """A Keras model in our terms. scaled: whether it scales the pixels itself; notes: what was left out."""
+
+    path: str
+    input_shape: Shape
+    layers: list[Made]
+    scaled: bool
+    notes: list[str]
+
+    def model(self, rescale: float | tuple[float, float] = 1 / 255, engine: str = "numba") -> Sequential:
+        """The model, with a Rescale in front."""
+        scale, offset = rescale if isinstance(rescale, tuple | list) else (rescale, 0.0)
+        layers = self.layers
+        if not self.scaled:
+            layers = [Made({"class": "Rescale", "scale": scale, "offset": offset}, {}), *layers]
+        elif layers[0].description["class"] != "Rescale":  # it makes numbers of bytes
+            layers = [Made({"class": "Rescale", "scale": 1.0, "offset": 0.0}, {}), *layers]
+        config = {
+            "input_shape": list(self.input_shape), "seed": 0, "dtype": "float32", "class_names": None,
+            "layers": [made.description for made in layers],
+        }  # fmt: skip
+        with as_model_file_error(self.path):
+            return from_config(config, engine, arrays=named_arrays(layers))
+
+
+@explained
+def load_keras(path: Path, rescale: float | tuple[float, float] | None = None, engine: str = "numba") -> Sequential:
+    """Read a model that Keras saved, .keras or .h5, without Keras, and without running anything that is in it.
+
+    rescale: what the pixels were multiplied by before they entered the Keras model: 1 / 255, or 1 for bytes as they are;
+    or (scale, offset). The model carries it as its first layer. The file does not say it: without `rescale`, 1 / 255 is
+    taken, with a warning. A file that has a Rescaling layer needs none.
+    A softmax at the end is left out: models here give logits. What has an effect in training only (augmentation,
+    regularizers) is left out with a warning. What has no form here is one ModelFileError that lists all of it.
+
+    >>> save_keras(model, "digits.keras")
+    >>> np.allclose(load_keras("digits.keras").predict(x), model.predict(x), atol=1e-6)
+    True
+    """
+    converted = convert(path)
+    if converted.scaled and rescale is not None:
+        raise ValueError(f"{path}: it has a Rescaling layer of its own: leave out rescale={rescale!r}")
+    model = converted.model(1 / 255 if rescale is None else rescale, engine)
+    if rescale is None and not converted.scaled:
+        converted.notes.append(
+            "the file does not say how pixels were scaled; taking pixels / 255. If it was trained on bytes as they are, "
+            "pass rescale=1"
+        )
+    for note in converted.notes:
+        warnings.warn(f"{path}: {note}", stacklevel=3)
+    return model
+
+
+def convert(path: Path) -> Converted:
+    """The model in a file, in our terms. Raises ModelFileError, FileNotFoundError."""
+    with as_model_file_error(path):
+        file = read_keras_file(path)
+        if file.config is None:
+            raise ModelFileError("weights alone. Make the model here, then sn.load_keras_weights(model, path)")
+        structure = Structure(file.config)
+        known = not structure.problems and all(
+            leaf.kind in {"InputLayer", *TABLE, *NEUTRAL} for leaf in structure.leaves
+        )
+        arrays: list[list[np.ndarray]] | list[None] = [None] * len(structure.leaves)
+        if known:
+            arrays = read_arrays(file.weights, structure.leaves)
+        chain = Chain(structure, dict(zip((leaf.address for leaf in structure.leaves), arrays, strict=True)))
+        layers = chain.follow(structure.steps)
+        if chain.problems:
+            raise ModelFileError(in_one_sentence(chain.problems))
+        if file.weights.attribute("backend") == "theano":
+            raise ModelFileError("written with the backend Theano, whose convolutions turn their kernels round")
+        if layers and layers[-1].description["class"] == "Softmax":
+            layers.pop()
+        if not layers:
+            raise ModelFileError("a model without a layer that computes something")
+        return Converted(str(path), chain.input_shape, layers, begins_with_scale(layers), chain.notes())
+
+
+def in_one_sentence(problems: list[str]) -> str:
+    """All that has no form here."""
+    more = f"; and {len(problems) - LISTED} more" if problems[LISTED:] else ""
+    return f"not everything in this model can be expressed here: {'; '.join(problems[:LISTED])}{more}"
+
+
+class Chain:
+    """Our layers in place of theirs, the shape between them, and what was met on the way."""
+
+    def __init__(self, structure: Structure, arrays: dict[str, list[np.ndarray] | None]):
+        self.arrays, self.problems = arrays, list(structure.problems)
+        given = structure.input_shape
+        self.input_shape: Shape = (*given, 1) if len(given) == 2 else given
+        self.shape: Shape | None = self.input_shape
+        self.left_out: dict[str, None] = {}
+        self.regularized: list[str] = []
+        self.reshaped = False
+
+    def follow(self, steps: Sequence[Step]) -> list[Made]:
+        """The layers of a chain of steps."""
+        found: list[Made] = []
+        for step in steps:
+            if isinstance(step, Join):
+                found += self.checked(step.place, self.join(step))
+            elif not self.begins_with_reshape(step, found):
+                found += self.checked(step.place, self.leaf(step))
+        return found
+
+    def leaf(self, leaf: Leaf) -> list[Made]:
+        """The layers of one layer; none if it has no form here."""
+        if leaf.kind in NEUTRAL:
+            self.left_out[leaf.kind] = None
+        if any(value for name, value in leaf.config.items() if name.endswith(("_regularizer", "_constraint"))):
+            self.regularized.append(leaf.place)
+        try:
+            return translate(leaf.kind, leaf.config, self.arrays[leaf.address], self.shape)
+        except ModelFileError:
+            raise
+        except (ValueError, TypeError, KeyError) as error:
+            self.problem(leaf.place, error)
+            return []
+
+    def join(self, join: Join) -> list[Made]:
+        """A residual block: the sum of a branch and a shortcut."""
+        shape = self.shape
+        shortcut = self.follow(join.shortcut)
+        self.shape = shape
+        branch = self.follow(join.branch)
+        self.shape = shape
+        description = {"class": "Residual", "layers": [made.description for made in branch]}
+        if shortcut:
+            description["shortcut"] = [made.description for made in shortcut]
+        return [Made(description, {})]
+
+    def checked(self, place: str, made: list[Made]) -> list[Made]:
+        """The layers, if all of them exist, and take the shape that is there and give the arrays that they have."""
+        for description, arrays in made:
+            cls = LAYERS.get(description["class"])
+            if cls is None:
+                self.problem(place, f"there is no {description['class']} here")
+                continue
+            if unknown := description.keys() - {"class"} - inspect.signature(cls).parameters.keys():
+                self.problem(place, f"{description['class']} has no {', '.join(sorted(unknown))} here")
+                continue
+            try:
+                layer = architecture.make_layer(LAYERS, description, 0)
+                if self.shape is not None:
+                    self.shape, sizes = layer.compute_shapes(self.shape)
+                    if math.prod(self.shape) > architecture.VALUE_LIMIT:
+                        raise ValueError(f"{math.prod(self.shape):,} numbers per example are too many")
+            except ValueError as error:
+                self.problem(place, str(error).removeprefix(f"layer 0 ({description['class']}): "))
+                continue
+            wrong = [name for name, array in arrays.items() if self.shape and array.shape != sizes.get(name)]
+            if wrong:
+                got, expected = arrays[wrong[0]].shape, sizes.get(wrong[0])
+                raise ModelFileError(f"{place}: {wrong[0]} has the shape {got} in the file, expected {expected}")
+        return made
+
+    def problem(self, place: str, what: Any) -> None:
+        """Note what has no form here. From here on the shapes are not known."""
+        self.problems.append(f"{place}: {what}")
+        self.shape = None
+
+    def begins_with_reshape(self, leaf: Leaf, before: list[Made]) -> bool:
+        """Whether this is a Reshape of the input, which then has that shape to begin with."""
+        if (
+            leaf.kind != "Reshape"
+            or self.shape is None
+            or any(made.description["class"] != "Rescale" for made in before)
+        ):
+            return False
+        target = listed(leaf.config.get("target_shape"))
+        if not all(type(size) is int and size > 0 for size in target) or math.prod(target) != math.prod(self.shape):
+            return False
+        self.reshaped |= tuple(target) != self.shape
+        self.shape = self.input_shape = tuple(target)
+        return True
+
+    def notes(self) -> list[str]:
+        """What was left out or is different, in sentences."""
+        notes = []
+        if self.left_out:
+            notes.append(f"left out, as they do nothing in a prediction: {', '.join(self.left_out)}")
+        if self.regularized:
+            what = "its regularizers and constraints act in training only, and are left out"
+            notes.append(f"{self.regularized[0]}{' and others' if self.regularized[1:] else ''}: {what}")
+        if self.reshaped:
+            notes.append(f"its Reshape is left out: the model takes {self.input_shape} where Keras' took other shapes")
+        return notes
+
+
+def begins_with_scale(layers: list[Made]) -> bool:
+    """Whether pixels are scaled before the first layer that has arrays."""
+    for made in layers:
+        if made.description["class"] == "Rescale":
+            return True
+        if made.arrays or "layers" in made.description:
+            return False
+    return False
+
+
+def named_arrays(layers: list[Made]) -> dict[str, np.ndarray]:
+    """All arrays, by the names that our model has for them."""
+    return {
+        f"{i}.{made.description['class'].lower()}.{name}": array
+        for i, made in enumerate(layers)
+        for name, array in made.arrays.items()
+    }
