@@ -63,19 +63,28 @@ from scratchnet.ensemble import Ensemble, predict_augmented
 from scratchnet.gradcheck import GradientError, gradcheck
 from scratchnet.health import Health
 from scratchnet.layers import (
+    ELU,
+    GELU,
     AvgPool2D,
     BatchNorm,
     Context,
     Conv2D,
     Cropping2D,
     Dense,
+    DepthwiseConv2D,
     Dropout,
     Flatten,
     GlobalAvgPool2D,
     Layer,
+    LeakyReLU,
     MaxPool2D,
     ReLU,
     Rescale,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+    ZeroPadding2D,
 )
 from scratchnet.losses import SoftmaxCrossEntropy
 from scratchnet.lr_finder import LearningRates, lr_find
@@ -94,8 +103,9 @@ __all__ = [
     "write_idx_dataset", "load_synthetic", "train_val_split", "digit_from_image", "digits_from_image", "whole_image",
     "Augment",
     # layers, in the order in which an image meets them
-    "Layer", "Context", "Rescale", "Cropping2D", "Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D",
-    "Flatten", "Dense", "Dropout", "BatchNorm",
+    "Layer", "Context", "Rescale", "Cropping2D", "ZeroPadding2D", "Conv2D", "DepthwiseConv2D",
+    "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softmax",
+    "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten", "Dense", "Dropout", "BatchNorm",
     # what is minimised, and how
     "SoftmaxCrossEntropy", "Optimizer", "SGD", "RMSprop", "Adam", "AdamW",
     "Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp",

@@ -26,6 +26,7 @@ LAYER = "Layers are numbered and named by the model (model.names): leave it out"
 CONSTRAINT = "Not supported. For weight decay use optimizer=AdamW(weight_decay=0.01)"
 MEMORY = "Arrays are in memory here: pass x and y, and batch_size"
 MEASURES = "Loss and accuracy are always measured. For more see scratchnet.metrics"
+LAST = "The last axis holds the channels: leave it out"
 ONE_PLACE = "Everything runs on the CPU"
 QUIET = "Nothing is printed: leave it out"
 STEPS = "An epoch is one pass over x: use epochs and batch_size"
@@ -35,20 +36,22 @@ EVERYWHERE: dict[str, str | tuple[str, ...]] = {
     # layers
     "strides": "stride", "size": "kernel_size", "kernel": "kernel_size", "out_channels": "filters",
     "in_channels": FOUND, "in_features": FOUND, "input_dim": FOUND, "num_features": FOUND, "out_features": "units",
-    "kernel_initializer": "initializer", "weight_initializer": "initializer", "bias": "use_bias", "p": "rate",
+    "kernel_initializer": "initializer", "depthwise_initializer": "initializer", "weight_initializer": "initializer", "bias": "use_bias", "p": "rate",
     "activation": "Put a layer after it: Conv2D(32, 3), ReLU()", "padding_mode": 'Padding is always with zeros',
     "input_shape": SHAPE, "batch_input_shape": SHAPE, "name": LAYER,
     "kernel_regularizer": CONSTRAINT, "bias_regularizer": CONSTRAINT, "activity_regularizer": CONSTRAINT,
     "kernel_constraint": CONSTRAINT, "bias_constraint": CONSTRAINT, "bias_initializer": "Biases start at zero",
     "dilation": "Not supported: windows are dense", "dilation_rate": "Not supported: windows are dense",
-    "groups": "Not supported: each filter sees all channels", "data_format": "Arrays are NHWC, channels last",
-    "axis": "The last axis holds the channels: leave it out", "seed": "The model has the seed: Sequential(..., seed=0)",
+    "groups": "Each filter sees all channels. For a filter per channel: DepthwiseConv2D(3)", "data_format": "Arrays are NHWC, channels last",
+    "axis": LAST, "dim": LAST, "approximate": "The exact form is computed: leave it out",
+    "seed": "The model has the seed: Sequential(..., seed=0)",
     "inplace": "Nothing is changed in place: leave it out", "eps": ("epsilon", "eps"), "epsilon": ("epsilon", "eps"),
     "affine": "The layer always has gamma and beta: leave it out", "device": ONE_PLACE,
     "track_running_stats": "The running averages are always there: leave it out",
     # optimizers
     "learning_rate": "lr", "beta_1": "beta1", "beta_2": "beta2", "betas": "Use beta1 and beta2: Adam(beta1=0.9)",
-    "alpha": "rho", "decay": "Pass a schedule as lr: SGD(lr=StepDecay(0.1, every=1000))",
+    "alpha": ("rho", "slope"), "negative_slope": "slope",
+    "decay": "Pass a schedule as lr: SGD(lr=StepDecay(0.1, every=1000))",
     "clipnorm": "clip_norm", "global_clipnorm": "clip_norm", "max_norm": "clip_norm",
     "weight_decay": "Use AdamW(weight_decay=0.01)", "amsgrad": "Not supported", "foreach": "Leave it out",
     "params": "An optimizer receives the parameters from fit: leave them out",

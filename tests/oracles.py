@@ -81,11 +81,28 @@ def conv2d_gradients(x, W, stride, padding, dy) -> tuple[np.ndarray, np.ndarray,
     return dx, dW, db
 
 
-def max_pool(x, size, stride) -> tuple[np.ndarray, dict]:
+def depthwise_conv2d(x, W, b, stride, padding) -> np.ndarray:
+    """Channel by channel a convolution of one channel; the filters of a channel stand next to each other."""
+    one = [
+        conv2d(x[..., k : k + 1], W[:, :, k : k + 1], np.zeros(W.shape[3]), stride, padding) for k in range(x.shape[3])
+    ]
+    return np.concatenate(one, axis=3) + b
+
+
+def depthwise_conv2d_gradients(x, W, stride, padding, dy) -> tuple[np.ndarray, np.ndarray]:
+    """dx and dW, channel by channel."""
+    m, found = W.shape[3], []
+    for k in range(x.shape[3]):
+        dy_k = dy[..., k * m : (k + 1) * m]
+        found.append(conv2d_gradients(x[..., k : k + 1], W[:, :, k : k + 1], stride, padding, dy_k))
+    return np.concatenate([dx for dx, _, _ in found], axis=3), np.concatenate([dW for _, dW, _ in found], axis=2)
+
+
+def max_pool(x, size, stride, padding="valid") -> tuple[np.ndarray, dict]:
     """The largest number of each window, and {output index: input index} of the first that is as large."""
     n, c = len(x), x.shape[3]
-    y, winners = np.zeros((n, *output_size(x.shape, size, stride, "valid"), c)), {}
-    for i, j, inside in windows(x.shape, size, stride, "valid"):
+    y, winners = np.zeros((n, *output_size(x.shape, size, stride, padding), c)), {}
+    for i, j, inside in windows(x.shape, size, stride, padding):
         for a, k in product(range(n), range(c)):
             best = None
             for _, _, row, column in inside:
@@ -96,29 +113,29 @@ def max_pool(x, size, stride) -> tuple[np.ndarray, dict]:
     return y, winners
 
 
-def max_pool_gradient(x, size, stride, dy) -> np.ndarray:
+def max_pool_gradient(x, size, stride, dy, padding="valid") -> np.ndarray:
     """dx: each dy goes to its winner."""
     dx = np.zeros(x.shape)
-    for output, winner in max_pool(x, size, stride)[1].items():
+    for output, winner in max_pool(x, size, stride, padding)[1].items():
         dx[winner] += dy[output]
     return dx
 
 
-def avg_pool(x, size, stride) -> np.ndarray:
-    """The mean of each window."""
+def avg_pool(x, size, stride, padding="valid") -> np.ndarray:
+    """The mean of each window: of the pixels of the image in it."""
     n, c = len(x), x.shape[3]
-    y = np.zeros((n, *output_size(x.shape, size, stride, "valid"), c))
-    for i, j, inside in windows(x.shape, size, stride, "valid"):
+    y = np.zeros((n, *output_size(x.shape, size, stride, padding), c))
+    for i, j, inside in windows(x.shape, size, stride, padding):
         for a, k in product(range(n), range(c)):
             values = [float(x[a, row, column, k]) for _, _, row, column in inside]
             y[a, i, j, k] = math.fsum(values) / len(values)
     return y
 
 
-def avg_pool_gradient(x_shape, size, stride, dy) -> np.ndarray:
+def avg_pool_gradient(x_shape, size, stride, dy, padding="valid") -> np.ndarray:
     """dx: each dy is shared out evenly in its window."""
     dx = np.zeros(x_shape)
-    for i, j, inside in windows(x_shape, size, stride, "valid"):
+    for i, j, inside in windows(x_shape, size, stride, padding):
         for a, k in product(range(x_shape[0]), range(x_shape[3])):
             for _, _, row, column in inside:
                 dx[a, row, column, k] += dy[a, i, j, k] / len(inside)

@@ -38,6 +38,11 @@ class Windows(NamedTuple):
     out_h: int
     out_w: int
 
+    @property
+    def pads(self) -> bool:
+        """Whether there is any padding."""
+        return self.top + self.bottom + self.left + self.right > 0
+
 
 def place_windows(
     input_shape: Shape, size: tuple[int, int], stride: tuple[int, int], padding: str | int, layer: str
@@ -82,14 +87,17 @@ def check_padding(padding: str | int) -> str | int:
     return integer(padding, "padding", 0)
 
 
-def im2col(x: np.ndarray, win: Windows) -> np.ndarray:
+def im2col(x: np.ndarray, win: Windows, fill: float = 0) -> np.ndarray:
     """(n, h, w, c) -> (n·out_h·out_w, k_h·k_w·c): one row per window, pixels in the order of the weights.
+
+    fill: what the padding holds.
 
     The two loops run over the positions *inside* the window; each copies, for all windows of all images
     at once, the pixel that lies there. For a 3×3 kernel these are nine large copies.
     """
     n, _, _, c = x.shape
-    x = np.pad(x, ((0, 0), (win.top, win.bottom), (win.left, win.right), (0, 0)))
+    if win.pads:
+        x = np.pad(x, ((0, 0), (win.top, win.bottom), (win.left, win.right), (0, 0)), constant_values=fill)
     cols = np.empty((n, win.out_h, win.out_w, win.k_h, win.k_w, c), x.dtype)
     for i in range(win.k_h):
         for j in range(win.k_w):

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchnet.initializers import INITIALIZERS, zeros
-from scratchnet.layers import LAYERS, Conv2D, Dense, Layer
+from scratchnet.layers import LAYERS, Conv2D, Dense, DepthwiseConv2D, Layer
 from scratchnet.layers.base import Shape
 from scratchnet.saving.container import ModelFileError, shown
 
@@ -76,6 +76,7 @@ NUMBER = Rule(
 FRACTION = Rule("a number in [0, 1)", lambda value: NUMBER.holds(value) and 0 <= value < 1)
 FLAG = Rule("true or false", lambda value: isinstance(value, bool))
 SIZE = whole(1, 1 << 20)
+BORDER = whole(0, 1 << 20)
 SIZES = either(SIZE, listed(SIZE, 2, 2))
 TEXT = Rule(
     f"a text of at most {CLASS_NAME_LIMIT} characters, none of which controls a terminal",
@@ -85,9 +86,11 @@ TEXT = Rule(
 ARGUMENTS = {
     "filters": SIZE, "units": SIZE, "kernel_size": SIZES, "pool_size": SIZES, "stride": SIZES,
     "border": SIZES,
-    "padding": either(one_of("valid", "same"), whole(0, 1 << 20)),
+    "padding": either(one_of("valid", "same"), BORDER, listed(BORDER, 2, 2), listed(listed(BORDER, 2, 2), 2, 2)),
+    "depth_multiplier": SIZE,
     "use_bias": FLAG, "initializer": one_of(*INITIALIZERS),
     "rate": FRACTION, "momentum": FRACTION, "epsilon": NUMBER, "scale": NUMBER, "offset": NUMBER,
+    "slope": NUMBER, "alpha": NUMBER,
 }  # fmt: skip
 
 ENTRIES = {
@@ -166,7 +169,7 @@ def nothing_drawn(layers: list[Layer]) -> Iterator[None]:
 
     Random numbers are drawn in float64, and would take several times the memory of the file.
     """
-    initializers = {layer: layer.initialize for layer in layers if isinstance(layer, Conv2D | Dense)}
+    initializers = {layer: layer.initialize for layer in layers if isinstance(layer, Conv2D | DepthwiseConv2D | Dense)}
     for layer in initializers:
         layer.initialize = zeros
     try:

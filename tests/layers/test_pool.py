@@ -12,40 +12,41 @@ from tests.layers.built import built
 
 @st.composite
 def poolings(draw):
-    """(n, h, w, c), pool size, stride (None: the pool size) and a seed."""
+    """(n, h, w, c), pool size, stride (None: the pool size), padding and a seed."""
     integers = st.integers
     shape = draw(st.tuples(integers(1, 3), integers(1, 7), integers(1, 7), integers(1, 3)))
     size = draw(st.tuples(integers(1, 4), integers(1, 4)))
     stride = draw(st.one_of(st.none(), st.tuples(integers(1, 5), integers(1, 5))))
-    assume(all(oracles.output_size(shape, size, stride or size, "valid")))
-    return shape, size, stride, draw(integers(0, 1000))
+    padding = draw(st.one_of(st.sampled_from(["valid", "same"]), integers(0, min(size) - 1)))
+    assume(all(oracles.output_size(shape, size, stride or size, padding)))
+    return shape, size, stride, padding, draw(integers(0, 1000))
 
 
 @given(poolings(), st.sampled_from(["float32", "float64"]))
 def test_max_pool_is_its_loops_and_the_first_of_equals_wins(pooling, dtype):
-    shape, size, stride, seed = pooling
+    shape, size, stride, padding, seed = pooling
     rng = np.random.default_rng(seed)
-    pool = built(MaxPool2D(size, stride), shape[1:], dtype)
+    pool = built(MaxPool2D(size, stride, padding), shape[1:], dtype)
     x = rng.integers(-2, 2, shape).astype(dtype)  # four different numbers: ties are the rule
     y, cache = pool.forward(x, Context())
     dy = rng.integers(-9, 10, y.shape).astype(dtype)
     dx, grads = pool.backward(dy, cache)
-    np.testing.assert_array_equal(y, oracles.max_pool(x, size, stride or size)[0])
-    np.testing.assert_array_equal(dx, oracles.max_pool_gradient(x, size, stride or size, dy))
+    np.testing.assert_array_equal(y, oracles.max_pool(x, size, stride or size, padding)[0])
+    np.testing.assert_array_equal(dx, oracles.max_pool_gradient(x, size, stride or size, dy, padding))
     assert y.dtype == dx.dtype == dtype and grads == {}
 
 
 @given(poolings())
 def test_average_pool_is_its_loops(pooling):
-    shape, size, stride, seed = pooling
+    shape, size, stride, padding, seed = pooling
     rng = np.random.default_rng(seed)
-    pool = built(AvgPool2D(size, stride), shape[1:])
+    pool = built(AvgPool2D(size, stride, padding), shape[1:])
     x = rng.standard_normal(shape)
     y, cache = pool.forward(x, Context())
     dy = rng.standard_normal(y.shape)
     dx, _ = pool.backward(dy, cache)
-    np.testing.assert_allclose(y, oracles.avg_pool(x, size, stride or size), atol=1e-14)
-    np.testing.assert_allclose(dx, oracles.avg_pool_gradient(shape, size, stride or size, dy), atol=1e-14)
+    np.testing.assert_allclose(y, oracles.avg_pool(x, size, stride or size, padding), atol=1e-14)
+    np.testing.assert_allclose(dx, oracles.avg_pool_gradient(shape, size, stride or size, dy, padding), atol=1e-14)
 
 
 @pytest.mark.parametrize("layer", [MaxPool2D, AvgPool2D])
@@ -102,6 +103,37 @@ def test_max_pool_of_infinities_and_not_a_numbers_keeps_them():
     pool = built(MaxPool2D((1, 2)), (1, 4, 1), "float32")
     y, _ = pool.forward(np.array([-np.inf, np.inf, 1, np.nan], np.float32).reshape(1, 1, 4, 1), Context())
     np.testing.assert_array_equal(y.ravel(), [np.inf, np.nan])
+
+
+def test_same_padding_adds_the_odd_row_and_column_at_the_bottom_and_right():
+    x = np.arange(1.0, 10).reshape(1, 3, 3, 1)
+    y, cache = built(MaxPool2D(2, padding="same"), (3, 3, 1)).forward(-x, Context())
+    assert y[..., 0].tolist() == [[[-1, -3], [-7, -9]]]  # the last window is the last pixel alone
+    y, cache = (pool := built(AvgPool2D(2, padding="same"), (3, 3, 1))).forward(x, Context())
+    assert y[..., 0].tolist() == [[[3, 4.5], [7.5, 9]]]
+    dx, _ = pool.backward(np.full((1, 2, 2, 1), 4.0), cache)
+    assert dx[..., 0].tolist() == [[[1, 1, 2], [1, 1, 2], [2, 2, 4]]]
+
+
+def test_padding_that_some_window_would_lie_in_alone_is_refused():
+    with pytest.raises(ValueError, match=r'MaxPool2D padding=2 with pool_size=2: .* padding="same"'):
+        MaxPool2D(2, padding=2)
+
+
+def test_a_pool_that_pads_has_no_twin_and_predicts_the_same(rng):
+    """The compiled blocks of convolution and pool know whole windows only."""
+    pytest.importorskip("numba")
+    from scratchnet import Conv2D, Dense, Flatten, ReLU, Sequential
+
+    x, found = rng.standard_normal((6, 9, 9, 1)).astype(np.float32), []
+    for engine in ("numba", "numpy"):
+        layers = [Conv2D(4, 3), ReLU(), MaxPool2D(2, padding="same"), MaxPool2D(2, padding="same"), Flatten(), Dense(3)]
+        model = Sequential(layers, (9, 9, 1), engine=engine)
+        model.fit(x, np.arange(6) % 3, epochs=2, batch_size=3, verbose=False)
+        found.append(model.forward(x))
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
+    whole = Sequential([Conv2D(4, 3), MaxPool2D(2, padding="same")], (10, 10, 1))  # of 8 rows none is missing
+    assert whole.backend.describe()["1.maxpool2d"] == "″"
 
 
 def test_pytorch_agrees_on_both_poolings(rng):

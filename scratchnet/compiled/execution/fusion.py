@@ -72,7 +72,9 @@ def compiled_layer(layers, input_shape, needs_dx: bool) -> CompiledLayer | None:
     for kinds, compiled in FUSED:
         group = layers[: len(kinds)]
         # Exactly these classes: a subclass may compute something else.
-        if tuple(map(type, group)) == kinds and compiled.supports(group, input_shape, needs_dx):
+        if tuple(map(type, group)) != kinds or any(isinstance(x, MaxPool2D) and x.windows.pads for x in group):
+            continue
+        if compiled.supports(group, input_shape, needs_dx):
             return compiled(group, input_shape, needs_dx)
     return None
 
