@@ -67,9 +67,9 @@ class Converted(NamedTuple):
 def load_keras(path: Path, rescale: float | tuple[float, float] | None = None, engine: str = "numba") -> Sequential:
     """Read a model that Keras saved, .keras or .h5, without Keras, and without running anything that is in it.
 
-    rescale: what the pixels were multiplied by before they entered the Keras model: 1 / 255, or 1 for bytes as they are;
-    or (scale, offset). The model carries it as its first layer. The file does not say it: without `rescale`, 1 / 255 is
-    taken, with a warning. A file that has a Rescaling layer needs none.
+    rescale: what the pixels were multiplied by before they entered the Keras model: 1 / 255, or 1 for bytes as they
+    are; or (scale, offset). The model carries it as its first layer. The file does not say it: without `rescale`,
+    1 / 255 is taken, with a warning. A file that has a Rescaling layer needs none.
     A softmax at the end is left out: models here give logits. What has an effect in training only (augmentation,
     regularizers) is left out with a warning. What has no form here is one ModelFileError that lists all of it.
 
@@ -83,8 +83,8 @@ def load_keras(path: Path, rescale: float | tuple[float, float] | None = None, e
     model = converted.model(1 / 255 if rescale is None else rescale, engine)
     if rescale is None and not converted.scaled:
         converted.notes.append(
-            "the file does not say how pixels were scaled; taking pixels / 255. If it was trained on bytes as they are, "
-            "pass rescale=1"
+            "the file does not say how pixels were scaled; taking pixels / 255. If the training was on bytes as they "
+            "are, pass rescale=1"
         )
     for note in converted.notes:
         warnings.warn(f"{path}: {note}", stacklevel=3)
@@ -98,13 +98,11 @@ def convert(path: Path) -> Converted:
         if file.config is None:
             raise ModelFileError("weights alone. Make the model here, then sn.load_keras_weights(model, path)")
         structure = Structure(file.config)
-        known = not structure.problems and all(
-            leaf.kind in {"InputLayer", *TABLE, *NEUTRAL} for leaf in structure.leaves
-        )
-        arrays: list[list[np.ndarray]] | list[None] = [None] * len(structure.leaves)
-        if known:
-            arrays = read_arrays(file.weights, structure.leaves)
-        chain = Chain(structure, dict(zip((leaf.address for leaf in structure.leaves), arrays, strict=True)))
+        arrays: dict[str, list[np.ndarray]] | None = None  # not of unknown layers: it is not known how many they have
+        if not structure.problems and all(leaf.kind in {"InputLayer", *TABLE, *NEUTRAL} for leaf in structure.leaves):
+            addresses = [leaf.address for leaf in structure.leaves]
+            arrays = dict(zip(addresses, read_arrays(file.weights, structure.leaves), strict=True))
+        chain = Chain(structure, arrays)
         layers = chain.follow(structure.steps)
         if chain.problems:
             raise ModelFileError(in_one_sentence(chain.problems))
@@ -126,14 +124,14 @@ def in_one_sentence(problems: list[str]) -> str:
 class Chain:
     """Our layers in place of theirs, the shape between them, and what was met on the way."""
 
-    def __init__(self, structure: Structure, arrays: dict[str, list[np.ndarray] | None]):
+    def __init__(self, structure: Structure, arrays: dict[str, list[np.ndarray]] | None):
         self.arrays, self.problems = arrays, list(structure.problems)
         given = structure.input_shape
         self.input_shape: Shape = (*given, 1) if len(given) == 2 else given
         self.shape: Shape | None = self.input_shape
         self.left_out: dict[str, None] = {}
         self.regularized: list[str] = []
-        self.reshaped = False
+        self.begun = self.reshaped = False
 
     def follow(self, steps: Sequence[Step]) -> list[Made]:
         """The layers of a chain of steps."""
@@ -141,7 +139,7 @@ class Chain:
         for step in steps:
             if isinstance(step, Join):
                 found += self.checked(step.place, self.join(step))
-            elif not self.begins_with_reshape(step, found):
+            elif not self.begins_with_reshape(step):
                 found += self.checked(step.place, self.leaf(step))
         return found
 
@@ -152,7 +150,8 @@ class Chain:
         if any(value for name, value in leaf.config.items() if name.endswith(("_regularizer", "_constraint"))):
             self.regularized.append(leaf.place)
         try:
-            return translate(leaf.kind, leaf.config, self.arrays[leaf.address], self.shape)
+            arrays = None if self.arrays is None else self.arrays[leaf.address]
+            return translate(leaf.kind, leaf.config, arrays, self.shape)
         except ModelFileError:
             raise
         except (ValueError, TypeError, KeyError) as error:
@@ -161,19 +160,22 @@ class Chain:
 
     def join(self, join: Join) -> list[Made]:
         """A residual block: the sum of a branch and a shortcut."""
-        shape = self.shape
+        self.begun, shape = True, self.shape
         shortcut = self.follow(join.shortcut)
         self.shape = shape
         branch = self.follow(join.branch)
         self.shape = shape
-        description = {"class": "Residual", "layers": [made.description for made in branch]}
+        description: dict[str, Any] = {"class": "Residual", "layers": [made.description for made in branch]}
+        arrays = named_arrays(branch)
         if shortcut:
             description["shortcut"] = [made.description for made in shortcut]
-        return [Made(description, {})]
+            arrays |= {f"shortcut.{name}": array for name, array in named_arrays(shortcut).items()}
+        return [Made(description, arrays)]
 
     def checked(self, place: str, made: list[Made]) -> list[Made]:
         """The layers, if all of them exist, and take the shape that is there and give the arrays that they have."""
         for description, arrays in made:
+            self.begun |= description["class"] != "Rescale"
             cls = LAYERS.get(description["class"])
             if cls is None:
                 self.problem(place, f"there is no {description['class']} here")
@@ -201,7 +203,7 @@ class Chain:
         self.problems.append(f"{place}: {what}")
         self.shape = None
 
-    def begins_with_reshape(self, leaf: Leaf, before: list[Made]) -> bool:
+    def begins_with_reshape(self, leaf: Leaf) -> bool:
         """Whether this is a Reshape of the input, which then has that shape to begin with."""
         if (
             leaf.kind != "Reshape"

@@ -5,9 +5,9 @@
     .h5          an HDF5 file. Of a whole model (Keras 1 to 3) it has the architecture as an attribute,
                  model_config, beside the group model_weights; otherwise it holds weights alone
 
-Nothing is unpacked onto the disk, and no name in an archive is used as a path: the three members are read by their names,
-into memory. A member must be as long as it says, may stand there once, and all of them together are not longer than
-the file.
+Nothing is unpacked onto the disk, and no name in an archive is used as a path: the three members are read by their
+names, into memory. A member must be as long as it says, may stand there once, and all of them together are not longer
+than the file.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from scratchnet.layers.base import Shape
 from scratchnet.saving.container import ModelFileError, shown
 
 CHANNELS_FIRST = (
-    'its layers are "channels_first": arrays (n, channels, height, width). Arrays here are channels last. In Keras, make'
-    ' the same layers with data_format="channels_last" and copy the weights with set_weights; the rows of a Dense behind'
-    " a Flatten must be put in another order"
+    'its layers are "channels_first": arrays (n, channels, height, width). Arrays here are channels last. In Keras, '
+    'make the same layers with data_format="channels_last" and copy the weights with set_weights; the rows of a Dense '
+    "behind a Flatten must be put in another order"
 )
 NEUTRAL = {  # layers that do nothing in a prediction
     "ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise", "SpatialDropout2D",
