@@ -112,7 +112,10 @@ def convert(path: Path) -> Converted:
             layers.pop()
         if not layers:
             raise ModelFileError("a model without a layer that computes something")
-        return Converted(str(path), chain.input_shape, layers, begins_with_scale(layers), chain.notes())
+        notes = chain.notes()
+        if layers[-1].description["class"] == "Sigmoid":
+            notes.append("it ends with a sigmoid: its outputs are model(x); predict gives the softmax of them")
+        return Converted(str(path), chain.input_shape, layers, begins_with_scale(layers), notes)
 
 
 def in_one_sentence(problems: list[str]) -> str:
@@ -205,11 +208,7 @@ class Chain:
 
     def begins_with_reshape(self, leaf: Leaf) -> bool:
         """Whether this is a Reshape of the input, which then has that shape to begin with."""
-        if (
-            leaf.kind != "Reshape"
-            or self.shape is None
-            or any(made.description["class"] != "Rescale" for made in before)
-        ):
+        if leaf.kind != "Reshape" or self.shape is None or self.begun:
             return False
         target = listed(leaf.config.get("target_shape"))
         if not all(type(size) is int and size > 0 for size in target) or math.prod(target) != math.prod(self.shape):
