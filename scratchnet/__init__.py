@@ -16,6 +16,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     out_of_distribution                        does an image resemble the training data?
     lr_finder       which learning rate?       search        and which other settings?
     summary         a model's table of layers    classifier    the same with scikit-learn's interface
+    interop/        models of other programs, and for them
     saving/         a model in one file, read from untrusted sources    process/    signals and output
 
     import scratchnet as sn
@@ -62,6 +63,7 @@ from scratchnet.divergence import TrainingDivergedError
 from scratchnet.ensemble import Ensemble, predict_augmented
 from scratchnet.gradcheck import GradientError, gradcheck
 from scratchnet.health import Health
+from scratchnet.interop import load_keras, load_keras_weights, save_keras
 from scratchnet.layers import (
     ELU,
     GELU,
@@ -115,6 +117,8 @@ __all__ = [
     "Callback", "Progress", "CSVLogger", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
     "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage", "WhitenedStart", "ModelCheckpoint",
     "Checkpoint",
+    # models of other programs
+    "load_keras", "load_keras_weights", "save_keras",
     # is it well?
     "Health", "lr_find", "LearningRates",
     # is it right?

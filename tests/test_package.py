@@ -60,6 +60,7 @@ MAY_IMPORT = {
         "callbacks", "engine", "engines", "inputs", "keywords", "layers", "losses", "optimizers",
         "randomness", "run", "saving", "summary", "training",
     },
+    "interop": {"data", "keywords", "layers", "model", "saving"},
     "examples": ARRAYS_ONLY,
     "classifier": {
         "callbacks", "examples", "keywords", "layers", "losses", "model", "optimizers", "schedules", "zoo",

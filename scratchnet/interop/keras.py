@@ -24,14 +24,15 @@ import numpy as np
 
 from scratchnet.interop.keras_arguments import listed
 from scratchnet.interop.keras_file import read_keras_file
-from scratchnet.interop.keras_layers import NEUTRAL, TABLE, Made, translate
+from scratchnet.interop.keras_graph import Drawing, arrays_of
+from scratchnet.interop.keras_layers import NEUTRAL, NOTHING, TABLE, Made, translate
 from scratchnet.interop.keras_structure import Join, Leaf, Step, Structure
-from scratchnet.interop.keras_weights import read_arrays
+from scratchnet.interop.keras_weights import read_arrays, read_rows
 from scratchnet.keywords import explained
 from scratchnet.layers import LAYERS
 from scratchnet.layers.base import Shape
 from scratchnet.model import Sequential, from_config
-from scratchnet.saving import architecture, as_model_file_error
+from scratchnet.saving import architecture, as_model_file_error, fill
 from scratchnet.saving.container import ModelFileError
 
 Path = str | os.PathLike[str]
@@ -99,7 +100,7 @@ def convert(path: Path) -> Converted:
             raise ModelFileError("weights alone. Make the model here, then sn.load_keras_weights(model, path)")
         structure = Structure(file.config)
         arrays: dict[str, list[np.ndarray]] | None = None  # not of unknown layers: it is not known how many they have
-        if not structure.problems and all(leaf.kind in {"InputLayer", *TABLE, *NEUTRAL} for leaf in structure.leaves):
+        if not structure.problems and all(leaf.kind in {*TABLE, *NEUTRAL, *NOTHING} for leaf in structure.leaves):
             addresses = [leaf.address for leaf in structure.leaves]
             arrays = dict(zip(addresses, read_arrays(file.weights, structure.leaves), strict=True))
         chain = Chain(structure, arrays)
@@ -116,6 +117,34 @@ def convert(path: Path) -> Converted:
         if layers[-1].description["class"] == "Sigmoid":
             notes.append("it ends with a sigmoid: its outputs are model(x); predict gives the softmax of them")
         return Converted(str(path), chain.input_shape, layers, begins_with_scale(layers), notes)
+
+
+@explained
+def load_keras_weights(model: Sequential, path: Path) -> None:
+    """Copy the weights in a Keras file, of which .weights.h5 has no architecture, into a model of the same layers.
+
+    They are matched by class and order: the second Conv2D of the file is the second Conv2D of the model. All shapes are
+    compared before the first array changes. For a Residual whose shortcut has weights the order is not determined by
+    the model: read the whole model with `load_keras`.
+    """
+    drawing = Drawing(model)
+    with as_model_file_error(path):
+        if any(".shortcut." in name for node in drawing.nodes for name in node.arrays):
+            raise ModelFileError("a shortcut has weights, whose place in the file is not known. Use load_keras(path)")
+        if drawing.problems:
+            raise ModelFileError(in_one_sentence(drawing.problems))
+        weights, nodes = read_keras_file(path).weights, [node for node in drawing.nodes if node.arrays]
+        stored = read_rows(weights, [node.address for node in nodes])
+        problems = [
+            f"layer {node.name} has {len(arrays)} arrays in the file, and {len(node.arrays)} in the model"
+            for node, arrays in zip(nodes, stored, strict=True)
+            if len(arrays) != len(node.arrays)
+        ]
+        if problems:
+            raise ModelFileError("; ".join(problems[:LISTED]))
+        names = [name for node in nodes for name in node.arrays]
+        found = [array.astype(model.dtype, copy=False) for arrays in stored for array in arrays]
+        fill(arrays_of(model), dict(zip(names, found, strict=True)))
 
 
 def in_one_sentence(problems: list[str]) -> str:

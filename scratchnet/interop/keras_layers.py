@@ -31,6 +31,7 @@ NEUTRAL = {  # layers that do nothing in a prediction
     "RandomSharpness", "RandomPosterization", "RandomGaussianBlur", "RandomGrayscale", "RandomInvert",
     "RandomColorJitter", "RandomColorDegeneration", "MixUp", "CutMix", "RandAugment", "AugMix",
 }  # fmt: skip
+NOTHING = {"InputLayer", "Identity"}  # layers that do nothing at all
 ACTIVATIONS: dict[str, list[dict[str, Any]]] = {
     "linear": [],
     "relu": [{"class": "ReLU"}],
@@ -62,7 +63,7 @@ def translate(kind: str, config: dict[str, Any], arrays: list[np.ndarray] | None
     """
     if config.get("data_format", config.get("dim_ordering")) in ("channels_first", "th"):
         raise ModelFileError(CHANNELS_FIRST)
-    if kind in NEUTRAL or kind in ("InputLayer", "Identity"):
+    if kind in NEUTRAL or kind in NOTHING:
         return []
     if kind not in TABLE:
         raise ValueError("it holds code, which is not run" if kind == "Lambda" else "there is no such layer here")

@@ -42,6 +42,30 @@ def read_arrays(weights: Group, leaves: Sequence[Leaf]) -> list[list[np.ndarray]
     return [numbered(weights, leaf.address) if sum(count(leaf)) else [] for leaf in leaves]
 
 
+def read_rows(weights: Group, addresses: Sequence[str]) -> list[list[np.ndarray]]:
+    """The arrays at each of these addresses, or in an older file of each layer that has arrays, in its order.
+
+    Arrays that are not at one of the addresses are an error: the file is one of another model.
+    """
+    if is_legacy(weights):
+        rows = [arrays for name in texts(weights, "layer_names") if (arrays := listed(weights, name))]
+        if len(rows) != len(addresses):
+            raise ModelFileError(f"{len(rows)} layers with arrays in the file, {len(addresses)} in the model")
+        return rows
+    rows = [numbered(weights, address) for address in addresses]
+    for root in ("layers", OLDER):
+        for name in weights.group(root) or ():
+            if f"layers/{name}" not in addresses and has_floats(weights.group(f"{root}/{name}")):
+                raise ModelFileError(f"its weights have {shown(name)}, which the model has not")
+    return rows
+
+
+def has_floats(group: Group | None) -> bool:
+    """Whether there is an array of floats in a group, or in one of its groups."""
+    members = [] if group is None else [group.find(name) for name in group]
+    return any(member.dtype.kind == "f" if isinstance(member, np.ndarray) else has_floats(member) for member in members)
+
+
 def is_legacy(weights: Group) -> bool:
     """Whether the group has the older form."""
     return bool(texts(weights, "layer_names"))
