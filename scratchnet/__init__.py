@@ -82,13 +82,14 @@ from scratchnet.layers import (
     MaxPool2D,
     ReLU,
     Rescale,
+    Residual,
     Sigmoid,
     SiLU,
     Softmax,
     Tanh,
     ZeroPadding2D,
 )
-from scratchnet.losses import SoftmaxCrossEntropy
+from scratchnet.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from scratchnet.lr_finder import LearningRates, lr_find
 from scratchnet.model import Sequential, load_model
 from scratchnet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
@@ -107,9 +108,9 @@ __all__ = [
     # layers, in the order in which an image meets them
     "Layer", "Context", "Rescale", "Cropping2D", "ZeroPadding2D", "Conv2D", "DepthwiseConv2D",
     "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softmax",
-    "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten", "Dense", "Dropout", "BatchNorm",
+    "MaxPool2D", "AvgPool2D", "GlobalAvgPool2D", "Flatten", "Dense", "Dropout", "BatchNorm", "Residual",
     # what is minimised, and how
-    "SoftmaxCrossEntropy", "Optimizer", "SGD", "RMSprop", "Adam", "AdamW",
+    "SoftmaxCrossEntropy", "BinaryCrossEntropy", "MeanSquaredError", "Optimizer", "SGD", "RMSprop", "Adam", "AdamW",
     "Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp",
     # the model and its training
     "Sequential", "load_model", "ModelFileError", "History", "TrainingDivergedError", "set_threads",

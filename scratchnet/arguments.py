@@ -3,6 +3,8 @@
 examples         images and labels as arrays, or an error before the first step
 validation       a pair, or a share of the training data
 callbacks        one, several or none
+
+The weights of classes and examples are read in `example_weights`.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ import numpy as np
 
 from scratchnet.callbacks import Callback
 from scratchnet.inputs import check_pixels, count
-from scratchnet.labels import as_labels
-from scratchnet.losses import Loss, SoftmaxCrossEntropy
+from scratchnet.labels import as_labels, as_numbers_or_labels
+from scratchnet.layers import Sigmoid, Softmax
+from scratchnet.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -41,6 +44,7 @@ def read_data(model: Any, x: Any, y: Any, loss: Loss, validation_data: Any, vali
 def check_examples(model: Any, x: Any, y: Any, *, loss: Loss | None = None, what: str = "") -> Pair:
     """The data as arrays, or an error before the first step instead of after the first epoch."""
     loss = loss or SoftmaxCrossEntropy()
+    expect_logits(model, loss)
     try:
         x, y = model.check_input(x), labels_for(loss, y, model.shapes[-1][-1])
         check_pixels(x, model.layers, finite=False)  # the training step reports NaN, with the layer
@@ -53,9 +57,27 @@ def check_examples(model: Any, x: Any, y: Any, *, loss: Loss | None = None, what
     return x, y
 
 
+def expect_logits(model: Any, loss: Loss) -> None:
+    """Raise ValueError if the model ends with the function that the loss applies too."""
+    last = model.layers[-1]
+    pairs = ((Softmax, SoftmaxCrossEntropy, "softmax"), (Sigmoid, BinaryCrossEntropy, "the sigmoid"))
+    for layer, kind, function in pairs:
+        if isinstance(last, layer) and isinstance(loss, kind):
+            name = type(last).__name__
+            raise ValueError(
+                f"the model ends with {name}(), but {kind.__name__} works on logits and applies {function} itself, "
+                f'without loss of digits. Leave the {name}() out, or the activation="{name.lower()}" of the last '
+                "layer; predict gives probabilities all the same"
+            )
+
+
 def labels_for(loss: Loss, y: Any, classes: int) -> np.ndarray:
     """The labels as an array. Labels for a user's own loss are passed unchanged."""
-    return as_labels(y, classes) if isinstance(loss, SoftmaxCrossEntropy) else np.asarray(y)
+    if isinstance(loss, SoftmaxCrossEntropy):
+        return as_labels(y, classes)
+    if isinstance(loss, BinaryCrossEntropy | MeanSquaredError):
+        return as_numbers_or_labels(y, classes)
+    return np.asarray(y)
 
 
 def validation_pair(value: Any) -> tuple[Any, Any]:
@@ -63,7 +85,7 @@ def validation_pair(value: Any) -> tuple[Any, Any]:
     if isinstance(value, tuple | list) and len(value) == 2:
         return value[0], value[1]
     if isinstance(value, tuple | list) and len(value) == 3:
-        raise ValueError("validation_data has three parts. Sample weights are not supported yet: pass (x, y)")
+        raise ValueError("validation_data has three parts. Sample weights are for the training data only: pass (x, y)")
     got = f"an array of shape {value.shape}" if hasattr(value, "shape") else f"{type(value).__name__}"
     raise TypeError(f"validation_data must be a pair of images and labels, (x, y), got {got}")
 
@@ -119,16 +141,3 @@ def first_epoch(initial_epoch: Any, epochs: int) -> int:
             f"those before initial_epoch included: for {epochs} more pass epochs={first + epochs}"
         )
     return first
-
-
-def expect_no_weights(class_weight: Any, sample_weight: Any) -> None:
-    """Raise NotImplementedError for weights of classes or examples."""
-    for name, value, share in (
-        ("class_weight", class_weight, "w = [class_weight[c] for c in y]"),
-        ("sample_weight", sample_weight, "w = sample_weight"),
-    ):
-        if value is not None:
-            raise NotImplementedError(
-                f"{name} is not supported yet. Draw the examples in proportion instead: {share}; "
-                "rows = np.random.default_rng(0).choice(len(y), len(y), p=w / np.sum(w)); fit(x[rows], y[rows])"
-            )

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchnet.inputs import as_examples
-from scratchnet.layers import Rescale
+from scratchnet.layers import Conv2D, Dense, DepthwiseConv2D, Rescale
 from scratchnet.layers.base import Context, Layer, Shape
 from scratchnet.team import split_ranges
 
@@ -40,10 +40,31 @@ class Network(NamedTuple):
     def arrays(self, kind: str) -> Arrays:
         """The live arrays by full name ("1.conv2d.W"). kind: "params" or "state"."""
         return {
-            f"{prefix}.{name}": getattr(layer, name)
+            f"{prefix}.{name}": array
             for layer, prefix in zip(self.layers, self.names, strict=True)
-            for name in getattr(layer, kind)
+            for name, array in layer.arrays(kind).items()
         }
+
+    def penalties(self) -> dict[str, float]:
+        """Full name -> λ, of the arrays with an L2 penalty: λ Σ W² is minimised too, and 2 λ W is added to dW.
+
+        The loss that is reported does not contain it, so that it can be compared with that of the validation.
+        """
+        return {
+            f"{name}.{inner}W": part.l2
+            for name, layer in zip(self.names, self.layers, strict=True)
+            for inner, part in layer.walk() if isinstance(part, Conv2D | DepthwiseConv2D | Dense) and part.l2
+        }  # fmt: skip
+
+    def add_penalties(self, grads: Arrays) -> None:
+        """Add 2 λ W to each dW with a penalty, in place."""
+        params = self.arrays("params")
+        for name, l2 in self.penalties().items():
+            grads[name] += 2 * l2 * params[name]
+
+    def parts(self) -> list[Layer]:
+        """All layers, those within a Residual included."""
+        return [part for layer in self.layers for _, part in layer.walk()]
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -78,13 +99,13 @@ class Stage(NamedTuple):
                 f"layer {self.title}: backward must return gradients of {list(self.names)}, got {list(grads)}"
             )
         if isinstance(self.op, Layer):
-            grads = {name: self.gradient(name, g) for name, g in grads.items()}
+            arrays = self.op.arrays("params")
+            grads = {name: self.gradient(name, g, arrays[name]) for name, g in grads.items()}
             self.expect("backward's dx", dx, x_shape)
         return dx, {self.names[name]: g for name, g in grads.items()}
 
-    def gradient(self, name: str, g: Any) -> np.ndarray:
+    def gradient(self, name: str, g: Any, p: np.ndarray) -> np.ndarray:
         """A copy of a layer's gradient, in the parameter's dtype: the optimizer sums chunks in place."""
-        p = getattr(self.op, name)
         self.expect(f"backward's d{name}", g, p.shape)
         return np.array(g, p.dtype, order="C")
 
@@ -122,6 +143,7 @@ class Engine:
             value, dlogits = loss(logits, labels)
             expect_finite(value)
             _, grads = self.backward(dlogits, caches)
+        self.network.add_penalties(grads)
         optimizer.step(self.network.arrays("params"), grads)
         return float(value)
 
@@ -131,7 +153,9 @@ class Engine:
             logits, caches = self.forward(x, self.context(training=True, rng=rng))
             value, dlogits = loss(logits, labels)
             expect_finite(value)
-            return float(value), self.backward(dlogits, caches)[1]
+            _, grads = self.backward(dlogits, caches)
+            self.network.add_penalties(grads)
+            return float(value), grads
 
     def augmented(self, augment: Any, x: np.ndarray, rng: Any) -> np.ndarray:
         """The images as augment(images, rng) changes them; None leaves them as they are."""

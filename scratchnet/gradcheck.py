@@ -179,11 +179,15 @@ class Checked:
 
 def build_in_float64(layer: Any, x: np.ndarray, rng: Any) -> dict[str, np.ndarray]:
     """Build the layer in float64 (or cast it, if it was built) and return its parameters by name."""
-    layer.dtype = np.dtype("float64")
-    if all(not hasattr(layer, name) for name in layer.params) or not layer.params:
+    parts = [part for _, part in layer.walk() if not part.children()]
+    for part in (layer, *parts):
+        part.dtype = np.dtype("float64")
+    if not any(hasattr(part, name) for part in parts for name in part.params):
         layer.build(x.shape[1:], rng)
-    for name in (*layer.params, *layer.state):
-        setattr(layer, name, np.array(getattr(layer, name), np.float64))
-    for name in layer.params:  # zeros and ones hide errors: a bias of 0 never shows
-        getattr(layer, name)[...] += 0.1 * rng.standard_normal(getattr(layer, name).shape)
-    return {name: getattr(layer, name) for name in layer.params}
+    for part in parts:
+        for name, array in part.arrays("params", "state").items():
+            setattr(part, name, np.array(array, np.float64))
+    params = layer.arrays("params")
+    for array in params.values():  # zeros and ones hide errors: a bias of 0 never shows
+        array += 0.1 * rng.standard_normal(array.shape)
+    return params

@@ -93,7 +93,7 @@ def record(run: Any, x: np.ndarray, y: np.ndarray, before: dict[str, np.ndarray]
     model, rows = run.model, []
     outputs, grads = activations(model, x), gradients(model, run.loss, x, y)
     for name, layer in zip(model.names, model.layers, strict=True):
-        w, out = {f"{name}.{p}": getattr(layer, p) for p in layer.params}, outputs[name]
+        w, out = {f"{name}.{p}": array for p, array in layer.arrays("params").items()}, outputs[name]
         rows.append({
             "epoch": run.epoch + 1, "step": run.optimizer.steps, "layer": name,
             "activation_mean": float(out.mean()), "activation_std": float(out.std()),

@@ -23,7 +23,7 @@ R = TypeVar("R")
 FOUND = "The number of inputs is found when the model is built: leave it out"
 SHAPE = "The shape is given once, to the model: Sequential(layers, input_shape=(28, 28, 1))"
 LAYER = "Layers are numbered and named by the model (model.names): leave it out"
-CONSTRAINT = "Not supported. For weight decay use optimizer=AdamW(weight_decay=0.01)"
+CONSTRAINT = "Not supported. Weights decay by Dense(10, l2=1e-4), or all of them by AdamW(weight_decay=0.01)"
 MEMORY = "Arrays are in memory here: pass x and y, and batch_size"
 MEASURES = "Loss and accuracy are always measured. For more see scratchnet.metrics"
 LAST = "The last axis holds the channels: leave it out"
@@ -36,13 +36,15 @@ EVERYWHERE: dict[str, str | tuple[str, ...]] = {
     # layers
     "strides": "stride", "size": "kernel_size", "kernel": "kernel_size", "out_channels": "filters",
     "in_channels": FOUND, "in_features": FOUND, "input_dim": FOUND, "num_features": FOUND, "out_features": "units",
-    "kernel_initializer": "initializer", "depthwise_initializer": "initializer", "weight_initializer": "initializer", "bias": "use_bias", "p": "rate",
-    "activation": "Put a layer after it: Conv2D(32, 3), ReLU()", "padding_mode": 'Padding is always with zeros',
+    "kernel_initializer": "initializer", "depthwise_initializer": "initializer", "weight_initializer": "initializer",
+    "bias": "use_bias", "p": "rate", "nonlinearity": "activation",
+    "activation": "Put an activation behind it: BatchNorm(), ReLU()", "padding_mode": 'Padding is always with zeros',
     "input_shape": SHAPE, "batch_input_shape": SHAPE, "name": LAYER,
-    "kernel_regularizer": CONSTRAINT, "bias_regularizer": CONSTRAINT, "activity_regularizer": CONSTRAINT,
+    "kernel_regularizer": ("l2", CONSTRAINT), "bias_regularizer": CONSTRAINT, "activity_regularizer": CONSTRAINT,
     "kernel_constraint": CONSTRAINT, "bias_constraint": CONSTRAINT, "bias_initializer": "Biases start at zero",
     "dilation": "Not supported: windows are dense", "dilation_rate": "Not supported: windows are dense",
-    "groups": "Each filter sees all channels. For a filter per channel: DepthwiseConv2D(3)", "data_format": "Arrays are NHWC, channels last",
+    "groups": "Each filter sees all channels. For a filter per channel: DepthwiseConv2D(3)",
+    "data_format": "Arrays are NHWC, channels last",
     "axis": LAST, "dim": LAST, "approximate": "The exact form is computed: leave it out",
     "seed": "The model has the seed: Sequential(..., seed=0)",
     "inplace": "Nothing is changed in place: leave it out", "eps": ("epsilon", "eps"), "epsilon": ("epsilon", "eps"),
@@ -53,7 +55,8 @@ EVERYWHERE: dict[str, str | tuple[str, ...]] = {
     "alpha": ("rho", "slope"), "negative_slope": "slope",
     "decay": "Pass a schedule as lr: SGD(lr=StepDecay(0.1, every=1000))",
     "clipnorm": "clip_norm", "global_clipnorm": "clip_norm", "max_norm": "clip_norm",
-    "weight_decay": "Use AdamW(weight_decay=0.01)", "amsgrad": "Not supported", "foreach": "Leave it out",
+    "weight_decay": "Use AdamW(weight_decay=0.01), or l2 of the layers: Dense(10, l2=1e-4)",
+    "amsgrad": "Not supported", "foreach": "Leave it out",
     "params": "An optimizer receives the parameters from fit: leave them out",
     # the loss
     "from_logits": "The loss is always computed from logits: leave it out, and end the model with Dense(classes)",
@@ -71,7 +74,8 @@ EVERYWHERE: dict[str, str | tuple[str, ...]] = {
     "num_workers": "Threads are set for the process: sn.set_threads(4)", "max_queue_size": MEMORY,
     "use_multiprocessing": "Threads are used, and set for the process: sn.set_threads(4)",
     "metrics": MEASURES, "run_eagerly": 'Use Sequential(..., engine="numpy") to step through the layers',
-    "sample_weight": "Not supported yet", "return_dict": "The result is always a dict: leave it out",
+    "sample_weight": "Weights are for training: fit(x, y, sample_weight=w)",
+    "return_dict": "The result is always a dict: leave it out",
     "num_classes": "units",
     "classes": "The last layer has one unit per class: Dense(10)", "outputs": "units",
     "custom_objects": "Pass the classes: layers=[YourLayer]", "weights_only": "A file holds data only: leave it out",
@@ -88,7 +92,6 @@ ONLY_IN: dict[tuple[str, str], str] = {
     ("Sequential", "name"): "A model has no name; its file has one: leave it out",
     ("Sequential", "optimizer"): "The optimizer goes to fit: model.fit(x, y, optimizer=Adam(1e-3))",
     ("Sequential", "loss"): "The loss goes to fit: model.fit(x, y, loss=SoftmaxCrossEntropy())",
-    ("Dense", "activation"): "Put a layer after it: Dense(128), ReLU(). The last Dense gives logits: none after it",
     ("Dropout", "noise_shape"): "Each value is dropped by itself: leave it out",
 }
 

@@ -42,6 +42,24 @@ def as_labels(labels: Any, classes: int) -> np.ndarray:
     return labels
 
 
+def as_numbers_or_labels(labels: Any, outputs: int) -> np.ndarray:
+    """Labels of a loss that has a target for each output: numbers (n, outputs), or class numbers (n,).
+
+    With one output, numbers (n,) are its targets.
+
+    >>> as_numbers_or_labels([[0.5], [2.5]], outputs=1)
+    array([[0.5],
+           [2.5]])
+    """
+    labels = without_objects(np.asarray(labels))
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ValueError(f"labels: {np.count_nonzero(~np.isfinite(labels)):,} of {labels.size:,} are NaN or infinite")
+    is_target = labels.ndim == 2 and labels.shape[1] == outputs
+    if labels.dtype.kind in "buif" and (is_target or (labels.ndim == 1 and outputs == 1)):
+        return labels.astype(labels.dtype.newbyteorder("="), copy=False)
+    return as_labels(labels, outputs)
+
+
 def how_to_number(labels: np.ndarray) -> str:
     """The line that makes class numbers of texts."""
     if all(text.isdigit() for text in labels.flat):
@@ -81,8 +99,8 @@ def from_floats(labels: np.ndarray) -> np.ndarray:
     if not whole.all() or np.isinf(labels).any():
         first = int(np.flatnonzero(~whole | np.isinf(labels))[0])
         raise ValueError(
-            f"labels must be class numbers; label {first} is {labels[first]}. A model learns classes: for other values "
-            "pass a loss of your own, a function (outputs, labels) -> (value, doutputs)"
+            f"labels must be class numbers; label {first} is {labels[first]}. For numbers that are no classes end the "
+            'model with Dense(1) and pass loss="mse", or a function (outputs, labels) -> (value, doutputs)'
         )
     return labels.astype(np.int64)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -21,9 +20,9 @@ from scratchnet.callbacks import Callback
 from scratchnet.engine import Network
 from scratchnet.engines import make_engine
 from scratchnet.keywords import Absent, explained
-from scratchnet.layers import Context, Dense, Layer
+from scratchnet.layers import Context, Dense, Layer, row
 from scratchnet.layers.base import Shape, integer
-from scratchnet.losses import Loss, softmax
+from scratchnet.losses import PREDICTIONS, Loss, as_loss
 from scratchnet.optimizers import Optimizer
 from scratchnet.randomness import ExampleRandom
 from scratchnet.run import History
@@ -58,12 +57,15 @@ class Sequential:
     ):  # fmt: skip
         if engine not in ENGINES:
             raise ValueError(f'engine must be "numba" or "numpy", got {engine!r}')
-        self.layers: tuple[Layer, ...] = architecture.as_layers(layers)
+        self.layers: tuple[Layer, ...] = row.as_layers(layers)
         self.input_shape: Shape = inputs.as_input_shape(input_shape)
         self.seed, self.dtype = integer(seed, "seed", 0), inputs.as_dtype(dtype)
-        self.names = architecture.prefixes(self.layers)
+        self.names = row.prefixes(self.layers)
         self.shapes = self.build()
         self.class_names = architecture.check_class_names(class_names, self.shapes[-1][-1])
+        self.outputs = row.usual_outputs(
+            self.layers
+        )  # what they mean, and so what `predict` makes of them; `fit` sets it
         self.connect(engine)
 
     def connect(self, engine: str) -> None:
@@ -79,11 +81,7 @@ class Sequential:
             )
         object.__setattr__(self, name, value)
 
-    def __repr__(self) -> str:
-        return summary.constructor_call(self)
-
-    def _repr_html_(self) -> str:
-        return summary.html_table(self)
+    __repr__, _repr_html_ = summary.constructor_call, summary.html_table
 
     add, pop, compile, train, eval, to, cuda = (Absent() for _ in range(7))
     state_dict, load_state_dict, load_weights, save_weights = (Absent() for _ in range(4))
@@ -106,24 +104,13 @@ class Sequential:
 
     def build(self) -> list[Shape]:
         """Build every layer for the shape that the one before it gives; return all shapes."""
-        if not self.layers:
-            raise ValueError("a model needs at least one layer")
-        shapes: list[Shape] = [self.input_shape]
-        kinds: dict[str, int] = {}
-        for i, layer in enumerate(self.layers):
-            architecture.check_layer(i, layer, self.layers[:i])
-            kind = type(layer).__name__
-            kinds[kind] = number = kinds.get(kind, 0) + 1
-            layer.dtype = self.dtype
-            # Seeded by its kind and its number among its kind: other layers may come and go.
-            rng = np.random.default_rng([self.seed, zlib.crc32(kind.encode()), number])
-            with architecture.at_layer(i, kind, inputs.channels_first(self.input_shape)):
-                shapes.append(layer.build(shapes[-1], rng))
+        row.check_layers(self.layers)
+        advice = inputs.channels_first(self.input_shape)
+        shapes = row.build(self.layers, self.input_shape, row.seeded_by_kind(self.seed), self.dtype, advice)
         if isinstance(self.layers[-1], Dense):  # start undecided: small logits, a loss of about ln(classes)
             self.layers[-1].W *= 0.1
-        for layer in self.layers:
-            layer.in_model = True
-        if (advice := inputs.channels_first(self.input_shape)) and any(hasattr(x, "windows") for x in self.layers):
+        row.set_in_model(self.layers, True)
+        if advice and any(hasattr(x, "windows") for x in self.layers):
             warnings.warn(f"input_shape={self.input_shape}: an image of height {shapes[0][0]}. {advice}", stacklevel=4)
         return shapes
 
@@ -183,11 +170,13 @@ class Sequential:
 
     @explained
     def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
-        """Class probabilities, (n, classes), computed `batch_size` examples at a time."""
+        """Class probabilities, (n, classes), computed `batch_size` examples at a time; after training with another
+        loss what the outputs mean then (`outputs`): a probability each, or numbers.
+        """
         x, batch_size = self.check_input(x), inputs.count(batch_size, "batch_size")
         inputs.check_pixels(x, self.layers)
         parts = self.map(x, batch_size, lambda part, logits: logits.copy())
-        return softmax(np.concatenate([np.zeros((0, *self.shapes[-1]), self.dtype), *parts]))
+        return PREDICTIONS[self.outputs](np.concatenate([np.zeros((0, *self.shapes[-1]), self.dtype), *parts]))
 
     def check_input(self, x: np.ndarray) -> np.ndarray:
         """x as (n, *input_shape) in the model's dtype (integers are left to Rescale), or an error."""
@@ -200,7 +189,8 @@ class Sequential:
         self, x: Any, y: Any, *, epochs: int = 1, batch_size: int = 128,
         optimizer: Optimizer | str | None = None, loss: Loss | str | None = None,
         validation_data: tuple[Any, Any] | None = None, validation_split: float = 0.0,
-        shuffle: bool = True, initial_epoch: int = 0, class_weight: None = None, sample_weight: None = None,
+        shuffle: bool = True, initial_epoch: int = 0,
+        class_weight: dict[int, float] | None = None, sample_weight: Any = None,
         callbacks: Sequence[Callback] | Callback | None = (), augment: Any = None, resume: Any = None,
         verbose: bool | int = True,
     ) -> History:  # fmt: skip
@@ -209,12 +199,14 @@ class Sequential:
         x: (n, ...) images, uint8 or floating; y: class numbers (n,) or one-hot (n, classes).
         optimizer: by default Adam(1e-3); a name such as "adam" is that optimizer with its default rate. An optimizer
         that is passed again continues with its moments.
-        loss: by default SoftmaxCrossEntropy(). validation_data: (x, y), evaluated after every epoch.
+        loss: by default SoftmaxCrossEntropy(); also "binary_crossentropy", "mse", or a function (outputs, labels) ->
+        (value, doutputs). validation_data: (x, y), evaluated after every epoch.
         validation_split: instead, the share of the examples that is held out: the last ones of x, before shuffling, as
         in Keras. For the same share of each class see `train_val_split`.
         shuffle: a new order of the examples in every epoch, a function of the model's seed and the epoch alone.
         initial_epoch: the number of epochs that are done already; `epochs` includes them.
-        class_weight, sample_weight: not supported yet.
+        class_weight: class -> weight of its examples in the loss; 1 for the others. sample_weight: (n,), one of each
+        example. Only the value that is minimised is weighted, "training_loss".
         callbacks: a Callback, or several. augment: a function (images, rng) -> images, called on every chunk of a
         batch; see `Augment`.
         resume: a file that `Checkpoint` wrote, or its folder: continue from there, to the same bits.
@@ -227,11 +219,13 @@ class Sequential:
         return training.fit(self, **arguments)
 
     @explained
-    def evaluate(self, x: Any, y: Any, batch_size: int = 256) -> dict[str, float]:
-        """{"loss": mean cross-entropy, "accuracy": share of right answers}."""
-        x = self.check_input(x)
-        inputs.check_pixels(x, self.layers)
-        return training.evaluate(self, x, y, batch_size=batch_size)
+    def evaluate(self, x: Any, y: Any, batch_size: int = 256, loss: Loss | str | None = None) -> dict[str, float]:
+        """{"loss": mean loss, "accuracy": share of right answers}; no accuracy where the labels are not classes.
+
+        loss: by default the one that belongs to `outputs`, cross-entropy for classes.
+        """
+        inputs.check_pixels(x := self.check_input(x), self.layers)
+        return training.evaluate(self, x, y, batch_size, None if loss is None else as_loss(loss))
 
     def summary(self) -> None:
         """Print a table of layers: output shape, parameters, multiply-adds, memory."""
@@ -246,10 +240,10 @@ class Sequential:
 
     def config(self) -> dict[str, Any]:
         """All that is needed to build this model again, as plain data."""
-        layers = [{"class": type(layer).__name__, **layer.config()} for layer in self.layers]
         return {
             "input_shape": list(self.input_shape), "seed": self.seed, "dtype": self.dtype.name,
-            "class_names": self.class_names, "layers": layers,
+            "class_names": self.class_names, "layers": row.described(self.layers),
+            **({"outputs": self.outputs} if self.outputs != row.usual_outputs(self.layers) else {}),
         }  # fmt: skip
 
     def untrained_copy(self, engine: str | None = None, dtype: Any = None) -> Sequential:
@@ -258,11 +252,11 @@ class Sequential:
         engine, dtype: by default those of this model.
         """
         layers = copy.deepcopy(self.layers)
-        for layer in layers:
-            layer.in_model = False
-        return Sequential(
-            layers, self.input_shape, self.seed, engine or self.engine, dtype or self.dtype, self.class_names
-        )
+        row.set_in_model(layers, False)
+        options = engine or self.engine, dtype or self.dtype, self.class_names
+        copied = Sequential(layers, self.input_shape, self.seed, *options)
+        copied.outputs = self.outputs
+        return copied
 
     def save(self, path: Path) -> None:
         """Write architecture, class names and all arrays into one safetensors file. A missing folder is made."""
@@ -275,13 +269,15 @@ def from_config(config: dict[str, Any], engine: str = "numba", layers: Any = (),
     layers: classes of your own. Arrays that do not fit are an error before any memory is asked for.
     """
     made = architecture.make_layers(config, layers)
-    seed, dtype, class_names = config["seed"], config["dtype"], config["class_names"]
+    options = config["input_shape"], config["seed"], engine, config["dtype"], config["class_names"]
     if arrays is None:
-        return Sequential(made, config["input_shape"], seed, engine, dtype, class_names)
-    saving.compare(architecture.expected_arrays(made, config), arrays)
-    with architecture.nothing_drawn(made):
-        model = Sequential(made, config["input_shape"], seed, engine, dtype, class_names)
-    saving.fill({**model.parameters(), **model.state()}, arrays)
+        model = Sequential(made, *options)
+    else:
+        saving.compare(architecture.expected_arrays(made, config), arrays)
+        with architecture.nothing_drawn(made):
+            model = Sequential(made, *options)
+        saving.fill({**model.parameters(), **model.state()}, arrays)
+    model.outputs = config.get("outputs", model.outputs)
     return model
 
 

@@ -50,7 +50,7 @@ class Run:
     epochs: int
     batch_size: int
     x: np.ndarray
-    y: np.ndarray
+    y: np.ndarray  # with weights of classes or examples: see `losses.weighted`
     validation_data: tuple[np.ndarray, np.ndarray] | None = None
     augment: Any = None
     callbacks: list[Any] = field(default_factory=list)
@@ -61,6 +61,7 @@ class Run:
     losses: list[float] = field(default_factory=list)  # of these batches
     seconds: float = 0.0  # that they took
     history: History = field(default_factory=History)
+    measures_accuracy: bool = True  # whether the labels are classes
     stop: bool = False  # set it to end the training after this epoch
 
     @property

@@ -32,8 +32,8 @@ def rows(model: Any) -> list[Row]:
         Row(
             name,
             shape,
-            sum(getattr(layer, p).size for p in layer.params),
-            sum(getattr(layer, s).size for s in layer.state),
+            sum(array.size for array in layer.arrays("params").values()),
+            sum(array.size for array in layer.arrays("state").values()),
             layer.multiply_adds(before, shape),
             math.prod(shape) * model.dtype.itemsize,
             kernels[name],

@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 
 from scratchnet import checkpoint
-from scratchnet.arguments import as_callbacks, expect_no_weights, first_epoch, labels_for, read_data
+from scratchnet.arguments import as_callbacks, first_epoch, labels_for, read_data
 from scratchnet.callbacks import Callbacks, Progress
 from scratchnet.data.batches import batches, epoch_order
 from scratchnet.divergence import TrainingDivergedError, check_finite, explain
 from scratchnet.engine import NonFiniteLossError, restored
+from scratchnet.example_weights import example_weights
 from scratchnet.inputs import count
-from scratchnet.losses import SoftmaxCrossEntropy, as_loss
+from scratchnet.losses import USUAL, SoftmaxCrossEntropy, WeightedLoss, as_loss, weighted, without_weights
 from scratchnet.optimizers import Optimizer, as_optimizer
 from scratchnet.process.interrupts import HeldSignals, Interrupted
 from scratchnet.randomness import ExampleRandom
@@ -60,26 +61,30 @@ def train_step(model: Any, loss: Any, optimizer: Optimizer, x: Any, labels: Any,
 def evaluate(
     model: Any, x: Any, y: Any, batch_size: int = 256, loss: Any = None, check: Callable[[], None] | None = None
 ) -> dict[str, float]:
-    """Mean loss and accuracy in evaluation mode; labels are class numbers or one-hot.
+    """Mean loss and accuracy in evaluation mode; labels as for `fit`. No accuracy where the labels are not classes.
 
-    loss: by default SoftmaxCrossEntropy(). check: called before each batch; it may raise to break off.
+    loss: by default the one that belongs to the model's outputs, SoftmaxCrossEntropy() for classes. check: called
+    before each batch; it may raise to break off.
     """
     if len(x) != len(y):
         raise ValueError(f"{len(x)} examples but {len(y)} labels")
     if not len(x):
         raise ValueError("nothing to evaluate: the data set is empty")
     batch_size = count(batch_size, "batch_size")
-    loss = loss or SoftmaxCrossEntropy()
-    y = labels_for(loss, y, model.shapes[-1][-1])
+    loss = loss or USUAL[model.outputs]()
+    k = model.shapes[-1][-1]
+    y, judge = labels_for(loss, y, k), loss if hasattr(loss, "right") else SoftmaxCrossEntropy()
 
-    def work(part: slice, logits: np.ndarray) -> tuple[float, int]:
+    def work(part: slice, outputs: np.ndarray) -> tuple[float, float]:
         if check is not None:
             check()
-        numbers = y[part].argmax(axis=1) if y.ndim == 2 else y[part]
-        return loss(logits, y[part])[0] * len(logits), int((logits.argmax(axis=1) == numbers).sum())
+        value = loss(outputs, y[part])[0] * len(outputs)
+        return value, float(judge.right(outputs, y[part]).sum()) if classes else 0.0
 
+    classes = judge.classifies(y, k)
     losses, right = zip(*model.map(x, batch_size, work), strict=True)
-    return {"loss": float(sum(losses)) / len(x), "accuracy": sum(right) / len(x)}
+    found = {"loss": float(sum(losses)) / len(x), "accuracy": sum(right) / len(x)}
+    return found if classes else {"loss": found["loss"]}
 
 
 def fit(
@@ -89,15 +94,18 @@ def fit(
     verbose: bool = True,
 ) -> History:  # fmt: skip
     """Train for `epochs` epochs; return the History. The arguments are those of `Sequential.fit`."""
-    expect_no_weights(class_weight, sample_weight)
     epochs, batch_size = count(epochs, "epochs"), count(batch_size, "batch_size")
     first = first_epoch(initial_epoch, epochs)
     loss, optimizer = as_loss(loss), as_optimizer(optimizer)
     optimizer.check_owner(model.parameters())
     data = read_data(model, x, y, loss, validation_data, validation_split)
+    weights = example_weights(class_weight, sample_weight, data.y, len(x), loss, model.shapes[-1][-1])
+    model.outputs = getattr(loss, "outputs", model.outputs)
+    measured = getattr(loss, "classifies", lambda y, k: True)(data.y, model.shapes[-1][-1])
+    labels, loss = (data.y, loss) if weights is None else (weighted(data.y, weights), WeightedLoss(loss))
     run = Run(
-        model, optimizer, loss, epochs, batch_size, data.x, data.y, data.validation, augment,
-        shuffle=bool(shuffle), initial_epoch=first, epoch=first,
+        model, optimizer, loss, epochs, batch_size, data.x, labels, data.validation, augment,
+        shuffle=bool(shuffle), initial_epoch=first, epoch=first, measures_accuracy=measured,
     )  # fmt: skip
     listeners = Callbacks(run, [*as_callbacks(callbacks), *([Progress()] if verbose else [])])
     run.callbacks = listeners.callbacks
@@ -160,13 +168,14 @@ def train_epoch(run: Run, listeners: Callbacks, signals: HeldSignals) -> None:
 def evaluate_both(run: Run, signals: HeldSignals) -> dict[str, float]:
     """Loss and accuracy on a sample of the training set, and with "val_" in front on the validation set."""
     sample = np.linspace(0, run.examples - 1, min(run.examples, TRAINING_SAMPLE)).astype(np.int64)
-    logs = evaluate(run.model, run.x[sample], run.y[sample], loss=run.loss, check=signals.check)
+    loss, y = without_weights(run.loss, run.y)
+    logs = evaluate(run.model, run.x[sample], y[sample], loss=loss, check=signals.check)
     if not math.isfinite(logs["loss"]):
         for rows in batches(sample, 256):
-            if not math.isfinite(evaluate(run.model, run.x[rows], run.y[rows], loss=run.loss)["loss"]):
+            if not math.isfinite(evaluate(run.model, run.x[rows], y[rows], loss=loss)["loss"]):
                 raise explain(run.model, run.x[rows], None, logs["loss"], run.optimizer.steps)
     if run.validation_data is not None:
-        validation = evaluate(run.model, *run.validation_data, loss=run.loss, check=signals.check)
+        validation = evaluate(run.model, *run.validation_data, loss=loss, check=signals.check)
         logs |= {f"val_{name}": value for name, value in validation.items()}
     return logs
 

@@ -229,13 +229,28 @@ def faithful(model, original, content: bytes, must_be_equal: bool) -> bool:
     if must_be_equal:
         return same and model.config() == original.config()
     said, mine = take_apart(content)[1]["model"], json.loads(json.dumps(model.config()))
-    layers = zip(said.pop("layers"), mine.pop("layers"), strict=True)
-    return said == mine and all(means(value, layer[name]) for given, layer in layers for name, value in given.items())
+    said_layers, made_layers = said.pop("layers"), mine.pop("layers")
+    return said == mine and same_layers(said_layers, made_layers)
+
+
+def same_layers(said, made) -> bool:
+    """Whether these are descriptions of the same layers."""
+    return len(said) == len(made) and all(
+        means(value, mine.get(name, DEFAULTS.get(name)))
+        for given, mine in zip(said, made, strict=True)
+        for name, value in given.items()
+    )
+
+
+DEFAULTS = {"padding": "valid"}  # of arguments that a description need not contain
 
 
 def means(said, made) -> bool:
-    """A layer keeps an argument as it was given, or 3 as [3, 3]."""
-    return made in (said, [said, said])
+    """A layer keeps an argument as it was given, or 3 as [3, 3] or as [[3, 3], [3, 3]]; its own layers likewise."""
+    if isinstance(made, list) and made and isinstance(made[0], dict):
+        return same_layers(said, made)
+    pairs = [[one, one] for one in said] if isinstance(said, list) else None
+    return made in (said, [said, said], [[said, said]] * 2, pairs)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ def test_what_no_argument_may_be(argument, value):
     with pytest.raises(ModelFileError, match=rf"layer 0 \({cls}\): {argument} must be .*; got "):
         if ARGUMENTS[argument] is NUMBER and value == -(10**9):
             value = "1"  # any finite number is a scale
+        if argument in ("activation", "shortcut") and value is None:
+            value = "none"  # a file may say that there is none
         make_layers(description([{"class": cls, argument: value}]))
 
 
@@ -60,6 +62,75 @@ def test_true_is_not_one_and_one_half_is_a_fraction():
 def test_every_entry_of_a_description_has_its_bounds(entries, message):
     with pytest.raises(ModelFileError, match=message):
         make_layers(description(**{"layers": [{"class": "ReLU"}], **entries}))
+
+
+def nested(depth, innermost=None):
+    """A description of a Residual within a Residual within ..."""
+    row = [innermost or {"class": "ReLU"}]
+    for _ in range(depth):
+        row = [{"class": "Residual", "layers": row, "shortcut": None}]
+    return row
+
+
+def test_a_residual_is_described_by_its_layers():
+    row = [{"class": "Conv2D", "filters": 2, "kernel_size": 1, "use_bias": False}, {"class": "ReLU"}]
+    made = make_layers(description([{"class": "Residual", "layers": row, "shortcut": row}]))
+    assert repr(made) == (
+        "[Residual([Conv2D(filters=2, kernel_size=1, use_bias=False), ReLU()], "
+        "shortcut=[Conv2D(filters=2, kernel_size=1, use_bias=False), ReLU()])]"
+    )
+    assert len(make_layers(description(nested(4)))) == 1
+
+
+def refusal(layers):
+    with pytest.raises(ModelFileError) as error:
+        make_layers(description(layers))
+    return str(error.value)
+
+
+def test_depth_and_number_of_layers_are_bounded_before_any_is_made(monkeypatch):
+    def make(self, layers, shortcut=None):
+        raise AssertionError("a layer was made")
+
+    monkeypatch.setattr(sn.Residual, "__init__", make)
+    assert refusal(nested(5)) == "more than 4 Residual blocks within each other"
+    assert refusal(nested(900)) == "more than 4 Residual blocks within each other"
+    relus = [{"class": "ReLU"}] * 500
+    block = {"class": "Residual", "layers": relus, "shortcut": relus}
+    assert refusal([block]) == "the model has 1,001 layers, where 1,000 are allowed"
+    assert refusal([{"class": "Residual", "layers": [block] * 999}]).startswith("the model has 1,000,")
+    for layers in ([], None, {"class": "ReLU"}, ["ReLU"]):
+        message = "layer 0 (Residual): layers must be 1 to 1,000 times a description of a layer; got "
+        assert message in refusal([{"class": "Residual", "layers": layers}])
+
+
+@pytest.mark.parametrize(("inner", "message"), [
+    ({"class": "os.system"}, r"layer 1 \(Residual\), layers: layer 0 is a 'os.system', which is not one of"),
+    ({"class": "Dense", "units": 0}, r"layer 1 \(Residual\), layers: layer 0 \(Dense\): units must be"),
+    ({"class": "Dense"}, r"layer 1 \(Residual\), layers: layer 0 \(Dense\) lacks units"),
+    ({"class": "Dense", "units": 2, "activation": "relu"}, r"layer 0 \(Dense\): activation must be null"),
+])  # fmt: skip
+def test_a_mistake_within_a_residual_says_where(inner, message):
+    with pytest.raises(ModelFileError, match=message):
+        make_layers(description([{"class": "ReLU"}, *nested(1, inner)]))
+
+
+def test_a_value_that_the_constructor_refuses_says_where_too():
+    with pytest.raises(ValueError, match=r"layer 1 \(Residual\), layers: layer 0 \(BatchNorm\): BatchNorm epsilon"):
+        make_layers(description([{"class": "ReLU"}, *nested(1, {"class": "BatchNorm", "epsilon": 0})]))
+
+
+def test_sizes_within_a_residual_are_compared_before_anything_is_built():
+    """Half a terabyte of weights, or of pixels, is asked for by a few digits."""
+    wide = [{"class": "Dense", "units": 2**18}, {"class": "Dense", "units": 2**18}, {"class": "Dense", "units": 8}]
+    far = [{"class": "ZeroPadding2D", "padding": 2**20}, {"class": "ReLU"}]
+    for row, shape, message in (
+        (wide, [8], "0.residual.1.dense.W is missing"),
+        (far, [8, 8, 1], "numbers per example"),
+    ):
+        config = description([{"class": "Residual", "layers": row, "shortcut": None}], input_shape=shape)
+        with pytest.raises(ValueError, match=message):
+            from_config(config, "numpy", arrays={})
 
 
 def test_errors_quote_no_more_than_a_line_of_a_file():

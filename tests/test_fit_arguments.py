@@ -51,7 +51,8 @@ def test_softmax_cross_entropy_has_three_names(stripes):
 
 
 @pytest.mark.parametrize(("loss", "message"), [
-    ("mse", "loss must be one of 'softmax_cross_entropy', 'categorical_crossentropy', .*; got 'mse'"),
+    ("mae", "loss must be one of 'softmax_cross_entropy', 'categorical_crossentropy', .*'mse', .*; got 'mae'"),
+    (sn.MeanSquaredError, r"loss is the class MeanSquaredError. Make one of it: loss=MeanSquaredError\(\)"),
     (sn.SoftmaxCrossEntropy, r"loss is the class SoftmaxCrossEntropy. Make one of it: loss=SoftmaxCrossEntropy\(\)"),
     (3, "loss must be one of .*; got 3"),
 ])  # fmt: skip
@@ -80,7 +81,7 @@ def test_a_class_of_callbacks_is_no_callback(callbacks, stripes):
 def test_validation_data_is_a_pair(stripes):
     x, y = stripes
     assert small().fit(x, y, validation_data=[x, y], verbose=False)["val_accuracy"]
-    with pytest.raises(ValueError, match=r"validation_data has three parts. Sample weights are not .*: pass \(x, y\)"):
+    with pytest.raises(ValueError, match=r"validation_data has three parts. Sample weights are for .*: pass \(x, y\)"):
         small().fit(x, y, validation_data=(x, y, np.ones(80)))
     with pytest.raises(TypeError, match=r"a pair of images and labels, \(x, y\), got an array of shape \(80, 10, 10\)"):
         small().fit(x, y, validation_data=x)
@@ -212,16 +213,6 @@ def test_a_checkpoint_of_the_first_version_is_resumed(stripes, tmp_path, monkeyp
     assert len(small().fit(*stripes, epochs=2, resume=path, verbose=False).epochs) == 2
     with pytest.raises(sn.ModelFileError, match="shuffle was True and is False"):
         small().fit(*stripes, epochs=2, resume=path, shuffle=False, verbose=False)
-
-
-# what is not supported yet
-
-
-@pytest.mark.parametrize("name", ["class_weight", "sample_weight"])
-def test_weights_are_not_supported_yet_and_the_error_says_what_to_do(name, stripes):
-    assert train(stripes, **{name: None}) == train(stripes)
-    with pytest.raises(NotImplementedError, match=rf"{name} is not supported yet. .*choice\(len\(y\), len\(y\), p=w"):
-        train(stripes, **{name: {0: 1.0, 1: 2.0}})
 
 
 # the shape and the type of a model

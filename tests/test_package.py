@@ -47,13 +47,14 @@ MAY_IMPORT = {
     "divergence": {"layers"},
     "callbacks": {"data", "layers", "process"},
     "checkpoint": {"callbacks", "divergence", "saving"},
-    "arguments": {"callbacks", "inputs", "labels", "losses"},
+    "arguments": {"callbacks", "inputs", "labels", "layers", "losses"},
+    "example_weights": {"losses"},
     "health": {"callbacks", "data", "engine", "gradcheck", "layers", "randomness"},
     "doctor": {"divergence", "gradcheck", "layers", "losses", "optimizers", "process", "training"},
     "lr_finder": {"arguments", "data", "divergence", "losses", "optimizers", "training"},
     "run": {"checkpoint", "optimizers"},
     "training": {
-        "arguments", "callbacks", "checkpoint", "data", "divergence", "engine", "inputs", "losses",
+        "arguments", "callbacks", "checkpoint", "data", "divergence", "engine", "example_weights", "inputs", "losses",
         "optimizers", "process", "randomness", "run",
     },
     "model": {

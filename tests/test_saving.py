@@ -21,7 +21,11 @@ def network(engine="numpy", dtype="float32", **options):
     layers = [
         sn.Rescale(1 / 128, -1.0), sn.Conv2D(4, (3, 2), padding=1, initializer="glorot"), sn.BatchNorm(0.9, 1e-4),
         sn.ReLU(), sn.MaxPool2D((2, 3), stride=1), sn.Conv2D(3, 3, stride=(1, 2), padding="same", use_bias=False),
-        sn.AvgPool2D(2, stride=2), sn.Flatten(), sn.Dropout(0.25), sn.Dense(6, initializer="he"), sn.Dense(3),
+        sn.AvgPool2D(2, stride=2), sn.LeakyReLU(0.2), sn.ELU(0.5), sn.ZeroPadding2D(((0, 1), (1, 0))),
+        sn.DepthwiseConv2D(2, padding=1, depth_multiplier=2), sn.MaxPool2D(3, padding="same"), sn.GELU(),
+        sn.Residual([sn.Conv2D(4, 3, padding="same"), sn.BatchNorm(), sn.SiLU()], shortcut=sn.Conv2D(4, 1)),
+        sn.Residual([sn.Tanh(), sn.Residual([sn.Sigmoid()])]), sn.Flatten(), sn.Dropout(0.25),
+        sn.Dense(6, initializer="he"), sn.Softmax(), sn.Dense(3),
     ]  # fmt: skip
     return sn.Sequential(layers, (10, 10, 1), engine=engine, seed=5, dtype=dtype, **options)
 
@@ -74,7 +78,11 @@ def random_network(seed):
             sn.Conv2D(filters, size, stride, "same", use_bias=False),
             sn.Conv2D(filters, size, padding=3, initializer="glorot"),
             sn.BatchNorm(float(rng.uniform(0, 0.99)), 1e-2), sn.ReLU(), sn.Dropout(float(rng.uniform(0, 0.9))),
-        ][rng.integers(5)])  # fmt: skip
+            sn.DepthwiseConv2D(size, stride, "same"), sn.MaxPool2D(2, padding="same"),
+            sn.ZeroPadding2D(((0, 1), (2, 0))),
+            sn.Residual([sn.BatchNorm(), sn.GELU(), sn.Dropout(0.5)]),
+            sn.Residual([sn.Conv2D(filters, 3, padding="same"), sn.Tanh()], shortcut=sn.Conv2D(filters, 1)),
+        ][rng.integers(10)])  # fmt: skip
     pools = [sn.GlobalAvgPool2D, sn.Flatten, lambda: sn.MaxPool2D(2, 1), lambda: sn.AvgPool2D((2, 1))]
     pool = pools[0 if len(layers) > 4 else rng.integers(4)]()
     layers += [pool] if isinstance(pool, sn.GlobalAvgPool2D | sn.Flatten) else [pool, sn.Flatten()]
@@ -130,7 +138,7 @@ def test_a_loaded_model_knows_how_it_began(tmp_path):
     """Its arrays are not drawn when it is loaded; an untrained copy of it is."""
     model = network()
     start = everything(model)
-    model.parameters()["9.dense.W"][...] = 7
+    next(reversed(model.parameters().values()))[...] = 7
     model.save(tmp_path / "m")
     assert everything(load_model(tmp_path / "m", "numpy").untrained_copy()) == start
 

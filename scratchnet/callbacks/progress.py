@@ -27,7 +27,8 @@ class Progress(Callback):
         self.bar.start()
         title = f"epoch {run.epoch + 1}/{run.epochs}"
         for logs in run.history.epochs[-1:]:  # the accuracy so far: that of the epoch before
-            title += f"  accuracy {logs.get('val_accuracy', logs['accuracy']):.2%}"
+            if "accuracy" in logs:
+                title += f"  accuracy {logs.get('val_accuracy', logs['accuracy']):.2%}"
         self.task = self.bar.add_task(title, total=run.batches_per_epoch, loss=float("nan"))
         self.smooth: float | None = None
         self.shown = time.monotonic()

@@ -19,13 +19,19 @@ VALIDATED = ("val_loss", "val_accuracy")
 
 def recorded_names(run: Any) -> tuple[str, ...]:
     """The names that the loop records at the end of each epoch."""
-    return ALWAYS + VALIDATED * (run.validation_data is not None)
+    names = ALWAYS + VALIDATED * (run.validation_data is not None)
+    return names if run.measures_accuracy else tuple(name for name in names if not name.endswith("accuracy"))
 
 
 def check_recorded(what: str, name: str, run: Any) -> None:
     """Raise ValueError if `name` will not be recorded. what: the part that needs it. run=None: nothing is known yet."""
     if run is None or name in (known := recorded_names(run)) or any(map(may_record_more, run.callbacks)):
         return
+    if name.endswith("accuracy") and not run.measures_accuracy:
+        raise ValueError(
+            f"{what}: {name!r} is measured where labels are classes, and these are numbers. Use one of: "
+            f"{', '.join(known)}"
+        )
     if name in VALIDATED:
         raise ValueError(
             f"{what}: {name!r} is measured on validation_data, and fit got none. "

@@ -156,7 +156,7 @@ def check_one_batch(model: Any, x: np.ndarray, y: np.ndarray) -> Check:
 def overfit_one_batch(model: Any, x: np.ndarray, y: np.ndarray, steps: int) -> tuple[float, int]:
     """Overfit a copy to one batch, without dropout, until its loss is small; the last loss and the number of steps."""
     copy, optimizer, loss = model.untrained_copy(), Adam(1e-3), math.inf
-    for layer in copy.layers:
+    for layer in copy.network.parts():
         if isinstance(layer, Dropout):
             layer.rate = 0.0
     target = BY_HEART * math.log(model.shapes[-1][-1])

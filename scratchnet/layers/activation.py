@@ -13,13 +13,10 @@ At x = 0 the derivative from the left is taken. NaN stays NaN.
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 
 from scratchnet.keywords import explained
-from scratchnet.layers.base import Context, Layer
+from scratchnet.layers.base import Context, Layer, at_least_zero
 
 
 class ReLU(Layer):
@@ -81,10 +78,3 @@ class ELU(Layer):
 
     def backward(self, dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return dy * np.where(x > 0, 1, self.alpha * np.exp(np.minimum(x, 0))), {}
-
-
-def at_least_zero(value: Any, name: str) -> float:
-    """`value` as a finite float of 0 or more, or an error that names the argument."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < math.inf:
-        raise ValueError(f"{name} must be a number of 0 or more, got {value!r}")
-    return float(value)

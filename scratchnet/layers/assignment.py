@@ -24,7 +24,7 @@ def assigned(layer: Any, name: str, value: Any) -> Any:
     if name == "in_model":
         return value
     if name in (*layer.params, *layer.state):
-        return copied_into(getattr(layer, name), value, f"{type(layer).__name__}: {name}")
+        return copied_into(layer.arrays("params", "state")[name], value, f"{type(layer).__name__}: {name}")
     if not is_builtin(layer) and name not in PROTOCOL:
         return value
     if isinstance(getattr(layer, name, None), float):

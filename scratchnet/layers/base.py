@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -70,6 +72,7 @@ class Layer:
     state: tuple[str, ...] = ()  # names of the arrays that are saved but not trained
     dtype: np.dtype = np.dtype("float32")  # the model sets its own before it calls build
     in_model: bool = False  # whether it is part of a model
+    added: tuple[str, ...] = ()  # arguments that a file lacks where they have their default: older files have none
 
     def __setattr__(self, name: str, value: Any) -> None:
         """An ordinary attribute, until the layer is part of a model: see `scratchnet.layers.assignment`."""
@@ -91,7 +94,7 @@ class Layer:
         layer = copy.copy(self)
         layer.in_model = False
         output_shape = layer.build(input_shape, np.random.default_rng(0))
-        return output_shape, {name: getattr(layer, name).shape for name in (*layer.params, *layer.state)}
+        return output_shape, {name: array.shape for name, array in layer.arrays("params", "state").items()}
 
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Any]:
         """x -> y, cache."""
@@ -101,9 +104,32 @@ class Layer:
         """dL/dy and forward's cache -> dL/dx and a gradient for each name in `params`."""
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy, cache)")
 
+    # a layer may contain others: see Residual
+
+    def children(self) -> dict[str, Layer]:
+        """The layers in this one, by what the names of their arrays begin with. A layer with children has only their
+        arrays.
+        """
+        return {}
+
+    def walk(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+        """This layer and all in it, each with its prefix: an array of it is called prefix + name."""
+        yield prefix, self
+        for name, child in self.children().items():
+            yield from child.walk(f"{prefix}{name}.")
+
+    def arrays(self, *kinds: str) -> dict[str, np.ndarray]:
+        """The live arrays by name, as in `params` and `state`. kinds: "params", "state", or both."""
+        return {
+            f"{prefix}{name}": getattr(layer, name)
+            for prefix, layer in self.walk() if not layer.children()
+            for kind in kinds for name in getattr(layer, kind)
+        }  # fmt: skip
+
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, from which an equal, unbuilt layer can be made: Layer(**config)."""
-        names = inspect.signature(type(self)).parameters
+        parameters = inspect.signature(type(self)).parameters
+        names = [n for n, a in parameters.items() if n not in self.added or getattr(self, n) != a.default]
         if missing := [name for name in names if not hasattr(self, name)]:
             raise AttributeError(
                 f"{type(self).__name__} must keep its argument {missing[0]!r} under that name, "
@@ -134,12 +160,19 @@ def integer(value: Any, name: str, least: int) -> int:
     return int(value)
 
 
+def at_least_zero(value: Any, name: str) -> float:
+    """`value` as a finite float of 0 or more, or an error that names the argument."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be a number of 0 or more, got {value!r}")
+    return float(value)
+
+
 def flag(value: Any, name: str) -> bool:
     """`value` as True or False. A number is an error: the second argument of other libraries' Dense is a size."""
     if not isinstance(value, bool | np.bool_):
         inputs = "The number of inputs is found when the model is built: Dense(units), Conv2D(filters, kernel_size)."
-        activation = "For an activation put a layer behind it: Dense(units), ReLU()."
-        advice = activation if isinstance(value, str) else inputs
+        activation = "An activation is given by name: Dense(units, activation={!r})."
+        advice = activation.format(value) if isinstance(value, str) else inputs
         raise TypeError(f"{name} must be True or False, got {value!r}. {advice}")
     return bool(value)
 

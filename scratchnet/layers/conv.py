@@ -21,7 +21,8 @@ import numpy as np
 
 from scratchnet.initializers import get_initializer
 from scratchnet.keywords import explained
-from scratchnet.layers.base import Context, Layer, Shape, Size, expect_images, flag, integer, pair
+from scratchnet.layers.base import Context, Layer, Shape, Size, at_least_zero, expect_images, flag, integer, pair
+from scratchnet.layers.named_activations import as_activation, expect_expanded
 from scratchnet.layers.windows import check_padding, col2im, im2col, place_windows
 
 
@@ -32,11 +33,15 @@ class Conv2D(Layer):
     filters: number of output channels. kernel_size, stride: an integer, or (height, width).
     padding: "valid", "same" (as Keras defines it) or pixels on every side.
     W: (k_h, k_w, c, filters), by default from a He normal distribution; b: (filters,), zeros.
+    activation: the name of an activation that a model puts behind it, "relu" for instance.
+    l2: λ of the penalty λ Σ W², whose gradient 2 λ W is added to dW in training; as Keras' regularizers.L2(λ).
 
     >>> conv = Conv2D(32, kernel_size=3)
     >>> conv.build((28, 28, 1), np.random.default_rng(0))
     (26, 26, 32)
     """
+
+    added = ("activation", "l2")
 
     @explained
     def __init__(
@@ -47,6 +52,8 @@ class Conv2D(Layer):
         padding: str | int = "valid",
         use_bias: bool = True,
         initializer: str = "he",
+        activation: str | None = None,
+        l2: float = 0.0,
     ):
         self.filters = integer(filters, "Conv2D filters", 1)
         self.kernel_size = pair(kernel_size, "Conv2D kernel_size")
@@ -55,6 +62,8 @@ class Conv2D(Layer):
         self.use_bias = flag(use_bias, "Conv2D use_bias")
         self.initializer = initializer
         self.initialize = get_initializer(initializer)
+        self.activation = as_activation(activation, "Conv2D")
+        self.l2 = at_least_zero(l2, "Conv2D l2")
         self.params = ("W", "b") if self.use_bias else ("W",)
 
     def compute_shapes(self, input_shape: Shape) -> tuple[Shape, dict[str, Shape]]:
@@ -73,6 +82,7 @@ class Conv2D(Layer):
         return output_shape
 
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, tuple[np.ndarray, Shape]]:
+        expect_expanded(self)
         cols = im2col(x, self.windows)  # (n·out_h·out_w, k_h·k_w·c)
         y = cols @ self.W.reshape(-1, self.filters)  # (n·out_h·out_w, filters)
         if self.use_bias:

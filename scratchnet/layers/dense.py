@@ -17,25 +17,39 @@ import numpy as np
 
 from scratchnet.initializers import get_initializer
 from scratchnet.keywords import explained
-from scratchnet.layers.base import Context, Layer, Shape, flag, integer, show_shape
+from scratchnet.layers.base import Context, Layer, Shape, at_least_zero, flag, integer, show_shape
+from scratchnet.layers.named_activations import as_activation, expect_expanded
 
 
 class Dense(Layer):
     """y = x · W + b: (n, features) -> (n, units).
 
     units: number of outputs. W: (features, units), by default Glorot uniform; b: (units,), zeros.
+    activation: the name of an activation that a model puts behind it, "relu" for instance.
+    l2: λ of the penalty λ Σ W², whose gradient 2 λ W is added to dW in training; as Keras' regularizers.L2(λ).
 
     >>> dense = Dense(10)
     >>> dense.build((128,), np.random.default_rng(0))
     (10,)
     """
 
+    added = ("activation", "l2")
+
     @explained
-    def __init__(self, units: int, use_bias: bool = True, initializer: str = "glorot"):
+    def __init__(
+        self,
+        units: int,
+        use_bias: bool = True,
+        initializer: str = "glorot",
+        activation: str | None = None,
+        l2: float = 0.0,
+    ):
         self.units = integer(units, "Dense units", 1)
         self.use_bias = flag(use_bias, "Dense use_bias")
         self.initializer = initializer
         self.initialize = get_initializer(initializer)
+        self.activation = as_activation(activation, "Dense")
+        self.l2 = at_least_zero(l2, "Dense l2")
         self.params = ("W", "b") if self.use_bias else ("W",)
 
     def compute_shapes(self, input_shape: Shape) -> tuple[Shape, dict[str, Shape]]:
@@ -55,6 +69,7 @@ class Dense(Layer):
         return output_shape
 
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, np.ndarray]:
+        expect_expanded(self)
         y = x @ self.W  # (n, units)
         if self.use_bias:
             y += self.b

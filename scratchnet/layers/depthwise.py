@@ -16,20 +16,23 @@ import numpy as np
 
 from scratchnet.initializers import get_initializer
 from scratchnet.keywords import explained
-from scratchnet.layers.base import Context, Layer, Shape, Size, expect_images, flag, integer, pair
+from scratchnet.layers.base import Context, Layer, Shape, Size, at_least_zero, expect_images, flag, integer, pair
+from scratchnet.layers.named_activations import as_activation, expect_expanded
 from scratchnet.layers.windows import Windows, check_padding, col2im, im2col, place_windows
 
 
 class DepthwiseConv2D(Layer):
     """Convolution of each channel by itself: (n, h, w, c) -> (n, out_h, out_w, c · depth_multiplier).
 
-    kernel_size, stride, padding: as for Conv2D. depth_multiplier: m, the number of filters of each channel.
+    kernel_size, stride, padding, activation, l2: as for Conv2D. depth_multiplier: m, the filters of each channel.
     W: (k_h, k_w, c, m), by default from a He normal distribution; b: (c·m,), zeros. Output channel c·m + j is filter
     j of channel c, as in Keras.
 
     >>> DepthwiseConv2D(3, padding="same").build((28, 28, 8), np.random.default_rng(0))
     (28, 28, 8)
     """
+
+    added = ("activation", "l2")
 
     @explained
     def __init__(
@@ -40,6 +43,8 @@ class DepthwiseConv2D(Layer):
         depth_multiplier: int = 1,
         use_bias: bool = True,
         initializer: str = "he",
+        activation: str | None = None,
+        l2: float = 0.0,
     ):
         self.kernel_size = pair(kernel_size, "DepthwiseConv2D kernel_size")
         self.stride = pair(stride, "DepthwiseConv2D stride")
@@ -48,6 +53,8 @@ class DepthwiseConv2D(Layer):
         self.use_bias = flag(use_bias, "DepthwiseConv2D use_bias")
         self.initializer = initializer
         self.initialize = get_initializer(initializer)
+        self.activation = as_activation(activation, "DepthwiseConv2D")
+        self.l2 = at_least_zero(l2, "DepthwiseConv2D l2")
         self.params = ("W", "b") if self.use_bias else ("W",)
 
     def compute_shapes(self, input_shape: Shape) -> tuple[Shape, dict[str, Shape]]:
@@ -70,6 +77,7 @@ class DepthwiseConv2D(Layer):
         return output_shape
 
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, tuple[np.ndarray, Shape]]:
+        expect_expanded(self)
         win, c = self.windows, x.shape[3]
         cols = im2col(x, win).reshape(-1, win.k_h * win.k_w, c).transpose(2, 0, 1)  # (c, n·out_h·out_w, k_h·k_w)
         y = (cols @ self.by_channel()).transpose(1, 0, 2)  # (n·out_h·out_w, c, m)

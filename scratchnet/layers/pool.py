@@ -24,6 +24,8 @@ class Pool2D(Layer):
     one more is below and to the right, as in Keras), or the number of pixels on every side, less than pool_size.
     """
 
+    added = ("padding",)
+
     @explained
     def __init__(self, pool_size: Size = 2, stride: Size | None = None, padding: str | int = "valid"):
         self.pool_size = pair(pool_size, f"{type(self).__name__} pool_size")

@@ -7,7 +7,8 @@ A description can name only the layer classes of this package (and those that th
 only what ARGUMENTS lists: each argument has a type and a range. That bounds every number by itself. Their
 products are bounded by the arrays: before a layer is built, the shapes that it would make are computed
 (`Layer.compute_shapes`) and compared with those in the file, so that three forged digits cannot request
-a terabyte. Nothing in a description is imported, looked up by name, or run.
+a terabyte. A Residual holds descriptions of layers in turn; all of them together are counted, and their depth is
+bounded, before the first is made. Nothing in a description is imported, looked up by name, or run.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchnet.initializers import INITIALIZERS, zeros
-from scratchnet.layers import LAYERS, Conv2D, Dense, DepthwiseConv2D, Layer
+from scratchnet.layers import LAYERS, Conv2D, Dense, DepthwiseConv2D, Layer, Residual
 from scratchnet.layers.base import Shape
+from scratchnet.layers.residual import DEPTH_LIMIT
+from scratchnet.layers.row import at_layer, prefixes, shapes_of
 from scratchnet.saving.container import ModelFileError, shown
 
-LAYER_LIMIT = 1000
-VALUE_LIMIT = 1 << 26  # numbers in one example, before or after any layer
+LAYER_LIMIT = 1000  # in the whole model
 CLASS_NAME_LIMIT = 200  # characters
 DTYPES = ("float32", "float64")
 
@@ -74,6 +76,7 @@ NUMBER = Rule(
     lambda value: math.isfinite(value) if type(value) is float else type(value) is int and abs(value) <= 1 << 53,
 )
 FRACTION = Rule("a number in [0, 1)", lambda value: NUMBER.holds(value) and 0 <= value < 1)
+ROW = listed(Rule("a description of a layer", lambda value: isinstance(value, dict)), 1, LAYER_LIMIT)
 FLAG = Rule("true or false", lambda value: isinstance(value, bool))
 SIZE = whole(1, 1 << 20)
 BORDER = whole(0, 1 << 20)
@@ -90,7 +93,9 @@ ARGUMENTS = {
     "depth_multiplier": SIZE,
     "use_bias": FLAG, "initializer": one_of(*INITIALIZERS),
     "rate": FRACTION, "momentum": FRACTION, "epsilon": NUMBER, "scale": NUMBER, "offset": NUMBER,
-    "slope": NUMBER, "alpha": NUMBER,
+    "slope": NUMBER, "alpha": NUMBER, "l2": NUMBER,
+    "activation": one_of(None),  # in a file it is a layer of its own
+    "layers": ROW, "shortcut": either(one_of(None), ROW),
 }  # fmt: skip
 
 ENTRIES = {
@@ -98,8 +103,10 @@ ENTRIES = {
     "seed": whole(0, (1 << 128) - 1),
     "dtype": one_of(*DTYPES),
     "class_names": either(one_of(None), listed(TEXT, 1, 1 << 20)),
-    "layers": listed(Rule("a description of a layer", lambda value: isinstance(value, dict)), 1, LAYER_LIMIT),
+    "layers": ROW,
 }
+OPTIONAL = {"outputs": one_of("softmax", "sigmoid", "linear")}
+ROWS = ("layers", "shortcut")  # the arguments of a Residual that are descriptions
 
 
 def check(values: dict[str, Any], rules: dict[str, Rule], where: str) -> None:
@@ -121,28 +128,45 @@ def make_layers(config: dict[str, Any], own: Sequence[type[Layer]] = ()) -> list
     if not isinstance(config, dict) or not ENTRIES.keys() <= config.keys():
         missing = ", ".join(name for name in ENTRIES if not isinstance(config, dict) or name not in config)
         raise ModelFileError(f"the description of the model lacks {missing}")
-    check(config, ENTRIES, "the model")
+    check(config, ENTRIES | OPTIONAL, "the model")
+    if (count := count_layers(config["layers"])) > LAYER_LIMIT:
+        raise ModelFileError(f"the model has {count:,} layers, where {LAYER_LIMIT:,} are allowed")
     known = {**LAYERS, **{cls.__name__: cls for cls in own}}
     return [make_layer(known, description, i) for i, description in enumerate(config["layers"])]
 
 
-def make_layer(known: dict[str, type[Layer]], description: dict[str, Any], index: int) -> Layer:
-    """{"class": "Conv2D", "filters": 32, ...} -> an unbuilt layer, if the class is one of `known`."""
+def count_layers(descriptions: Any, depth: int = 0) -> int:
+    """How many layers they describe, those within a Residual included. Raises ModelFileError if nested too deeply."""
+    if depth > DEPTH_LIMIT:
+        raise ModelFileError(f"more than {DEPTH_LIMIT} Residual blocks within each other")
+    rows = [d.get(name) for d in descriptions if isinstance(d, dict) for name in ROWS]
+    return len(descriptions) + sum(count_layers(row, depth + 1) for row in rows if isinstance(row, list))
+
+
+def make_layer(known: dict[str, type[Layer]], description: dict[str, Any], index: int, inside: str = "") -> Layer:
+    """{"class": "Conv2D", "filters": 32, ...} -> an unbuilt layer, if the class is one of `known`.
+
+    inside: where the row is that it is a part of, for errors.
+    """
     arguments = dict(description)
     kind = arguments.pop("class", None)
     if not isinstance(kind, str) or kind not in known:
         raise ModelFileError(
-            f"layer {index} is a {shown(kind)}, which is not one of {', '.join(known)}. "
+            f"{inside}layer {index} is a {shown(kind)}, which is not one of {', '.join(known)}. "
             "If it is a layer of your own, pass its class: load_model(path, layers=[...])."
         )
-    where, cls = f"layer {index} ({kind})", known[kind]
+    where, cls = f"{inside}layer {index} ({kind})", known[kind]
     accepted = inspect.signature(cls).parameters
     rules = ARGUMENTS if cls is LAYERS.get(kind) else dict.fromkeys(accepted, ANYTHING)
     check(arguments, {name: rules[name] for name in accepted}, where)
     missing = [name for name, a in accepted.items() if a.default is a.empty and name not in arguments]
     if missing:
         raise ModelFileError(f"{where} lacks {', '.join(missing)}")
-    with at_layer(index, kind):
+    if cls is Residual:
+        for name in ROWS:
+            row = arguments.get(name) or []
+            arguments[name] = [make_layer(known, d, i, f"{where}, {name}: ") for i, d in enumerate(row)] or None
+    with at_layer(index, kind, inside=inside):
         return cls(**arguments)
 
 
@@ -151,16 +175,14 @@ def expected_arrays(layers: list[Layer], config: dict[str, Any]) -> dict[str, tu
 
     The dtype is None for a layer of the user's own, whose arrays may be of any type.
     """
-    shape: Shape = tuple(config["input_shape"])
-    expected: dict[str, tuple[np.dtype | None, Shape]] = {}
-    for i, (layer, prefix) in enumerate(zip(layers, prefixes(layers), strict=True)):
-        with at_layer(i, type(layer).__name__):
-            if math.prod(shape) > VALUE_LIMIT:
-                raise ModelFileError(f"{math.prod(shape):,} numbers per example, where {VALUE_LIMIT:,} are allowed")
-            shape, arrays = layer.compute_shapes(shape)
-        dtype = np.dtype(config["dtype"]) if type(layer) in LAYERS.values() else None
-        expected |= {f"{prefix}.{name}": (dtype, size) for name, size in arrays.items()}
-    return expected
+    _, arrays = shapes_of(layers, tuple(config["input_shape"]))
+    ours = tuple(
+        f"{prefix}.{inner}"
+        for layer, prefix in zip(layers, prefixes(layers), strict=True)
+        for inner, part in layer.walk() if type(part) in LAYERS.values() and not part.children()
+    )  # fmt: skip
+    dtype = np.dtype(config["dtype"])
+    return {name: (dtype if name[: name.rindex(".") + 1] in ours else None, size) for name, size in arrays.items()}
 
 
 @contextmanager
@@ -169,7 +191,8 @@ def nothing_drawn(layers: list[Layer]) -> Iterator[None]:
 
     Random numbers are drawn in float64, and would take several times the memory of the file.
     """
-    initializers = {layer: layer.initialize for layer in layers if isinstance(layer, Conv2D | DepthwiseConv2D | Dense)}
+    parts = [part for layer in layers for _, part in layer.walk()]
+    initializers = {part: part.initialize for part in parts if isinstance(part, Conv2D | DepthwiseConv2D | Dense)}
     for layer in initializers:
         layer.initialize = zeros
     try:
@@ -177,40 +200,6 @@ def nothing_drawn(layers: list[Layer]) -> Iterator[None]:
     finally:
         for layer, own in initializers.items():
             vars(layer)["initialize"] = own  # by then the layer is part of a model
-
-
-def prefixes(layers: Sequence[Layer]) -> list[str]:
-    """What the names of each layer's arrays begin with: 0.conv2d, 1.relu, ..."""
-    return [f"{i}.{type(layer).__name__.lower()}" for i, layer in enumerate(layers)]
-
-
-@contextmanager
-def at_layer(index: int, kind: str, advice: str = "") -> Iterator[None]:
-    """An error in a layer says which layer it is. advice: a sentence to end with."""
-    try:
-        yield
-    except ValueError as error:
-        message = f"layer {index} ({kind}): {str(error).removeprefix(f'{kind}: ')}"
-        raise ValueError(f"{message.rstrip('.')}. {advice}" if advice else message) from None
-
-
-def as_layers(layers: Any) -> tuple[Layer, ...]:
-    """The layers of a new model as a tuple."""
-    if isinstance(layers, Layer | type):
-        raise TypeError("layers must be a list: Sequential([Flatten(), Dense(10)], input_shape=(28, 28, 1))")
-    return tuple(layers)
-
-
-def check_layer(index: int, layer: Any, earlier: Sequence[Layer]) -> None:
-    """An error if this cannot be a layer of a new model, behind these earlier ones."""
-    if not isinstance(layer, Layer):
-        hint = f" Write {layer.__name__}() with parentheses." if isinstance(layer, type) else ""
-        raise TypeError(f"layer {index} must be a Layer, got {layer!r}.{hint}")
-    kind = type(layer).__name__
-    if any(layer is other for other in earlier):
-        raise ValueError(f"layer {index} ({kind}) stands in the model twice. Make a second one.")
-    if layer.in_model:
-        raise ValueError(f"layer {index} ({kind}) belongs to another model. Make new layers for each model.")
 
 
 def check_class_names(names: Any, classes: int) -> list[str] | None:

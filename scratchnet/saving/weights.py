@@ -17,9 +17,9 @@ Arrays = dict[str, np.ndarray]
 def weights_of(layers: Sequence[Layer], names: Sequence[str]) -> Arrays:
     """Name -> live array, layer by layer."""
     return {
-        f"{prefix}.{name}": getattr(layer, name)
+        f"{prefix}.{name}": array
         for prefix, layer in zip(names, layers, strict=True)
-        for name in (*layer.params, *layer.state)
+        for name, array in layer.arrays("params", "state").items()
     }
 
 
@@ -40,8 +40,8 @@ def own_arrays(layers: Iterable[Layer]) -> None:
 
     joblib hands such arrays to its workers; a training step writes to them, and kernels are compiled for others.
     """
-    for layer in layers:
-        for name in (*layer.params, *layer.state):
-            array = getattr(layer, name)
+    parts = [part for layer in layers for _, part in layer.walk() if not part.children()]
+    for part in parts:
+        for name, array in part.arrays("params", "state").items():
             if type(array) is not np.ndarray or not array.flags.carray or not array.flags.owndata:
-                vars(layer)[name] = np.array(array, order="C", subok=False)
+                vars(part)[name] = np.array(array, order="C", subok=False)

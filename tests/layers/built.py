@@ -10,8 +10,8 @@ def built(layer, input_shape, dtype="float64", seed=0):
     rng = np.random.default_rng(seed)
     layer.dtype = np.dtype(dtype)
     layer.build(tuple(input_shape), rng)
-    for name in layer.params:
-        getattr(layer, name)[...] += 0.3 * rng.standard_normal(getattr(layer, name).shape)
-    for name in layer.state:
-        getattr(layer, name)[...] += rng.uniform(0.1, 0.5, getattr(layer, name).shape)
+    for array in layer.arrays("params").values():
+        array += (0.3 * rng.standard_normal(array.shape)).astype(dtype)
+    for array in layer.arrays("state").values():
+        array += rng.uniform(0.1, 0.5, array.shape).astype(dtype)
     return layer

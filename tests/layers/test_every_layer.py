@@ -42,6 +42,15 @@ EXAMPLES = {  # name: (how it is made, one example's shape)
     "Dropout": (lambda: sn.Dropout(0.4), (4, 3, 2)),
     "BatchNorm": (sn.BatchNorm, (4, 3, 2)),
     "BatchNorm-flat": (sn.BatchNorm, (5,)),
+    "Residual": (lambda: sn.Residual([sn.Conv2D(2, 3, padding="same"), sn.Tanh(), sn.Dropout(0.4)]), (4, 3, 2)),
+    "Residual-shortcut": (
+        lambda: sn.Residual(
+            [sn.Conv2D(3, 3, 2, padding="same"), sn.SiLU(), sn.Residual([sn.Conv2D(3, 1, use_bias=False)])],
+            [sn.AvgPool2D(2, padding="same"), sn.Conv2D(3, 1)],
+        ),
+        (5, 4, 2),
+    ),
+    "Residual-batchnorm": (lambda: sn.Residual([sn.BatchNorm(), sn.Sigmoid()], shortcut=sn.BatchNorm()), (4, 3, 2)),
 }
 every_layer = pytest.mark.parametrize("name", EXAMPLES)
 both_modes = pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
@@ -75,7 +84,7 @@ def test_the_outline_is_what_build_makes(name):
     said_output, said = layer.compute_shapes(shape)
     assert not arrays & vars(layer).keys()  # nothing was made
     assert said_output == other.build(shape, np.random.default_rng(0))
-    assert said == {array: getattr(other, array).shape for array in arrays}
+    assert said == {array: a.shape for array, a in other.arrays("params", "state").items()}
 
 
 @every_layer
@@ -97,13 +106,13 @@ def test_finite_differences_agree_with_backward(name, training):
 def test_forward_and_backward_leave_what_they_were_given(name, training):
     layer, x, dy = example(name)
     x_before, dy_before = x.copy(), dy.copy()
-    params = {p: getattr(layer, p).copy() for p in layer.params}
+    params = {p: array.copy() for p, array in layer.arrays("params").items()}
     _, cache = layer.forward(x, context(training))
     layer.backward(dy, cache)
     np.testing.assert_array_equal(x, x_before)
     np.testing.assert_array_equal(dy, dy_before)
     for p, before in params.items():
-        np.testing.assert_array_equal(getattr(layer, p), before)
+        np.testing.assert_array_equal(layer.arrays("params")[p], before)
 
 
 @every_layer
@@ -150,7 +159,7 @@ def test_dtype_in_is_dtype_out_everywhere(name, training, dtype):
     layer, x, dy = example(name, dtype)
     y, cache = layer.forward(x, context(training))
     dx, grads = layer.backward(dy, cache)
-    arrays = {"y": y, "dx": dx, **grads, **{a: getattr(layer, a) for a in (*layer.params, *layer.state)}}
+    arrays = {"y": y, "dx": dx, **grads, **{f"own {a}": array for a, array in layer.arrays("params", "state").items()}}
     assert {key: str(array.dtype) for key, array in arrays.items()} == dict.fromkeys(arrays, dtype)
 
 
@@ -159,8 +168,8 @@ def test_dtype_in_is_dtype_out_everywhere(name, training, dtype):
 def test_float32_agrees_with_float64_to_rounding(name, training):
     layer, x, dy = example(name, "float64")
     single, _, _ = example(name, "float32")
-    for array in (*layer.params, *layer.state):  # the same numbers to begin with
-        getattr(layer, array)[...] = getattr(single, array)
+    for name, array in layer.arrays("params", "state").items():  # the same numbers to begin with
+        array[...] = single.arrays("params", "state")[name]
     x32, dy32 = x.astype(np.float32), dy.astype(np.float32)
     y, cache = layer.forward(x32.astype(np.float64), context(training))
     y32, cache32 = single.forward(x32, context(training))
@@ -185,7 +194,8 @@ def test_gradients_have_the_names_and_shapes_of_the_parameters(name):
     layer, x, dy = example(name)
     dx, grads = layer.backward(dy, layer.forward(x, context())[1])
     assert dx.shape == x.shape
-    assert {p: g.shape for p, g in grads.items()} == {p: getattr(layer, p).shape for p in layer.params}
+    assert {p: g.shape for p, g in grads.items()} == {p: a.shape for p, a in layer.arrays("params").items()}
+    assert set(layer.arrays("params")) == set(layer.params) and set(layer.arrays("state")) == set(layer.state)
 
 
 @every_layer
@@ -201,7 +211,7 @@ def test_an_empty_batch_passes_through_in_evaluation(name):
 @both_modes
 def test_examples_do_not_influence_each_other_but_through_batchnorm_in_training(name, training):
     layer, x, dy = example(name, n=4)
-    if name.startswith("BatchNorm") and training:
+    if "batchnorm" in name.lower() and training:
         pytest.skip("the batch's mean and variance are what it is about")
     y, cache = layer.forward(x, context(training))
     dx, _ = layer.backward(dy, cache)

@@ -55,7 +55,7 @@ MUTANTS = [
     ),
     Mutant(
         "the size of an image is not bounded",
-        "saving/architecture.py",
+        "layers/row.py",
         "if math.prod(shape) > VALUE_LIMIT:",
         "if False:",
         "tests/test_malformed_models.py::test_forged_sizes_are_refused_before_memory_is_asked_for",

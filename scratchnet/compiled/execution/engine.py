@@ -37,9 +37,9 @@ class CompiledEngine(Engine):
         self.stages = fuse(self.stages, network.shapes)
         self.inference_stages = [stage._replace(op=for_inference(stage.op)) for stage in self.stages]
         self.guard, self.buffers = ArrayGuard(network.layers, network.names), Buffers()
-        uncompiled = {stage.title for stage in self.stages if stage.op.calls_python}
+        uncompiled = tuple(f"{stage.title}." for stage in self.stages if stage.op.calls_python)
         self.written_by_python = {
-            name: array for name, array in network.arrays("state").items() if name.rpartition(".")[0] in uncompiled
+            name: array for name, array in network.arrays("state").items() if name.startswith(uncompiled)
         }
         self.training_programs: dict[Any, TrainingProgram] = {}
         self.inference_programs: dict[Any, list[InferenceProgram]] = {}  # not in use at the moment

@@ -40,10 +40,11 @@ class ArrayGuard:
 
     def __init__(self, layers, names):
         self.kept: list[tuple[dict[str, Any], str, str, np.ndarray, Any, Any]] = [
-            (vars(layer), name, f"layer {prefix}: {name}", (array := getattr(layer, name)), array.shape, array.dtype)
+            (vars(part), name, f"layer {prefix}: {inner}{name}", array, array.shape, array.dtype)
             for layer, prefix in zip(layers, names, strict=True)
-            for name in (*layer.params, *layer.state)
-        ]
+            for inner, part in layer.walk() if not part.children()
+            for name, array in part.arrays("params", "state").items()
+        ]  # fmt: skip
 
     def check(self, written: bool = False) -> None:
         """Raise ValueError if an array was replaced or reshaped. written: also if one is read-only."""

@@ -51,7 +51,7 @@ class InferenceProgram:
         self.pack()
         self.workers = [self.worker(*capture) for capture in captures]
         self.calls = self.code.finish() if self.native else None
-        self.guards = Guards(engine.network.layers)
+        self.guards = Guards(engine.network.parts())
 
     def capture(self, dtype, thread: int) -> tuple[np.ndarray, Calls, np.ndarray]:
         """A thread's input buffer, its calls, and where they leave the logits."""

@@ -55,7 +55,7 @@ class TrainingProgram:
         self.name_arrays()
         title = f"a training step on {len(x)} examples in {len(parts)} chunks, for {threads} threads"
         self.program = Program(title, phases, threads, self.values, self.captured.names)
-        self.guards = Guards(engine.network.layers)
+        self.guards = Guards(engine.network.parts())
         self.slots = {name: optimizer.memory.get(name) for name in engine.network.arrays("params")}
 
     # building
@@ -125,7 +125,7 @@ class TrainingProgram:
         count = optimizers.RULES[type(optimizer)].numbers
         for name in params:
             self.hyperparameters.setdefault(decays(optimizer, name), (name, np.zeros(count, np.float32)))
-        tasks = optimizers.update_tasks(optimizer, params, grads)
+        tasks = optimizers.update_tasks(optimizer, params, grads, self.engine.network.penalties())
         clipping = [] if optimizer.clip_norm is None else self.clip_phases(tasks)
         update = []
         for task in tasks:
@@ -158,6 +158,7 @@ class TrainingProgram:
 
         def update(chunk):
             totals = {name: total([g[name] for g in grads]) for name in params}
+            self.engine.network.add_penalties(totals)
             self.optimizer.step(params, totals)
 
         return update

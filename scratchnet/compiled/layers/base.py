@@ -51,7 +51,10 @@ class CompiledLayer:
 
     def allocate_gradients(self) -> dict[str, np.ndarray]:
         """An array for the gradient of each parameter."""
-        return {name: aligned_empty(getattr(layer, name).shape) for layer in self.layers for name in layer.params}
+        return {
+            name: aligned_empty(array.shape)
+            for layer in self.layers for name, array in layer.arrays("params").items()
+        }  # fmt: skip
 
     def allocate_partial_sums(self, chunks: int) -> np.ndarray:
         """A row for each chunk, for sums over the batch."""

@@ -29,8 +29,11 @@ def is_compiled(optimizer) -> bool:
     return type(optimizer) in RULES
 
 
-def update_tasks(optimizer, params, grads) -> list[list[Piece]]:
-    """The pieces of all parameters, in tasks of about the same size. grads: of each chunk, by name."""
+def update_tasks(optimizer, params, grads, penalties) -> list[list[Piece]]:
+    """The pieces of all parameters, in tasks of about the same size.
+
+    grads: of each chunk, by name. penalties: λ of the parameters with an L2 penalty, by name.
+    """
     optimizer.attach(params)
     tasks: list[list[Piece]] = [[]]
     room = PIECE
@@ -43,21 +46,25 @@ def update_tasks(optimizer, params, grads) -> list[list[Piece]]:
                 tasks.append([])
                 room = PIECE
             room -= stop - start
-            tasks[-1].append(Piece(name, gradient, start, stop, p[start:stop], [m[start:stop] for m in slots]))
+            own = p[start:stop], [m[start:stop] for m in slots], penalties.get(name, 0.0)
+            tasks[-1].append(Piece(name, gradient, start, stop, *own))
     return tasks
 
 
 class Piece:
     """Some numbers of a parameter, and of the optimizer's slots for them."""
 
-    def __init__(self, name: str, source, start: int, stop: int, p: np.ndarray, slots: list[np.ndarray]):
+    def __init__(self, name: str, source, start: int, stop: int, p: np.ndarray, slots: list[np.ndarray], l2: float):
         self.name, self.source, self.start, self.stop, self.p, self.slots = name, source, start, stop, p, slots
+        self.l2 = l2
         self.g: np.ndarray | None = None
 
     def gradient(self, call) -> np.ndarray:
         """Their gradient; the calls that compute it are made on first use."""
         if self.g is None:
             self.g = self.source.block(call, self.start, self.stop)
+            if self.l2:
+                call(add_penalty, self.g, self.p, np.float32(2 * self.l2))
         return self.g
 
     def update(self, call, optimizer, hyperparameters: np.ndarray) -> None:
@@ -135,6 +142,13 @@ def add(total, a, b, c):
     else:
         for i in range(total.size):
             total[i] = total[i] + a[i]
+
+
+@jit
+def add_penalty(g, p, factor):
+    """g += factor p, the gradient of factor / 2 Σ p²."""
+    for i in range(g.size):
+        g[i] += factor * p[i]
 
 
 @jit

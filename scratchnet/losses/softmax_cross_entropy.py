@@ -18,12 +18,12 @@ smoothing replaces t by (1 - s) t + s / classes: no target is certain (arXiv 151
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from scratchnet.keywords import explained
+from scratchnet.losses.mean import expect_rows, mean_of
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -80,47 +80,33 @@ class SoftmaxCrossEntropy:
     (1.3863, array([[ 0.25,  0.25,  0.25, -0.75]]))
     """
 
+    outputs = "softmax"
+
     @explained
     def __init__(self, label_smoothing: float = 0.0):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing!r}")
         self.label_smoothing = float(label_smoothing)
 
-    def __call__(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-        if logits.ndim != 2 or not len(logits):
-            raise ValueError(
-                f"expected logits (n, classes) of at least one example, got {logits.shape}. "
-                "A model ends with Dense(classes)."
-            )
-        n, classes = logits.shape
-        if np.shape(labels)[:1] != (n,):
-            raise ValueError(f"{n} rows of logits but labels of shape {np.shape(labels)}")
+    def __repr__(self) -> str:
+        return f"SoftmaxCrossEntropy({f'label_smoothing={self.label_smoothing}' if self.label_smoothing else ''})"
+
+    def each(self, logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Each example's loss (n,), and its gradient (n, classes)."""
+        expect_rows(logits, labels)
+        classes = logits.shape[1]
         t = one_hot(labels, classes, logits.dtype)
         t = (1 - self.label_smoothing) * t + self.label_smoothing / classes
         log_p = log_softmax(logits)
-        value = -(t * log_p).sum(dtype=np.float64) / n
-        return value, (np.exp(log_p) - t) / n
+        return -(t * log_p).sum(axis=1, dtype=np.float64), np.exp(log_p) - t
 
+    def __call__(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+        return mean_of(*self.each(logits, labels))
 
-Loss = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]  # (logits, labels) -> (value, dlogits)
-NAMES = ("softmax_cross_entropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
+    def right(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Whether the largest logit is that of the class, (n,)."""
+        return logits.argmax(axis=1) == (labels.argmax(axis=1) if labels.ndim == 2 else labels)
 
-
-def as_loss(value: Any) -> Loss:
-    """A function (logits, labels) -> (value, dlogits) as it is; SoftmaxCrossEntropy for None and its names.
-
-    Keras has two names for it, of which one is for one-hot labels; here both kinds of labels are accepted.
-
-    >>> type(as_loss("sparse_categorical_crossentropy"))
-    <class 'scratchnet.losses.SoftmaxCrossEntropy'>
-    """
-    if value is None or (isinstance(value, str) and value.lower() in NAMES):
-        return SoftmaxCrossEntropy()
-    if isinstance(value, type):
-        raise TypeError(f"loss is the class {value.__name__}. Make one of it: loss={value.__name__}()")
-    if not callable(value):
-        raise TypeError(
-            f"loss must be one of {', '.join(map(repr, NAMES))}, SoftmaxCrossEntropy(label_smoothing=...), or a "
-            f"function (logits, labels) -> (value, dlogits); got {value!r}"
-        )
-    return value
+    def classifies(self, labels: np.ndarray, k: int) -> bool:
+        """Whether an output is right or wrong."""
+        return True
