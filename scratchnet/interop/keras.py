@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchnet.interop.keras_arguments import listed
+from scratchnet.interop.keras_arguments import l2_of, listed
 from scratchnet.interop.keras_file import read_keras_file
 from scratchnet.interop.keras_graph import Drawing, arrays_of
 from scratchnet.interop.keras_layers import NEUTRAL, NOTHING, TABLE, Made, translate
@@ -31,6 +31,7 @@ from scratchnet.interop.keras_weights import read_arrays, read_rows
 from scratchnet.keywords import explained
 from scratchnet.layers import LAYERS
 from scratchnet.layers.base import Shape
+from scratchnet.layers.row import expect_size
 from scratchnet.model import Sequential, from_config
 from scratchnet.saving import architecture, as_model_file_error, fill
 from scratchnet.saving.container import ModelFileError
@@ -40,11 +41,15 @@ LISTED = 20  # problems that an error lists
 
 
 class Converted(NamedTuple):
-    """A Keras model in our terms. scaled: whether it scales the pixels itself; notes: what was left out."""
+    """A Keras model in our terms.
+
+    outputs: what they mean, see `losses`. scaled: whether it scales the pixels itself. notes: what was left out.
+    """
 
     path: str
     input_shape: Shape
     layers: list[Made]
+    outputs: str
     scaled: bool
     notes: list[str]
 
@@ -58,7 +63,7 @@ class Converted(NamedTuple):
             layers = [Made({"class": "Rescale", "scale": 1.0, "offset": 0.0}, {}), *layers]
         config = {
             "input_shape": list(self.input_shape), "seed": 0, "dtype": "float32", "class_names": None,
-            "layers": [made.description for made in layers],
+            "layers": [made.description for made in layers], "outputs": self.outputs,
         }  # fmt: skip
         with as_model_file_error(self.path):
             return from_config(config, engine, arrays=named_arrays(layers))
@@ -71,8 +76,9 @@ def load_keras(path: Path, rescale: float | tuple[float, float] | None = None, e
     rescale: what the pixels were multiplied by before they entered the Keras model: 1 / 255, or 1 for bytes as they
     are; or (scale, offset). The model carries it as its first layer. The file does not say it: without `rescale`,
     1 / 255 is taken, with a warning. A file that has a Rescaling layer needs none.
-    A softmax at the end is left out: models here give logits. What has an effect in training only (augmentation,
-    regularizers) is left out with a warning. What has no form here is one ModelFileError that lists all of it.
+    A softmax or sigmoid at the end is left out: models here give logits, and `predict` what Keras' predict gives.
+    Augmentation and regularizers other than L2, which act in training only, are left out with a warning. What has no
+    form here is one ModelFileError that lists all of it.
 
     >>> save_keras(model, "digits.keras")
     >>> np.allclose(load_keras("digits.keras").predict(x), model.predict(x), atol=1e-6)
@@ -109,14 +115,13 @@ def convert(path: Path) -> Converted:
             raise ModelFileError(in_one_sentence(chain.problems))
         if file.weights.attribute("backend") == "theano":
             raise ModelFileError("written with the backend Theano, whose convolutions turn their kernels round")
-        if layers and layers[-1].description["class"] == "Softmax":
+        outputs = "linear" if chain.shape == (1,) else "softmax"
+        if layers and (last := layers[-1].description["class"]) in ("Softmax", "Sigmoid"):
             layers.pop()
+            outputs = last.lower()
         if not layers:
             raise ModelFileError("a model without a layer that computes something")
-        notes = chain.notes()
-        if layers[-1].description["class"] == "Sigmoid":
-            notes.append("it ends with a sigmoid: its outputs are model(x); predict gives the softmax of them")
-        return Converted(str(path), chain.input_shape, layers, begins_with_scale(layers), notes)
+        return Converted(str(path), chain.input_shape, layers, outputs, begins_with_scale(layers), chain.notes())
 
 
 @explained
@@ -179,7 +184,7 @@ class Chain:
         """The layers of one layer; none if it has no form here."""
         if leaf.kind in NEUTRAL:
             self.left_out[leaf.kind] = None
-        if any(value for name, value in leaf.config.items() if name.endswith(("_regularizer", "_constraint"))):
+        if any(acts_in_training(name, value) for name, value in leaf.config.items()):
             self.regularized.append(leaf.place)
         try:
             arrays = None if self.arrays is None else self.arrays[leaf.address]
@@ -219,8 +224,7 @@ class Chain:
                 layer = architecture.make_layer(LAYERS, description, 0)
                 if self.shape is not None:
                     self.shape, sizes = layer.compute_shapes(self.shape)
-                    if math.prod(self.shape) > architecture.VALUE_LIMIT:
-                        raise ValueError(f"{math.prod(self.shape):,} numbers per example are too many")
+                    expect_size(self.shape)
             except ValueError as error:
                 self.problem(place, str(error).removeprefix(f"layer 0 ({description['class']}): "))
                 continue
@@ -252,11 +256,18 @@ class Chain:
         if self.left_out:
             notes.append(f"left out, as they do nothing in a prediction: {', '.join(self.left_out)}")
         if self.regularized:
-            what = "its regularizers and constraints act in training only, and are left out"
+            what = "regularizers (other than L2 of a kernel) and constraints act in training only, and are left out"
             notes.append(f"{self.regularized[0]}{' and others' if self.regularized[1:] else ''}: {what}")
         if self.reshaped:
             notes.append(f"its Reshape is left out: the model takes {self.input_shape} where Keras' took other shapes")
         return notes
+
+
+def acts_in_training(name: str, value: Any) -> bool:
+    """Whether an entry is a regularizer or a constraint without a form here."""
+    if not value or not name.endswith(("_regularizer", "_constraint")):
+        return False
+    return not (name.split("_")[0] in ("kernel", "depthwise", "pointwise") and l2_of(value))
 
 
 def begins_with_scale(layers: list[Made]) -> bool:

@@ -35,6 +35,11 @@ class Arguments:
         if value is not None and not any(same(value, known) for known in allowed):
             raise ValueError(f"{name}={shown(value)}")
 
+    def penalty(self, name: str) -> dict[str, float]:
+        """{"l2": λ} for a regularizer that is L2 and nothing else; {} for none, and for others."""
+        l2 = l2_of(self.take(name))
+        return {"l2": l2} if l2 else {}
+
     def finish(self) -> None:
         """An error if an entry with a meaning was not taken."""
         for name, value in self.config.items():
@@ -47,6 +52,15 @@ def same(value: Any, known: Any) -> bool:
     """Whether a value, or each of a list, is this one: 1 is not True, and [1, 1] is 1."""
     values = listed(value)
     return bool(values) and all(type(one) is type(known) and one == known for one in values)
+
+
+def l2_of(regularizer: Any) -> float:
+    """λ of L2(λ), also written as L1L2(0, λ); 0 for anything else."""
+    config = regularizer.get("config") if isinstance(regularizer, dict) else None
+    if not isinstance(config, dict) or regularizer.get("class_name") not in ("L2", "L1L2", "WeightRegularizer"):
+        return 0.0
+    l2 = config.get("l2")
+    return float(l2) if isinstance(l2, int | float) and not config.get("l1") else 0.0
 
 
 def listed(value: Any) -> Any:

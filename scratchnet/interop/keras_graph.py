@@ -100,7 +100,7 @@ def is_residual(layer: Layer) -> bool:
     return type(layer).__name__ == "Residual" and hasattr(layer, "shortcut")
 
 
-def in_keras_terms(layer: Layer) -> tuple[str, dict[str, Any]]:
+def in_keras_terms(layer: Any) -> tuple[str, dict[str, Any]]:
     """Class and configuration of the Keras layer that computes the same.
 
     >>> in_keras_terms(Dense(10))
@@ -112,17 +112,22 @@ def in_keras_terms(layer: Layer) -> tuple[str, dict[str, Any]]:
     if kind in PLAIN:
         return "Activation", {"activation": PLAIN[kind]}
     if kind in ("MaxPool2D", "AvgPool2D"):
-        if own["padding"] not in ("valid", "same", 0):
-            raise ValueError(f"a pool of Keras has no padding of {own['padding']} pixels")
+        if layer.padding not in ("valid", "same", 0):
+            raise ValueError(f"a pool of Keras has no padding of {layer.padding} pixels")
         name = "MaxPooling2D" if kind == "MaxPool2D" else "AveragePooling2D"
-        return name, {"pool_size": listed(own["pool_size"]), **window(own)}
+        return name, {"pool_size": listed(own["pool_size"]), **window(layer)}
     if kind in ("Conv2D", "DepthwiseConv2D", "Dense"):
         more = {"filters", "units", "depth_multiplier", "use_bias"} & own.keys()
         config = {name: value for name, value in own.items() if name in more}
         if kind != "Dense":
-            config |= {"kernel_size": listed(own["kernel_size"]), **window(own)}
-        start = "depthwise_initializer" if kind == "DepthwiseConv2D" else "kernel_initializer"
-        return kind, config | {start: INITIALIZERS.get(own["initializer"], "glorot_uniform")}
+            config |= {"kernel_size": listed(own["kernel_size"]), **window(layer)}
+        start = "depthwise" if kind == "DepthwiseConv2D" else "kernel"
+        if own.get("l2"):
+            config[f"{start}_regularizer"] = {
+                "module": "keras.regularizers", "class_name": "L2", "registered_name": None,
+                "config": {"l2": own["l2"]},
+            }  # fmt: skip
+        return kind, config | {f"{start}_initializer": INITIALIZERS.get(own["initializer"], "glorot_uniform")}
     if kind == "Cropping2D":
         b_h, b_w = own["border"]
         return kind, {"cropping": [[b_h, b_h], [b_w, b_w]]}
@@ -136,10 +141,10 @@ def in_keras_terms(layer: Layer) -> tuple[str, dict[str, Any]]:
     raise ValueError(f"Keras has no {kind}, or no way to it is known here")
 
 
-def window(own: dict[str, Any]) -> dict[str, Any]:
+def window(layer: Any) -> dict[str, Any]:
     """Strides, and a padding that is a word; one in pixels is a layer of its own."""
-    padding = own["padding"]
-    return {"strides": listed(own["stride"]), "padding": padding if isinstance(padding, str) else "valid"}
+    padding = layer.padding
+    return {"strides": listed(layer.stride), "padding": padding if isinstance(padding, str) else "valid"}
 
 
 def listed(value: Any) -> list[int]:

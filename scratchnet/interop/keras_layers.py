@@ -31,7 +31,7 @@ NEUTRAL = {  # layers that do nothing in a prediction
     "RandomSharpness", "RandomPosterization", "RandomGaussianBlur", "RandomGrayscale", "RandomInvert",
     "RandomColorJitter", "RandomColorDegeneration", "MixUp", "CutMix", "RandAugment", "AugMix",
 }  # fmt: skip
-NOTHING = {"InputLayer", "Identity"}  # layers that do nothing at all
+NOTHING = {"InputLayer", "Identity", "Add"}  # layers that do nothing by themselves; the sum of two paths is a Join
 ACTIVATIONS: dict[str, list[dict[str, Any]]] = {
     "linear": [],
     "relu": [{"class": "ReLU"}],
@@ -107,7 +107,7 @@ def conv(a: Arguments, arrays: Any, shape: Any) -> list[Made]:
     size = a.take("kernel_size") or [a.take("nb_row"), a.take("nb_col")]
     description = {
         "class": "Conv2D", "filters": a.take("filters", "nb_filter"), "kernel_size": pair(size),
-        **window(a), "use_bias": use_bias, "initializer": initializer(a),
+        **window(a), "use_bias": use_bias, "initializer": initializer(a), **a.penalty("kernel_regularizer"),
     }  # fmt: skip
     weights = named(["W", "b"] if use_bias else ["W"], arrays)
     return [Made(description, weights), *activation(a.take("activation"))]
@@ -120,6 +120,7 @@ def depthwise(a: Arguments, arrays: Any, shape: Any) -> list[Made]:
     description = {
         "class": "DepthwiseConv2D", "kernel_size": pair(a.take("kernel_size")), **window(a),
         "depth_multiplier": a.take("depth_multiplier", default=1), "use_bias": use_bias,
+        **a.penalty("depthwise_regularizer"),
     }  # fmt: skip
     weights = named(["W", "b"] if use_bias else ["W"], arrays)
     return [Made(description, weights), *activation(a.take("activation"))]
@@ -132,8 +133,12 @@ def separable(a: Arguments, arrays: Any, shape: Any) -> list[Made]:
     first = {
         "class": "DepthwiseConv2D", "kernel_size": pair(a.take("kernel_size")), **window(a),
         "depth_multiplier": a.take("depth_multiplier", default=1), "use_bias": False,
+        **a.penalty("depthwise_regularizer"),
     }  # fmt: skip
-    second = {"class": "Conv2D", "filters": a.take("filters"), "kernel_size": [1, 1], "use_bias": use_bias}
+    second = {
+        "class": "Conv2D", "filters": a.take("filters"), "kernel_size": [1, 1], "use_bias": use_bias,
+        **a.penalty("pointwise_regularizer"),
+    }  # fmt: skip
     weights = named(["depthwise", "W", "b"] if use_bias else ["depthwise", "W"], arrays)
     own = {"W": weights.pop("depthwise")} if weights else {}
     return [Made(first, own), Made(second, weights), *activation(a.take("activation"))]
@@ -143,7 +148,8 @@ def dense(a: Arguments, arrays: Any, shape: Any) -> list[Made]:
     """Dense."""
     use_bias = a.take("use_bias", "bias", default=True)
     description = {
-        "class": "Dense", "units": a.take("units", "output_dim"), "use_bias": use_bias, "initializer": initializer(a)
+        "class": "Dense", "units": a.take("units", "output_dim"), "use_bias": use_bias, "initializer": initializer(a),
+        **a.penalty("kernel_regularizer"),
     }  # fmt: skip
     weights = named(["W", "b"] if use_bias else ["W"], arrays)
     return [Made(description, weights), *activation(a.take("activation"))]
