@@ -25,7 +25,7 @@ import numpy as np
 from scratchnet.interop.keras_arguments import l2_of, listed
 from scratchnet.interop.keras_file import read_keras_file
 from scratchnet.interop.keras_graph import Drawing, arrays_of
-from scratchnet.interop.keras_layers import NEUTRAL, NOTHING, TABLE, Made, translate
+from scratchnet.interop.keras_layers import NEUTRAL, Made, translate
 from scratchnet.interop.keras_structure import Join, Leaf, Step, Structure
 from scratchnet.interop.keras_weights import read_arrays, read_rows
 from scratchnet.keywords import explained
@@ -105,14 +105,10 @@ def convert(path: Path) -> Converted:
         if file.config is None:
             raise ModelFileError("weights alone. Make the model here, then sn.load_keras_weights(model, path)")
         structure = Structure(file.config)
-        arrays: dict[str, list[np.ndarray]] | None = None  # not of unknown layers: it is not known how many they have
-        if not structure.problems and all(leaf.kind in {*TABLE, *NEUTRAL, *NOTHING} for leaf in structure.leaves):
-            addresses = [leaf.address for leaf in structure.leaves]
-            arrays = dict(zip(addresses, read_arrays(file.weights, structure.leaves), strict=True))
-        chain = Chain(structure, arrays)
-        layers = chain.follow(structure.steps)
-        if chain.problems:
-            raise ModelFileError(in_one_sentence(chain.problems))
+        Chain(structure, None).expressed()  # all that has no form here, before any array is looked for
+        addresses = [leaf.address for leaf in structure.leaves]
+        chain = Chain(structure, dict(zip(addresses, read_arrays(file.weights, structure.leaves), strict=True)))
+        layers = chain.expressed()
         if file.weights.attribute("backend") == "theano":
             raise ModelFileError("written with the backend Theano, whose convolutions turn their kernels round")
         outputs = "linear" if chain.shape == (1,) else "softmax"
@@ -162,13 +158,20 @@ class Chain:
     """Our layers in place of theirs, the shape between them, and what was met on the way."""
 
     def __init__(self, structure: Structure, arrays: dict[str, list[np.ndarray]] | None):
-        self.arrays, self.problems = arrays, list(structure.problems)
+        self.steps, self.arrays, self.problems = structure.steps, arrays, list(structure.problems)
         given = structure.input_shape
         self.input_shape: Shape = (*given, 1) if len(given) == 2 else given
         self.shape: Shape | None = self.input_shape
         self.left_out: dict[str, None] = {}
         self.regularized: list[str] = []
         self.begun = self.reshaped = False
+
+    def expressed(self) -> list[Made]:
+        """The layers of the whole model, or one ModelFileError with everything that has no form here."""
+        made = self.follow(self.steps)
+        if self.problems:
+            raise ModelFileError(in_one_sentence(self.problems))
+        return made
 
     def follow(self, steps: Sequence[Step]) -> list[Made]:
         """The layers of a chain of steps."""
