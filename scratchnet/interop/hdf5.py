@@ -22,13 +22,12 @@ Source: HDF5 File Format Specification, version 3.0, sections II.A to IV.A (supe
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from scratchnet.interop.hdf5_source import Source
+from scratchnet.interop.hdf5_source import Source, unpack
 from scratchnet.interop.hdf5_values import attribute, read_array
 from scratchnet.saving.container import ModelFileError, shown
 
@@ -114,7 +113,7 @@ def open_object(source: Source, header: int) -> Group | np.ndarray:
     for kind, message in messages(source, header):
         found.setdefault(kind, []).append(message)
     if MEMBERS in found:
-        tree, heap = struct.unpack_from("<QQ", found[MEMBERS][0])
+        tree, heap = unpack("<QQ", found[MEMBERS][0])
         return Group(source, tree, heap, found.get(ATTRIBUTE, []))
     if not {SHAPE, FORMAT, PLACE} <= found.keys():
         raise ModelFileError("neither a group nor an array")
@@ -140,7 +139,7 @@ def messages(source: Source, header: int) -> Iterator[tuple[int, bytes]]:
                 shared = "a message that several objects share" if flags & 2 else f"an unknown message, {kind:#x}"
                 raise ModelFileError(f"it has {REFUSED.get(kind, shared)}. Keras writes no such thing")
             if kind == CONTINUED:
-                blocks.append(struct.unpack_from("<QQ", content))
+                blocks.append(unpack("<QQ", content))
             elif kind not in IGNORED:
                 yield kind, content
 

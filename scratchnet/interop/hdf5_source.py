@@ -49,3 +49,10 @@ class Source:
         self.given += size
         if self.given > len(self.content):
             raise ModelFileError("damaged: arrays and texts take more bytes than the file has")
+
+
+def unpack(layout: str, message: bytes, place: int = 0) -> tuple[Any, ...]:
+    """Numbers in a message, or an error if it is too short."""
+    if place + struct.calcsize(layout) > len(message):
+        raise ModelFileError("damaged: a message is too short")
+    return struct.unpack_from(layout, message, place)

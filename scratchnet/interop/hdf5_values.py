@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.interop.hdf5_source import Source
+from scratchnet.interop.hdf5_source import Source, unpack
 from scratchnet.saving.container import ModelFileError, shown
 
 CLASSES = {
@@ -39,9 +39,9 @@ def read_array(source: Source, shape: bytes, number: bytes, place: bytes) -> np.
         stored = {2: "in chunks, which can be compressed", 3: "in other files (virtual)"}.get(kind, "in an unknown way")
         raise ModelFileError(f"an array that is stored {stored}. Keras writes no such array")
     if kind == 1:  # contiguous
-        data, (start, size) = source.content, struct.unpack_from("<QQ", place, 2)
+        data, (start, size) = source.content, unpack("<QQ", place, 2)
     else:  # compact: within the header
-        data, start, size = place, 4, struct.unpack_from("<H", place, 2)[0]
+        data, start, size = place, 4, unpack("<H", place, 2)[0]
     count = math.prod(sizes)
     if size != count * dtype.itemsize:
         raise ModelFileError(f"{dtype} {sizes} takes {count * dtype.itemsize:,} bytes; the file has {size:,} for it")
@@ -56,13 +56,13 @@ def read_shape(message: bytes) -> tuple[int, ...]:
     version, rank = message[:2]
     if version not in (1, 2) or rank > 8 or (version == 2 and message[3] == 2):
         raise ModelFileError(f"a shape in an unknown form (version {version}, {rank} sizes)")
-    return struct.unpack_from(f"<{rank}Q", message, 8 if version == 1 else 4)
+    return unpack(f"<{rank}Q", message, 8 if version == 1 else 4)
 
 
 def read_format(message: bytes) -> np.dtype | None:
     """The dtype of a datatype message; None for texts of any length."""
-    kind, bits, size = message[0] & 15, message[1], struct.unpack_from("<I", message, 4)[0]
-    if kind == 0 and not bits & 1 and size in (1, 2, 4, 8) and struct.unpack_from("<HH", message, 8) == (0, 8 * size):
+    kind, bits, size = message[0] & 15, message[1], unpack("<I", message, 4)[0]
+    if kind == 0 and not bits & 1 and size in (1, 2, 4, 8) and unpack("<HH", message, 8) == (0, 8 * size):
         return np.dtype(f"<{'i' if bits & 8 else 'u'}{size}")
     if kind == 1 and (known := FLOATS.get(message[1:20])) is not None:
         return known
@@ -76,7 +76,7 @@ def read_format(message: bytes) -> np.dtype | None:
 
 def attribute(source: Source, message: bytes, wanted: str) -> tuple[str, Any]:
     """(name, value) of an attribute; the value only if the name is the wanted one."""
-    version, flags, name_size, format_size, shape_size = struct.unpack_from("<BBHHH", message)
+    version, flags, name_size, format_size, shape_size = unpack("<BBHHH", message)
     if version not in (1, 2, 3) or (version > 1 and flags):
         raise ModelFileError(f"an attribute of an unknown or shared kind (version {version})")
     parts, place = [], 8 + (version == 3)
@@ -92,7 +92,7 @@ def attribute(source: Source, message: bytes, wanted: str) -> tuple[str, Any]:
         raise ModelFileError(f"attribute {shown(name)}: {count:,} values do not fit into {len(message):,} bytes")
     source.give(count * item)
     if dtype is None:
-        texts = [read_text(source, *struct.unpack_from("<IQI", message, place + 16 * i)) for i in range(count)]
+        texts = [read_text(source, *unpack("<IQI", message, place + 16 * i)) for i in range(count)]
         return name, texts if sizes else texts[0]
     values = np.frombuffer(message, dtype, count, place).reshape(sizes)
     if dtype.kind != "S":

@@ -247,7 +247,8 @@ class Chain:
         if leaf.kind != "Reshape" or self.shape is None or self.begun:
             return False
         target = listed(leaf.config.get("target_shape"))
-        if not all(type(size) is int and size > 0 for size in target) or math.prod(target) != math.prod(self.shape):
+        sizes = len(target) <= 8 and all(type(size) is int and size > 0 for size in target)
+        if not sizes or math.prod(target) != math.prod(self.shape):
             return False
         self.reshaped |= tuple(target) != self.shape
         self.shape = self.input_shape = tuple(target)

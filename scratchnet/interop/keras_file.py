@@ -25,7 +25,7 @@ from scratchnet.saving.model_file import within
 
 ARCHIVE = b"PK\x03\x04"
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
-CONFIG_LIMIT = 1 << 24  # bytes of JSON; Keras writes about 1,000 for a layer
+CONFIG_LIMIT = 1 << 21  # bytes of JSON; Keras writes about 1,000 to 2,000 for a layer
 
 
 class KerasFile(NamedTuple):

@@ -241,7 +241,7 @@ def input_shape(model: dict[str, Any]) -> tuple[int, ...]:
     shape = next((shape for shape in shapes if shape), None)
     if isinstance(shape, dict):  # a tuple, as older versions wrote it
         shape = shape.get("items")
-    if not isinstance(shape, list) or len(shape) < 2:
+    if not isinstance(shape, list) or not 2 <= len(shape) <= 9:
         raise ModelFileError("the file does not say the shape of the input. Build the model, then save it again")
     if not all(type(size) is int and size > 0 for size in shape[1:]):
         raise ModelFileError(

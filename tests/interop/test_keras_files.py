@@ -5,9 +5,12 @@ from __future__ import annotations
 import copy
 import io
 import json
+import subprocess
+import sys
 import tracemalloc
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from scratchnet.interop.hdf5_writer import write_hdf5
 from scratchnet.interop.keras_layers import NEUTRAL
 from tests.interop.samples import expected, names, pixels, sample
 
+ROOT = Path(__file__).parents[2]
 SHAPE = (8, 8, 1)
 MODELS = [name for name in expected() if ".weights." not in name]
 WHOLE = [name for name in MODELS if name.endswith(".keras")]
@@ -346,6 +350,7 @@ def test_channels_first_is_refused_with_a_way_out(changed):
 
 @pytest.mark.parametrize(("shape", "message"), [
     ([None, None, None, 1], "the input has no fixed size"), ([None], "does not say the shape"), (7, "does not say"),
+    ([None] + [8] * 5000, "does not say the shape"),
     ([None, "8", 8, 1], "no fixed size"), ([None, -8, 8, 1], "no fixed size"), ([None, True, 8, 1], "no fixed size"),
 ])  # fmt: skip
 def test_an_input_without_a_size_is_refused(shape, message, changed):
@@ -529,3 +534,19 @@ def test_forged_sizes_are_refused_before_memory_is_asked_for(change, message, ch
 
 def test_samples_are_all_used():
     assert {*names(), "expected.json"} == {*expected(), "expected.json", "accepted.h5", "accepted.json"}
+
+
+# thousands of forgeries
+
+
+@pytest.mark.parametrize("profile", [(600, 0), pytest.param((5000, 1), marks=pytest.mark.long)])
+def test_M10_a_changed_keras_file_is_refused_or_a_valid_model_and_loading_it_does_nothing_else(tmp_path, profile):
+    """Random damage, and forgeries with a right checksum: see tests/interop/mutating.py."""
+    pytest.importorskip("resource")
+    command = [sys.executable, "-m", "tests.interop.mutating", str(tmp_path), *map(str, profile)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    assert found["wrong"] == [] and found["events"] == []
+    assert found["refused"] > 0.5 * profile[0]
+    assert found["grown"] < 128 << 20
