@@ -78,8 +78,8 @@ MAY_IMPORT = {
         "data", "figures", "metrics", "out_of_distribution", "process", "robustness", "summary", "team", "training",
     },
     "commands": {
-        "checkpoint", "compiled", "data", "divergence", "interop", "metrics", "model", "optimizers", "process", "report",
-        "saving", "schedules", "team", "zoo",
+        "checkpoint", "compiled", "data", "divergence", "interop", "metrics", "model", "optimizers", "process",
+        "report", "saving", "schedules", "team", "zoo",
     },
     "__main__": {"commands"},
 }  # fmt: skip

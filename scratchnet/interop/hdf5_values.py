@@ -97,7 +97,8 @@ def attribute(source: Source, message: bytes, wanted: str) -> tuple[str, Any]:
     values = np.frombuffer(message, dtype, count, place).reshape(sizes)
     if dtype.kind != "S":
         return name, values
-    return name, [value.decode() for value in values.ravel()] if sizes else values[()].decode()
+    decoded = [value.decode() for value in values.ravel().tolist()]
+    return name, decoded if sizes else decoded[0]
 
 
 def read_text(source: Source, size: int, heap: int, index: int) -> str:

@@ -85,7 +85,8 @@ def sides(value: Any) -> list[list[Any]]:
 
 def number(value: Any, name: str) -> float:
     """One number, from a number or a list of equal ones."""
-    values = np.unique(np.asarray(value, dtype=np.float64)) if isinstance(value, int | float | list) else ()
-    if len(values) != 1 or isinstance(value, bool):
+    usable = isinstance(value, int | float | list) and not isinstance(value, bool)
+    values = np.unique(np.asarray(value if usable else [], dtype=np.float64))
+    if len(values) != 1:
         raise ValueError(f"{name} is {shown(value)}, expected one number")
     return float(values[0])

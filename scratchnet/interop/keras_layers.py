@@ -58,8 +58,8 @@ def translate(kind: str, config: dict[str, Any], arrays: list[np.ndarray] | None
 
     Raises ValueError with what has no form here, and ModelFileError for channels_first.
 
-    >>> translate("Dense", {"units": 2, "activation": "relu"}, [np.ones((3, 2)), np.zeros(2)], (3,))[1].description
-    {'class': 'ReLU'}
+    >>> [made.description for made in translate("Dropout", {"rate": 0.25}, [], None)]
+    [{'class': 'Dropout', 'rate': 0.25}]
     """
     if config.get("data_format", config.get("dim_ordering")) in ("channels_first", "th"):
         raise ModelFileError(CHANNELS_FIRST)

@@ -29,7 +29,7 @@ VERSION = {"keras_version": "3.0.0", "date_saved": "1980-01-01@00:00:00"}
 def save_keras(model: Sequential, path: str | os.PathLike[str]) -> None:
     """Write a .keras file: `keras.saving.load_model(path)` gives the same logits, to rounding.
 
-    Weights are written in float32. To go on training there, compile the model with a loss of logits:
+    Weights are written in float32. For training there, compile the model with a loss of logits:
     SparseCategoricalCrossentropy(from_logits=True). Raises ValueError that lists every layer without a form in Keras.
 
     >>> save_keras(model, "digits.keras")

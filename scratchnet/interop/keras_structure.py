@@ -234,8 +234,8 @@ def input_shape(model: dict[str, Any]) -> tuple[int, ...]:
     first = next((layer for layer in layers if class_of(layer) == "InputLayer"), layers[0])
     if class_of(first) in MODELS:
         return input_shape(first)
-    own = first.get("config") if isinstance(first.get("config"), dict) else {}
-    built, built_too = (part if isinstance(part, dict) else {} for part in (config, model.get("build_config")))
+    configs = (first.get("config"), config, model.get("build_config"))
+    own, built, built_too = (part if isinstance(part, dict) else {} for part in configs)
     shapes = [own.get("batch_shape"), own.get("batch_input_shape"), built.get("build_input_shape")]
     shapes += [built_too.get("input_shape"), [None, own["input_dim"]] if own.get("input_dim") else None]
     shape = next((shape for shape in shapes if shape), None)
