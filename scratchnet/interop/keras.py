@@ -127,6 +127,9 @@ def load_keras_weights(model: Sequential, path: Path) -> None:
     They are matched by class and order: the second Conv2D of the file is the second Conv2D of the model. All shapes are
     compared before the first array changes. For a Residual whose shortcut has weights the order is not determined by
     the model: read the whole model with `load_keras`.
+
+    >>> save_keras(model, "digits.keras")
+    >>> load_keras_weights(model, "digits.keras")
     """
     drawing = Drawing(model)
     with as_model_file_error(path):

@@ -259,6 +259,27 @@ def test_what_we_write_we_read(tmp_path):
     assert again.count_params() == model.count_params()
 
 
+def test_residual_blocks_that_we_write_we_read(tmp_path):
+    """The graph is written in the older form of inbound_nodes, and its layers in the order of Keras."""
+
+    def conv(filters=3, **more):
+        return sn.Conv2D(filters, 3, padding="same", **more)
+
+    inner = sn.Residual([conv(), sn.BatchNorm(), sn.ReLU(), conv()])
+    block = sn.Residual([conv(4, stride=2), inner_of(4), sn.BatchNorm()], shortcut=[sn.Conv2D(4, 1, 2), sn.BatchNorm()])
+    model = sn.Sequential([conv(), inner, sn.ReLU(), block, sn.GlobalAvgPool2D(), sn.Dense(3)], SHAPE, engine="numpy")
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.5, 1.5, array.shape) for array in model.get_weights()])
+    sn.save_keras(model, tmp_path / "m.keras")
+    x = pixels(SHAPE) / np.float32(255)
+    np.testing.assert_allclose(load(tmp_path / "m.keras", 1)(x), model(x), rtol=1e-5)
+
+
+def inner_of(filters):
+    """A block within a block."""
+    return sn.Residual([sn.Conv2D(filters, 3, padding="same")])
+
+
 def test_equal_models_give_equal_files(tmp_path):
     sn.save_keras(twin(), tmp_path / "a.keras")
     sn.save_keras(twin(), tmp_path / "b.keras")
