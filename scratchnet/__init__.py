@@ -64,6 +64,8 @@ from scratchnet.divergence import TrainingDivergedError
 from scratchnet.ensemble import Ensemble, predict_augmented
 from scratchnet.gradcheck import GradientError, gradcheck
 from scratchnet.health import Health
+from scratchnet.interop.keras import load_keras, load_keras_weights
+from scratchnet.interop.keras_save import save_keras
 from scratchnet.interop.onnx_export import save_onnx
 from scratchnet.interop.onnx_import import load_onnx
 from scratchnet.interop.torch_import import load_torch
@@ -122,7 +124,7 @@ __all__ = [
     "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage", "WhitenedStart", "ModelCheckpoint",
     "Checkpoint",
     # from and for other programs
-    "save_onnx", "load_onnx", "load_torch",
+    "load_keras", "load_keras_weights", "save_keras", "save_onnx", "load_onnx", "load_torch",
     # is it well?
     "Health", "lr_find", "LearningRates",
     # is it right?

@@ -105,7 +105,7 @@ ABSENT = {
     "cuda": "It runs on the CPU: leave it out",
     "state_dict": "Use model.parameters() and model.state(), or model.save(path)",
     "load_state_dict": "Use model.set_weights(arrays), or load_model(path)",
-    "load_weights": "Use load_model(path): a file holds the architecture too",
+    "load_weights": "Use load_model(path): a file holds the architecture too; of Keras load_keras_weights(model, path)",
     "save_weights": "Use model.save(path): a file holds the architecture too",
 }
 

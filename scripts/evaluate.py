@@ -6,6 +6,7 @@ python scripts/evaluate.py digits.safetensors --data-dir my_idx_files
 python scripts/evaluate.py digits.safetensors --json           for another program
 python scripts/evaluate.py runs/first runs/second runs/third   each one, and all together as an ensemble
 python scripts/evaluate.py runs/first --tta                    the mean over nine shifts of each image
+python scripts/evaluate.py digits.keras --rescale 1/255        a model that Keras saved, .keras or .h5
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 
 import scratchnet as sn
 from scratchnet import data, report
+from scratchnet.commands.models import compared_scales, factor, open_model
 from scratchnet.commands.running import exit_code
 from scratchnet.metrics import losses, measure
 from scratchnet.process.pipes import console, printable, run_script
@@ -30,7 +32,7 @@ from scratchnet.process.pipes import console, printable, run_script
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     paths = [report.find_model(name) for name in args.models]
-    ensemble = sn.Ensemble(sn.load_model(path, args.engine) for path in paths)
+    ensemble = sn.Ensemble(open_model(path, args.engine, args.rescale) for path in paths)
     dataset, data_dir = data_of(paths, args)
     (_, (x, y)), dataset = data.load_dataset(dataset, data_dir)
     answers = [sn.predict_augmented(model, x) if args.tta else model.predict(x) for model in ensemble.models]
@@ -49,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = ensemble.class_names or [str(k) for k in range(len(found["classes"]))]
     print_classes(found, names)
     print_mistakes(found, names)
+    for said in filter(None, (compared_scales(path, args.engine, x, y) for path in paths)):
+        print(said)
     return 0
 
 
@@ -111,6 +115,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--dataset", choices=data.CHOICES, help="default: the data set of the run, or auto")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
     add("--tta", action="store_true", help="test-time augmentation: the mean over shifts of each image by a pixel")
+    add("--rescale", type=factor, help="of a Keras file: what its pixels were multiplied by, 1/255 (default) or 1")
     add("--json", action="store_true", help="print all measures as JSON")
     return parser.parse_args(argv)
 

@@ -3,6 +3,7 @@
     python scripts/predict.py digits.safetensors photo.png scan.jpg
     python scripts/predict.py latest photo.png --json
     python scripts/predict.py runs/2026-11-21_101500-default photo.png --tta      the mean over nine shifts of it
+    python scripts/predict.py digits.keras photo.png             a model that Keras saved, .keras or .h5
 
 Any image file works. For a model of digits, the digit is located, converted to white on black, scaled and
 centred like the images of MNIST; several digits are read row by row, from left to right. For other models
@@ -24,6 +25,7 @@ import numpy as np
 
 import scratchnet as sn
 from scratchnet import report
+from scratchnet.commands.models import factor, open_model
 from scratchnet.commands.running import exit_code
 from scratchnet.out_of_distribution import energies, kept_threshold
 from scratchnet.process.pipes import run_script
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     path = report.find_model(args.model)
     try:
-        model = sn.load_model(path, args.engine)
+        model = open_model(path, args.engine, args.rescale)
         if len(model.input_shape) != 3 or model.input_shape[2] not in (1, 3):
             raise ValueError(f"{path}: takes input of shape {model.input_shape}, not grey or colour pictures")
         if args.digits and not takes_digits(model):
@@ -126,6 +128,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     kind.add_argument("--whole", action="store_true", help="scale the whole picture, also for a model of digits")
     add("--invert", action="store_true", help="swap black and white in whole pictures")
     add("--tta", action="store_true", help="test-time augmentation: the mean over shifts of each image by a pixel")
+    add("--rescale", type=factor, help="of a Keras file: what its pixels were multiplied by, 1/255 (default) or 1")
     add("--json", action="store_true", help="print the predictions with all probabilities as JSON")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
     return parser.parse_args(argv)

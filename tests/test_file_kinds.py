@@ -27,8 +27,8 @@ def saved(function, *values):
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (b"\x89HDF\r\n\x1a\n" + bytes(600), "an HDF5 file.*keras.models.load_model"),
-    (archive("metadata.json", "config.json", "model.weights.h5"), "a Keras model.*keras.models.load_model"),
+    (b"\x89HDF\r\n\x1a\n" + bytes(600), "an HDF5 file.*sn.load_keras"),
+    (archive("metadata.json", "config.json", "model.weights.h5"), "a Keras model.*sn.load_keras"),
     (archive("archive/data.pkl", "archive/data/0"), "a PyTorch file.*torch.load"),
     (archive("arr_0.npy"), "arrays of NumPy"),
     (archive("holiday.jpg"), "a zip archive"),

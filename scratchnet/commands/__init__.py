@@ -7,6 +7,7 @@ is scripts/train.py in both cases. No program imports another one; the shared co
 
     options      options common to several programs            images       from options to images and a recipe
     run_folder   the folder of a run                           workers      one command in several processes
+    models       MODEL: a file of ours or of Keras
     running      exit codes and signals                        machine      the output of `scratchnet info`
     fine_tuning  the old and the new images of a fine-tuning
     exporting    the formats of an export, and its check

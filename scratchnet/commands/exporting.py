@@ -16,12 +16,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from scratchnet import interop
 from scratchnet.interop.c_export import save_c
+from scratchnet.interop.keras_save import save_keras
 from scratchnet.interop.numpy_export import save_numpy
 from scratchnet.interop.onnx_export import save_onnx
 from scratchnet.interop.torch_export import save_torch
@@ -164,14 +164,6 @@ def run_c(path: Path, x: np.ndarray) -> np.ndarray:
         subprocess.run(program, check=True, capture_output=True, timeout=SECONDS)
         done = subprocess.run([f"{folder}/digit"], input=x.tobytes(), check=True, capture_output=True, timeout=SECONDS)
     return np.array([line.split()[1:] for line in done.stdout.splitlines()], np.float64)
-
-
-def save_keras(model: Sequential, path: Path) -> None:
-    """A .keras file."""
-    writer: Any = getattr(interop, "save_keras", None)
-    if writer is None:
-        raise ImportError("this version has no export to Keras")
-    writer(model, path)
 
 
 TARGETS = {

@@ -7,12 +7,12 @@ and NumPy archives differ.
 
 from __future__ import annotations
 
-KERAS = "model = keras.models.load_model(path)"
+KERAS = "model = sn.load_keras(path)"
 TORCH = "state = torch.load(path, weights_only=True)"
 HEAD = 512  # bytes that are looked at
 
 BEGINNINGS: tuple[tuple[bytes, str], ...] = (
-    (b"\x89HDF\r\n\x1a\n", f"an HDF5 file, as Keras writes with the ending .h5. Keras reads it: {KERAS}"),
+    (b"\x89HDF\r\n\x1a\n", f"an HDF5 file, as Keras writes with the ending .h5. Read it with {KERAS}"),
     (b"\x93NUMPY", "an array of NumPy. np.load(path) reads it"),
     (b"\x1f\x8b", "compressed with gzip. Unpack it first: gunzip"),
     (b"GGUF", "a GGUF file, a language model of llama.cpp"),
@@ -21,8 +21,8 @@ BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a placeholder of Git LFS. Get the file itself: git lfs pull"),
 )
 MEMBERS: tuple[tuple[bytes, str], ...] = (
-    (b"metadata.json", f"a Keras model (.keras). Keras reads it: {KERAS}"),
-    (b"config.json", f"a Keras model (.keras). Keras reads it: {KERAS}"),
+    (b"metadata.json", f"a Keras model (.keras). Read it with {KERAS}"),
+    (b"config.json", f"a Keras model (.keras). Read it with {KERAS}"),
     (b"data.pkl", f"a PyTorch file (.pt, .pth). PyTorch reads it: {TORCH}"),
     (b".npy", "arrays of NumPy (.npz). np.load(path) reads them, and model.set_weights takes a list of them"),
 )

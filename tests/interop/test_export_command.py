@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from scratchnet import commands, interop
+from scratchnet import commands
 from scratchnet.commands import exporting
 
 
@@ -24,8 +24,6 @@ def call(monkeypatch, tmp_path):
     ("keras", "d.keras", "keras"),
 ])  # fmt: skip
 def test_each_format_is_written_and_checked(call, tmp_path, capsys, to, name, tool):
-    if to == "keras" and not hasattr(interop, "save_keras"):
-        pytest.skip("this version has no export to Keras")
     if tool:
         pytest.importorskip("onnx" if to == "onnx" else tool)
         pytest.importorskip(tool)
