@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -137,15 +137,20 @@ class Stage(NamedTuple):
             raise ValueError(f"layer {self.title}: {what} must have shape {shape}, got {np.shape(array)}")
 
 
+def stages_of(layers: Sequence[Layer], names: Sequence[str], shapes: Sequence[Shape]) -> list[Stage]:
+    """A stage for each layer of a row. shapes: before the first layer, and after each layer."""
+    return [
+        Stage(layer, {name: f"{prefix}.{name}" for name in layer.params}, prefix, shape)
+        for layer, prefix, shape in zip(layers, names, shapes[1:], strict=True)
+    ]
+
+
 class Engine:
     """The textbook: the layers as they are, the batch in one piece, in the caller's thread."""
 
     def __init__(self, network: Network):
         self.network = network
-        self.stages = [
-            Stage(layer, {name: f"{prefix}.{name}" for name in layer.params}, prefix, shape)
-            for layer, prefix, shape in zip(network.layers, network.names, network.shapes[1:], strict=True)
-        ]
+        self.stages = stages_of(network.layers, network.names, network.shapes)
         self.training = threading.Lock()  # held during a training step
 
     def check_input(self, x: Any) -> np.ndarray:

@@ -374,3 +374,46 @@ def test_compiled_optimizers_equal_the_textbook(optimizer):
             train_step(model, sn.SoftmaxCrossEntropy(), own, x, y)
     for got, exact in zip(*(model.parameters().values() for model in models), strict=True):
         np.testing.assert_allclose(got, exact, rtol=1e-3, atol=2e-5)
+
+
+BLOCKS = {
+    "identity": lambda: [sn.Residual([conv(8), sn.BatchNorm(), sn.ReLU(), conv(8), sn.BatchNorm()]), sn.ReLU()],
+    "projection": lambda: [
+        sn.Residual([conv(17, 2), sn.BatchNorm(), sn.ReLU(), conv(17)], shortcut=sn.Conv2D(17, 1, stride=2))
+    ],
+    "nested": lambda: [sn.Residual([sn.Residual([conv(8), sn.LeakyReLU(0.2)]), sn.ReLU()])],
+    "with a layer that has no kernels": lambda: [sn.Residual([conv(8), sn.Tanh(), conv(8)]), sn.ReLU()],
+}
+
+
+def conv(filters, stride=1):
+    return sn.Conv2D(filters, 3, stride=stride, padding="same")
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_residual_blocks_equal_the_textbook(name):
+    def layers():
+        return [conv(8), *BLOCKS[name](), sn.GlobalAvgPool2D(), sn.Dense(4)]
+
+    assert_equal_to_textbook(layers, (9, 9, 3), 6)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_training_with_blocks_gives_the_same_bits_on_any_number_of_threads(name, rng):
+    x, y = rng.integers(0, 256, (40, 9, 9, 3), np.uint8), rng.integers(0, 4, 40)
+    seen = []
+    for threads in (1, 2, 3):
+        sn.set_threads(threads)
+        layers = [sn.Rescale(), conv(8), *BLOCKS[name](), sn.GlobalAvgPool2D(), sn.Dense(4)]
+        model = sn.Sequential(layers, (9, 9, 3), seed=1)
+        model.fit(x, y, epochs=2, batch_size=40, verbose=False)
+        seen.append([array.tobytes() for array in model.get_weights()])
+    assert seen[0] == seen[1] == seen[2]
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.3])
+def test_a_relu_that_stands_alone_equals_the_textbook(slope):
+    def layers():
+        return [sn.LeakyReLU(slope) if slope else sn.ReLU(), sn.Dense(3), sn.Dropout(0.0), sn.ReLU()]
+
+    assert_equal_to_textbook(layers, (7,), 5)

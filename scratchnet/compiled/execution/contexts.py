@@ -121,7 +121,7 @@ class Captured:
 
     def __init__(self, buffers: Buffers, parts: list[slice], stages):
         self.buffers, self.parts, self.names = buffers, parts, Names()
-        self.titles = {op: stage.title.split()[0] for stage in stages for op in (*stage.op.parts, stage.op)}
+        self.titles = titles_of(stages)
         self.named: set[Any] = set()
         self.after_step: Calls = []
         self.keys: dict[int, np.ndarray] = {}  # of the first draw of random numbers, the second, ...
@@ -140,6 +140,16 @@ class Captured:
         name = "packed for backward" if backward else "packed"
         packed = self.get(name, None, layer, lambda: layer.allocate_packed(backward))
         return self.packs.setdefault((layer, backward), packed)
+
+
+def titles_of(stages, prefix: str = "") -> dict[Any, str]:
+    """What the buffers of each compiled layer are called when a program is printed: by the first of its layers."""
+    found: dict[Any, str] = {}
+    for stage in stages:
+        title = prefix + stage.title.split()[0]
+        found |= dict.fromkeys((*stage.op.parts, stage.op), title)
+        found |= titles_of(stage.op.inner_stages, f"{title}.")
+    return found
 
 
 class CapturingContext(CompiledContext):

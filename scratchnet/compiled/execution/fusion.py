@@ -3,7 +3,8 @@
     Conv2D, ReLU, MaxPool2D, Dense, ReLU          the layers
     [Conv2D ReLU MaxPool2D]  [Dense ReLU]         the stages
 
-A layer without a compiled one (a user's own, say) becomes a stage that is run from Python.
+The layers of a Residual are fused among themselves. A layer without a compiled one (a user's own, say) becomes a stage
+that is run from Python.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.compiled.jit.aligned import aligned_empty
+from scratchnet.compiled.layers.activation import CompiledActivation
 from scratchnet.compiled.layers.base import CompiledLayer
 from scratchnet.compiled.layers.batchnorm import CompiledBatchNorm
 from scratchnet.compiled.layers.conv import CompiledConv2D
@@ -23,8 +25,22 @@ from scratchnet.compiled.layers.dense import CompiledDense
 from scratchnet.compiled.layers.dropout import CompiledDropout
 from scratchnet.compiled.layers.flatten import CompiledFlatten
 from scratchnet.compiled.layers.rescale import CompiledRescale
-from scratchnet.engine import Stage
-from scratchnet.layers import BatchNorm, Conv2D, Cropping2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Rescale
+from scratchnet.compiled.layers.residual import CompiledResidual
+from scratchnet.engine import Stage, stages_of
+from scratchnet.layers import (
+    BatchNorm,
+    Conv2D,
+    Cropping2D,
+    Dense,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Rescale,
+    Residual,
+)
+from scratchnet.layers.row import prefixes
 
 # The first group that fits is taken, so longer groups come first.
 FUSED: tuple[tuple[tuple[type, ...], Any], ...] = (
@@ -51,20 +67,43 @@ FUSED: tuple[tuple[tuple[type, ...], Any], ...] = (
     ((Dropout,), CompiledDropout),
     ((Cropping2D,), CompiledCropping2D),
     ((Flatten,), CompiledFlatten),
+    ((ReLU,), CompiledActivation),
+    ((LeakyReLU,), CompiledActivation),
 )
 
 
-def fuse(stages: list[Stage], shapes) -> list[Stage]:
-    """Replace every group of layers that has a compiled layer. stages: the textbook's, one for each layer."""
+def fuse(stages: list[Stage], shapes, needs_dx: bool = False) -> list[Stage]:
+    """Replace every group of layers that has a compiled layer. stages: the textbook's, one for each layer.
+
+    needs_dx: whether a layer before the first one has parameters.
+    """
     fused: list[Stage] = []
     while (i := sum(len(stage.op.layers) for stage in fused)) < len(stages):
         layers = [stage.op for stage in stages[i:]]
-        needs_dx = any(stage.names for stage in stages[:i])  # does a layer before it have parameters?
-        op = compiled_layer(layers, shapes[i], needs_dx) or UncompiledLayer(stages[i], shapes[i])
+        needed = needs_dx or any(stage.names for stage in stages[:i])  # does a layer before it have parameters?
+        op = (
+            compiled_residual(layers, shapes[i], needed)
+            or compiled_layer(layers, shapes[i], needed)
+            or UncompiledLayer(stages[i], shapes[i])
+        )
         group = stages[i : i + len(op.layers)]
         names = {local: full for stage in group for local, full in stage.names.items()}
         fused.append(Stage(op, names, " ".join(stage.title for stage in group), group[-1].output_shape))
     return fused
+
+
+def compiled_residual(layers, input_shape, needs_dx: bool) -> CompiledResidual | None:
+    """The compiled block for a Residual, along with a ReLU behind it."""
+    block = layers[0]
+    if type(block) is not Residual:
+        return None
+    rows = ("", block.layers, block.shapes), ("shortcut.", block.way, block.way_shapes)
+    branch, way = (
+        fuse(stages_of(row, [prefix + name for name in prefixes(row)], shapes), shapes, needs_dx)
+        for prefix, row, shapes in rows
+    )
+    group = layers[:2] if [type(layer) for layer in layers[1:2]] == [ReLU] else layers[:1]
+    return CompiledResidual(group, branch, way, input_shape)
 
 
 def compiled_layer(layers, input_shape, needs_dx: bool) -> CompiledLayer | None:

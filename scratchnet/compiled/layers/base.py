@@ -31,6 +31,11 @@ class CompiledLayer:
         """The compiled layers that have packed weights: this one, or those it is made of."""
         return [self]
 
+    @property
+    def inner_stages(self) -> list[Any]:
+        """The stages that it is made of, if it is a block of layers."""
+        return []
+
     def forward(self, x: np.ndarray, ctx) -> tuple[np.ndarray, Any]:
         """x -> y, and the cache for `backward`."""
         raise NotImplementedError

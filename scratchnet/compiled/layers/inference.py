@@ -13,6 +13,7 @@ from scratchnet.compiled.layers.conv_inference import CompiledConvInference
 from scratchnet.compiled.layers.conv_unpacked import CompiledConvUnpacked
 from scratchnet.compiled.layers.dense import CompiledDense
 from scratchnet.compiled.layers.dense_inference import CompiledDenseInference
+from scratchnet.compiled.layers.residual import CompiledResidual
 
 
 def for_inference(stages, size: int, few: bool):
@@ -27,6 +28,8 @@ def inference_layer(op, size: int, few: bool):
         if few and CompiledConvUnpacked.suits(packed.algorithm, size):
             return CompiledConvUnpacked(op.layers, op.input_shape)
         return packed
+    if isinstance(op, CompiledResidual):
+        return op.changed(lambda inner: inference_layer(inner, size, few))
     if few and type(op) is CompiledDense:
         return CompiledDenseInference(op.layers, op.bias)
     return op
