@@ -54,7 +54,7 @@ class Timed:
 
     def __init__(self, op: Any):
         self.op, self.layers, self.parts = op, getattr(op, "layers", [op]), getattr(op, "parts", [])
-        self.synchronizes = getattr(op, "synchronizes", False)
+        self.inner_stages, self.synchronizes = getattr(op, "inner_stages", []), getattr(op, "synchronizes", False)
         self.seconds: dict[str, list[float]] = {direction: [] for direction in DIRECTIONS}
 
     def forward(self, x, ctx):

@@ -7,15 +7,20 @@ built. The functions take unbuilt layers. A changed layer is a new object, the o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-from scratchnet.layers import Conv2D, Dense, Dropout, Layer
+from scratchnet.layers import Conv2D, Dense, Dropout, Layer, Residual
 
 SIZES = {Conv2D: "filters", Dense: "units"}  # what the width of a layer is called
 
 
 def hidden_layers(layers: Sequence[Layer]) -> list[int]:
-    """The indices of the layers whose width can be chosen: all but the last, which has one unit per class."""
-    return [i for i, layer in enumerate(layers) if type(layer) in SIZES][:-1]
+    """The indices of the layers whose width can be chosen.
+
+    Not the last one's, which has one unit per class; nor that of a layer before a Residual, which adds to its output.
+    """
+    sized = [i for i, layer in enumerate(layers) if type(layer) in SIZES]
+    return [i for i, after in pairwise(sized) if not any(isinstance(layer, Residual) for layer in layers[i:after])]
 
 
 def hidden_widths(layers: Sequence[Layer]) -> list[int]:
