@@ -8,8 +8,9 @@ and 1. The class probabilities are compared with those of the textbook in float6
     int8        the same class for 95 % of the images for which the textbook's first class leads by 0.1 or more
 
 The weights are the initial ones (`nets.weights`), with two changes that `nets.without_zeros` and `nets.decided`
-explain. They are good enough for times too: no framework's forward pass looks at a value to decide what to compute.
-An untrained network has many near ties between classes; these an int8 network may decide as it likes.
+explain. They are good enough for times too: none of our forward kernels looks at a value to decide what to compute, and
+none of the peers' is known to. An untrained network has many near ties between classes; these an int8 network may
+decide as it likes.
 
     python benchmarks/agreement.py --onnx-python <an interpreter that has onnx, onnxruntime and openvino>
 """
