@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from driver import AVX2_ONLY, HERE, VARIANTS, Lineup, thread_limits
-from machine import machine, processors
+from machine import instructions, machine, processors
 from nets import NETS, RECIPES, Net
 from quiet import disturbed
 from table import show_record
@@ -22,19 +22,23 @@ EPOCH = 60_000
 PEERS = ["scratchnet", "torch-nchw", "torch-channels-last", "tf-fit", "tf-batch", "jax-batch"]
 
 
-def parse(text: str | None, peers: Iterable[str] = PEERS, **defaults) -> argparse.Namespace:
-    """The flags of every benchmark that asks workers; `defaults` (rounds=7, nets=["all"], ...) become flags too."""
+def parse(text: str | None, peers: Iterable[str] = PEERS, trains: bool = True, **defaults) -> argparse.Namespace:
+    """The flags of every benchmark that asks workers; `defaults` (rounds=7, nets=["all"], ...) become flags too.
+
+    trains: whether the benchmark trains; then peers that only predict are refused.
+    """
     parser = parser_of(text, **defaults)
+    known = [name for name, variant in VARIANTS.items() if variant.trains or not trains]
     add = parser.add_argument
     add(
         "--peers",
         nargs="+",
         choices=VARIANTS,
         metavar="NAME",
-        help=f"of {', '.join(VARIANTS)} (default: those of {', '.join(peers)} that are installed)",
+        help=f"of {', '.join(known)} (default: those of {', '.join(peers)} that are installed)",
     )
     add("--patience", type=float, default=20, help="seconds that a turn may wait for an idle machine (default: 20)")
-    for module in ("torch", "tf", "jax"):
+    for module in ("torch", "tf", "jax", "onnx"):
         variable = f"{module.upper()}_PYTHON"
         add(
             f"--{module}-python",
@@ -42,15 +46,36 @@ def parse(text: str | None, peers: Iterable[str] = PEERS, **defaults) -> argpars
             help=f"interpreter that can import {module} (default: ${variable}, then this one)",
         )
     args = parser.parse_args()
-    args.pythons = {"torch": args.torch_python, "tensorflow": args.tf_python, "jax": args.jax_python}
+    args.pythons = {
+        "torch": args.torch_python,
+        "tensorflow": args.tf_python,
+        "jax": args.jax_python,
+        "onnxruntime": args.onnx_python,
+        "openvino": args.onnx_python,
+    }
     wanted = args.peers or list(peers)
-    missing, args.peers = installed(wanted, args.pythons)
-    if missing:
-        hint = f"not found: {', '.join(missing)}. Install, or name the interpreters: --torch-python, --tf-python ..."
-        if len(args.peers) < len(wanted) and wanted != list(peers):
-            parser.error(hint)
-        print(hint, file=sys.stderr)
+    if trains and (only := [name for name in wanted if not VARIANTS[name].trains]):
+        parser.error(f"{', '.join(only)} cannot train, as this benchmark does; inference.py takes such peers")
+    args.peers, reasons = available(wanted, args.pythons, args.avx2)
+    if reasons and wanted != list(peers):
+        parser.error(" ".join(reasons))
+    for reason in reasons:
+        print(reason, file=sys.stderr)
     return args
+
+
+def available(names: list[str], pythons: dict[str, str], avx2: bool) -> tuple[list[str], list[str]]:
+    """(the variants that can be run here, why others cannot)."""
+    missing, found = installed(names, pythons)
+    lacking = [name for name in found if VARIANTS[name].instruction not in {"", *instructions()}]
+    wide = [name for name in found if avx2 and not VARIANTS[name].has_limit]
+    reasons = {
+        "not found: {}. Install, or name the interpreters: --torch-python, --onnx-python ...": missing,
+        "left out: {}. This processor lacks an instruction for them.": lacking,
+        "left out: {}. Nothing limits them to 256-bit vectors.": wide,
+    }
+    able = [name for name in found if name not in {*lacking, *wide}]
+    return able, [reason.format(", ".join(left)) for reason, left in reasons.items() if left]
 
 
 def parser_of(text: str | None, **defaults) -> argparse.ArgumentParser:
@@ -102,11 +127,12 @@ def known_recipe(name: str) -> str:
 
 
 def installed(names: Iterable[str], pythons: dict[str, str]) -> tuple[list[str], list[str]]:
-    """(the missing modules, the variants whose module is found)."""
-    names = list(names)
-    modules = {VARIANTS[name].module for name in names}
-    found = {module for module in modules if can_import(pythons.get(module, sys.executable), module)}
-    return sorted(modules - found), [name for name in names if VARIANTS[name].module in found]
+    """(the missing modules, the variants whose modules are found)."""
+    needed = {name: (VARIANTS[name].module, *VARIANTS[name].also) for name in names}
+    asked = {(VARIANTS[name].module, module) for name, modules in needed.items() for module in modules}
+    missing = {(own, module) for own, module in asked if not can_import(pythons.get(own, sys.executable), module)}
+    found = [name for name, modules in needed.items() if not missing & {(modules[0], module) for module in modules}]
+    return sorted({module for _, module in missing}), found
 
 
 def can_import(python: str, module: str) -> bool:
@@ -168,8 +194,9 @@ def row(case: str, name: str, answers: list[dict], key: str = "seconds", per: fl
     others = [answer["others"] for answer in counted if answer.get("others") is not None]
     return {
         "case": case,
-        "framework": VARIANTS[name].framework,
+        "framework": VARIANTS[name].title,
         "variant": name,
+        **({} if VARIANTS[name].precision == "float32" else {"precision": VARIANTS[name].precision}),
         **more,
         "median": statistics.median(values),
         "min": min(values),
@@ -187,7 +214,7 @@ def save(question: str, args: argparse.Namespace, rows: list[dict], versions: di
     rows that already form a table; see `table.py`.
     """
     question += "-avx2" if getattr(args, "avx2", False) else ""
-    skip = ("json", "data_dir", "pythons", "torch_python", "tf_python", "jax_python")
+    skip = ("json", "data_dir", "pythons", "torch_python", "tf_python", "jax_python", "onnx_python")
     record = {
         "question": question,
         **more,

@@ -34,7 +34,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to run one framework. Where a framework has several, the fastest counts."""
+    """One way to run one framework. Where a framework has several of one precision, the fastest counts."""
 
     framework: str
     worker: str  # run as `python -m`, in this folder
@@ -42,6 +42,16 @@ class Variant:
     module: str  # the module that its interpreter must have
     options: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
+    also: tuple[str, ...] = ()  # further modules that its interpreter must have
+    precision: str = "float32"
+    instruction: str = ""  # that the processor must have, as Linux calls it
+    trains: bool = True  # else it only predicts
+    has_limit: bool = True  # whether AVX2_ONLY limits it
+
+    @property
+    def title(self) -> str:
+        """The framework, with its precision if that is not float32: such times are compared with no others."""
+        return self.framework if self.precision == "float32" else f"{self.framework} {self.precision}"
 
     def environment(self, threads: int, more: dict[str, str] | None = None) -> dict[str, str]:
         """The environment variables of its process."""
@@ -58,13 +68,43 @@ def ours(framework: str, module: str, **options: str) -> Variant:
     return Variant(framework, "peers.ours", "scratchnet", module, options)
 
 
-def torch(**options: str) -> Variant:
-    return Variant("PyTorch", "peers.pytorch", "torch", "torch", options)
+def torch(precision: str = "float32", **options: str) -> Variant:
+    return Variant(
+        "PyTorch", "peers.pytorch", "torch", "torch", {**options, "precision": precision}, precision=precision
+    )
 
 
 def keras(framework: str, backend: str, **options: str) -> Variant:
     env = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
     return Variant(framework, "peers.keras", "keras", backend, options, env)
+
+
+def onnxruntime(**options: str) -> Variant:
+    return Variant(
+        "ONNX Runtime",
+        "peers.onnxruntime",
+        "onnxruntime",
+        "onnxruntime",
+        options,
+        also=("onnx",),
+        trains=False,
+        has_limit=False,
+    )
+
+
+def openvino(precision: str = "float32", hint: str = "LATENCY") -> Variant:
+    return Variant(
+        "OpenVINO",
+        "peers.openvino",
+        "openvino",
+        "openvino",
+        {"precision": precision, "hint": hint},
+        also=("onnx", "onnxruntime") if precision == "int8" else ("onnx",),
+        precision=precision,
+        instruction="avx512_bf16" if precision == "bfloat16" else "",
+        trains=False,
+        has_limit=False,
+    )
 
 
 VARIANTS: dict[str, Variant] = {
@@ -73,10 +113,18 @@ VARIANTS: dict[str, Variant] = {
     "torch-nchw": torch(layout="nchw"),
     "torch-channels-last": torch(layout="channels_last"),
     "torch-compiled": torch(layout="channels_last", compile="yes"),
+    "torch-bf16": torch("bfloat16", layout="channels_last"),
+    "torch-compiled-bf16": torch("bfloat16", layout="channels_last", compile="yes"),
     "tf-fit": keras("Keras/TensorFlow", "tensorflow", loop="fit"),
     "tf-batch": keras("Keras/TensorFlow", "tensorflow", loop="batch"),
     "jax-fit": keras("Keras/JAX", "jax", loop="fit"),
     "jax-batch": keras("Keras/JAX", "jax", loop="batch"),
+    "onnxruntime": onnxruntime(pool="all"),
+    "onnxruntime-1": onnxruntime(pool="one"),
+    "openvino": openvino(),
+    "openvino-streams": openvino(hint="THROUGHPUT"),
+    "openvino-bf16": openvino("bfloat16"),
+    "openvino-int8": openvino("int8"),
 }
 
 AVX2_ONLY = {
@@ -88,7 +136,7 @@ AVX2_ONLY = {
     "OPENBLAS_CORETYPE": "Haswell",
     "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
 }
-"""The settings that limit each framework to 256-bit vectors on a machine with wider ones."""
+"""The settings that limit each framework to 256-bit vectors on a machine with wider ones; `has_limit` says which."""
 
 
 class Worker:

@@ -46,6 +46,15 @@ def cpu_model() -> str:
     return asked.stdout.strip() if asked and asked.returncode == 0 else platform.processor() or platform.machine()
 
 
+def instructions() -> set[str]:
+    """The processor's instruction sets, as Linux calls them: avx2, avx512_bf16 ...; none on other systems."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
+
+
 def commit() -> str:
     """The commit that was measured, with a + if files had been changed since."""
 

@@ -9,7 +9,7 @@ weights are drawn here too, in the layout of Keras, which is ours: `(k_h, k_w, i
     [(3, 3, 1, 32), (32,)]
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -52,6 +52,7 @@ NETS: dict[str, Net] = {
         ("dropout", 0.3),
         ("dense", 10),
     ],
+    "default": [*conv_pool(32, kernel=5), *conv_pool(64), ("flatten",), *dense_relu(128), ("dense", 10)],
     "record": [*conv_pool(24, kernel=5), *conv_pool(32), ("flatten",), *dense_relu(256), ("dense", 10)],
 }
 
@@ -110,6 +111,54 @@ def weights(net: Net, seed: int = 0) -> list[np.ndarray]:
                 arrays += [np.ones(shape[-1]), np.zeros(shape[-1])]
     arrays[-2] *= 0.1
     return arrays
+
+
+def without_zeros(arrays: list[np.ndarray], seed: int = 0) -> list[np.ndarray]:
+    """Weights with noise (standard deviation 0.1) in biases, gamma and beta, which no training leaves at 0 or 1.
+
+    A runtime that optimises its graph leaves out the addition of zeros: it would be timed on less work.
+    """
+    rng = np.random.default_rng([seed, 1])
+    return [array + rng.normal(0, 0.1, array.shape) if array.ndim == 1 else array for array in arrays]
+
+
+def decided(arrays: list[np.ndarray], probabilities: np.ndarray, deviation: float = 1.5) -> list[np.ndarray]:
+    """Weights whose answers differ from image to image; an untrained network has nearly the same for all.
+
+    The last layer is changed so that the logits of each class have the mean 0, and all of them this standard
+    deviation. probabilities: (n, classes), the network's answers with the weights as they are.
+    """
+    logits = np.log(probabilities)
+    logits -= logits.mean(axis=1, keepdims=True)
+    mean = logits.mean(axis=0)
+    factor = deviation / (logits - mean).std()
+    *others, W, b = arrays
+    return [*others, factor * W, factor * (b - mean)]
+
+
+def channels_first(net: Net, arrays: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same weights for frameworks that put channels first: (out_c, in_c, k_h, k_w) and (out, in).
+
+    The first Dense after a Flatten needs care: its rows stand in the order (h, w, c) with us, (c, h, w) there.
+    """
+    given, before_flatten = iter(arrays), None
+    for layer, shape in walk(net):
+        match layer:
+            case ("flatten",):
+                before_flatten = shape
+            case "conv", *_:
+                yield next(given).transpose(3, 2, 0, 1)
+                yield next(given)
+            case "dense", _:
+                W = next(given)
+                if before_flatten:
+                    W = W.reshape(*before_flatten, -1).transpose(2, 0, 1, 3).reshape(W.shape)
+                    before_flatten = None
+                yield W.T
+                yield next(given)
+            case ("batchnorm",):
+                yield next(given)
+                yield next(given)
 
 
 def he_normal(rng: np.random.Generator, *shape: int) -> np.ndarray:

@@ -4,6 +4,8 @@ Threads: the same step on 1, 2, 4, ... processors, in new processes each time. B
 step costs in addition to its arithmetic. Width: the network with half, twice, four times the filters and hidden
 units, where large matrix products dominate, which are fast in all frameworks. All in microseconds per image.
 
+`cores.py` computes what more processors than this machine has would do.
+
     python benchmarks/scaling.py --net two-conv
 """
 

@@ -3,8 +3,9 @@
     python benchmarks/table.py                          every result: a Markdown table on the screen, a PNG beside it
     python benchmarks/table.py --into README.md         and the tables between <!-- training --> and <!-- /training -->
 
-A result has either "columns", and is a table as it is; or a "unit" and rows that are times of frameworks. Of these a
-framework that was run in several ways is represented by the one with the smallest median.
+A result has either "columns", and is a table as it is; or a "unit" and rows that are times of frameworks, some perhaps
+in a "unit" of their own. Of these a framework that was run in several ways is represented by the one with the smallest
+median. What computes in another "precision" than float32 has a column of its own.
 """
 
 import argparse
@@ -23,7 +24,15 @@ COLOURS = {
     "PyTorch": "#30638e",
     "Keras/TensorFlow": "#6b9080",
     "Keras/JAX": "#a9a9a9",
+    "ONNX Runtime": "#7b5ea7",
+    "OpenVINO": "#2a9d8f",
+    "PyTorch bfloat16": "#8fb8de",
+    "OpenVINO bfloat16": "#8fd6cd",
+    "OpenVINO int8": "#c9ece7",
 }
+PRECISION = (
+    "bfloat16 and int8 are columns of their own, and never the fastest peer, which computes in float32 as we do."
+)
 
 
 def best(rows: list[dict]) -> dict[str, dict[str, dict]]:
@@ -40,10 +49,12 @@ def markdown(record: dict) -> str:
     """The record as tables: median (smallest–largest), and how ours compares with the fastest peer."""
     if "columns" in record:
         return "\n\n".join([listing(record), footnote(record)])
-    cases = best(record["rows"])
-    parts = [grid(cases, record["unit"], median_and_spread, ratio=True)]
-    if any(row.get("images", 0) > 1 for row in record["rows"]):
-        parts.append(grid(cases, "images per second", lambda row: f"{row['images'] / row['median']:,.0f}"))
+    parts = []
+    for unit in dict.fromkeys(row.get("unit", record["unit"]) for row in record["rows"]):
+        rows = [row for row in record["rows"] if row.get("unit", record["unit"]) == unit]
+        parts.append(grid(best(rows), unit, median_and_spread, ratio=True))
+        if any(row.get("images", 0) > 1 for row in rows):
+            parts.append(grid(best(rows), "images per second", lambda row: f"{row['images'] / row['median']:,.0f}"))
     return "\n\n".join([*parts, footnote(record)])
 
 
@@ -108,8 +119,8 @@ def median_and_spread(row: dict) -> str:
 
 
 def share(found: dict[str, dict]) -> str:
-    """Our median over the fastest peer's: 0.25 is a quarter of its time."""
-    peers = [row["median"] for name, row in found.items() if name not in OURS]
+    """Our median over that of the fastest peer of our precision: 0.25 is a quarter of its time."""
+    peers = [row["median"] for name, row in found.items() if name not in OURS and "precision" not in row]
     mine = found.get("scratchnet")
     return f"{mine['median'] / min(peers):.2f}×" if mine and peers and min(peers) > 0 else ""
 
@@ -144,6 +155,7 @@ def footnote(record: dict) -> str:
     ) + (
         (f" Median of up to {turns} alternating turns, smallest–largest in brackets." if turns > 1 else "")
         + (" † Other programs used the processors during a turn." if any(map(disturbed, record["rows"])) else "")
+        + (f" {PRECISION}" if any("precision" in row for row in record["rows"]) else "")
         + (f" {record['note']}" if "note" in record else "")
     )
 
@@ -159,17 +171,20 @@ def plot(record: dict, path: Path) -> None:
         """What shares a panel: what was varied, or the number of images, for 10,000 and one have no common scale."""
         return row.get("axis", row.get("images"))
 
-    groups = {key: best([row for row in record["rows"] if group(row) == key]) for key in map(group, record["rows"])}
-    varied = "axis" in record["rows"][0]
-    size = (4 * len(groups), 4.5) if varied else (4 + 5 * len(groups), 2.5 + 0.5 * max(map(len, groups.values())))
-    figure, panels = plt.subplots(1, len(groups), figsize=size, squeeze=False, layout="constrained")
-    for panel, (key, cases) in zip(panels[0], groups.items(), strict=True):
-        (lines if varied else bars)(panel, cases)
-        panel.set_xlabel(key if varied else record["unit"])
+    groups: dict = {}
+    for row in record["rows"]:
+        groups.setdefault(group(row), []).append(row)
+    in_bars = [rows for rows in groups.values() if "axis" not in rows[0]]
+    height = 2.5 + 0.5 * max(len({row["case"] for row in rows}) for rows in in_bars) if in_bars else 4.5
+    size = 4 * len(groups) + bool(in_bars) * 4 + len(in_bars), height
+    figure, axes = plt.subplots(1, len(groups), figsize=size, squeeze=False, layout="constrained")
+    for panel, (key, rows) in zip(axes[0], groups.items(), strict=True):
+        varied, unit = "axis" in rows[0], rows[0].get("unit", record["unit"])
+        (lines if varied else bars)(panel, best(rows))
+        panel.set_xlabel(key if varied else unit)
+        panel.set_ylabel(unit if varied else "")
         panel.spines[["top", "right"]].set_visible(False)
-    if varied:
-        panels[0][0].set_ylabel(record["unit"])
-    names = panels[0][0].get_legend_handles_labels()
+    names = axes[0][0].get_legend_handles_labels()
     figure.legend(*names, loc="outside lower center", ncols=len(names[0]), frameon=False)
     figure.suptitle(f"{record['question']}: {record['machine']['cpu']}, {record['machine']['threads']} threads")
     figure.savefig(path, dpi=150)

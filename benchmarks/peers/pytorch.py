@@ -1,8 +1,14 @@
-"""PyTorch, asked as `peers.worker` asks everyone. Options: `layout` ("nchw" or "channels_last"), `compile`."""
+"""PyTorch, asked as `peers.worker` asks everyone.
+
+Options: `layout`, "nchw" or "channels_last"; `compile`; `precision`, "float32" or "bfloat16". The latter is autocast:
+weights stay float32 and are converted for the convolutions and matrix products of every step or call.
+"""
+
+from functools import partial
 
 import numpy as np
 import torch
-from nets import walk
+from nets import channels_first, walk
 from torch import nn
 
 from peers.worker import ADAM, BATCHNORM, Peer, serve
@@ -21,14 +27,15 @@ class PyTorch(Peer):
         if self.options["layout"] == "channels_last":
             self.model.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(self.model.parameters(), self.lr, self.betas, ADAM["eps"], fused=True)
-        self.forward = torch.compile(self.model) if "compile" in self.options else self.model
+        self.forward = compiled(self.model) if "compile" in self.options else self.model
+        self.autocast = partial(torch.autocast, "cpu", torch.bfloat16, self.options["precision"] == "bfloat16")
 
     def one_step(self, rows):
         rows = torch.from_numpy(rows)
         self.model.train()
-        loss = nn.functional.cross_entropy(
-            self.forward(self.x[rows]), self.y[rows], label_smoothing=self.label_smoothing
-        )
+        with self.autocast():
+            logits = self.forward(self.x[rows])
+        loss = nn.functional.cross_entropy(logits.to(self.dtype), self.y[rows], label_smoothing=self.label_smoothing)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -44,7 +51,15 @@ class PyTorch(Peer):
     @torch.inference_mode()
     def probabilities(self, x, batch):
         self.model.eval()
-        return torch.cat([self.forward(part).softmax(1) for part in x.split(batch)]).numpy()
+        with self.autocast():
+            return torch.cat([self.forward(part).softmax(1, self.dtype) for part in x.split(batch)]).numpy()
+
+
+def compiled(model: nn.Module) -> nn.Module:
+    """The model, compiled for each size of batch that occurs; by default the second size brings code for any."""
+    torch._dynamo.reset()  # what was compiled for the network before
+    torch._dynamo.config.recompile_limit = 64  # sizes, in training and in prediction; beyond it nothing is compiled
+    return torch.compile(model, dynamic=False)
 
 
 def modules(net) -> list[nn.Module]:
@@ -73,26 +88,9 @@ def modules(net) -> list[nn.Module]:
 
 @torch.no_grad()
 def load(model: nn.Sequential, net, initial) -> None:
-    """Copy channels-last weights into modules that put channels first.
-
-    The first Dense after a Flatten needs care: its rows stand in the order (h, w, c) with us, (c, h, w) here.
-    """
-    arrays, before_flatten = iter(initial), None
-    for module, (layer, shape) in zip(model, walk(net), strict=True):
-        if layer[0] == "flatten":
-            before_flatten = shape
-        if not list(module.parameters()):
-            continue
-        weight, bias = next(arrays), next(arrays)
-        if layer[0] == "conv":
-            weight = weight.transpose(3, 2, 0, 1)  # (out_c, in_c, k_h, k_w)
-        elif layer[0] == "dense":
-            if before_flatten:
-                weight = weight.reshape(*before_flatten, -1).transpose(2, 0, 1, 3).reshape(weight.shape)
-                before_flatten = None
-            weight = weight.T  # (out, in)
-        module.weight.copy_(torch.from_numpy(weight.copy()))
-        module.bias.copy_(torch.from_numpy(bias))
+    """Copy the weights into the modules, which put channels first."""
+    for parameter, array in zip(model.parameters(), channels_first(net, initial), strict=True):
+        parameter.copy_(torch.from_numpy(array.copy()))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class Peer:
 
     def one_step(self, rows: np.ndarray):
         """One step of training on the images of these rows; returns the loss."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no training; driver.VARIANTS says which peers have")
 
     def probabilities(self, x, batch: int) -> np.ndarray:
         """Class probabilities (n, classes) of prepared images, `batch` at a time."""
@@ -124,17 +124,38 @@ class Peer:
         """Seconds until the class probabilities of the first `images` images lie in a NumPy array."""
         return {"seconds": stopwatch(lambda: self.probabilities(self.x[:images], batch), warm)}
 
-    def one_by_one(self, images: int, warm: float = 0) -> dict:
-        """Seconds to classify so many images, each in a call of its own."""
-        return {"seconds": stopwatch(lambda: [self.probabilities(self.x[i : i + 1], 1) for i in range(images)], warm)}
+    def call(self, images: int, times: int, warm: float = 0) -> dict:
+        """Seconds for `times` calls that classify `images` images each, the next ones in each call."""
+        parts = [self.x[i : i + images] for i in starts(len(self.x), images, times)]
+        return {"seconds": stopwatch(lambda: [self.probabilities(part, images) for part in parts], warm)}
+
+    def answers(self, images: int, batch: int) -> dict:
+        """The class probabilities of the first `images` images, `batch` at a time."""
+        return {"probabilities": self.probabilities(self.x[:images], batch).tolist()}
 
     def versions(self) -> dict:
-        """Name -> version of the modules that are in use."""
-        return {name: sys.modules[name].__version__ for name in self.modules if name in sys.modules}
+        """Name -> version of the modules that are in use, without the build that some add."""
+        return {name: sys.modules[name].__version__.partition("-")[0] for name in self.modules if name in sys.modules}
 
     def memory(self) -> dict:
         """Resident memory now and at its peak, in MiB."""
         return resident()
+
+
+class Predictor(Peer):
+    """A peer that only predicts. It reads floats, channels first."""
+
+    def prepared(self, images):
+        return images[:, None] * np.float32(self.scale) + np.float32(self.offset)  # (n, 1, h, w)
+
+
+def starts(images: int, size: int, times: int) -> list[int]:
+    """Where the first `times` runs of `size` images begin; over again at their end.
+
+    >>> starts(images=5, size=2, times=3)
+    [0, 2, 0]
+    """
+    return [i % (images // size) * size for i in range(times)]
 
 
 def resident() -> dict[str, float]:

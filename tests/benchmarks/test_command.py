@@ -41,3 +41,39 @@ def test_a_mistake_in_a_flag_is_one_line_and_exit_code_2(flags, capsys):
 def test_a_framework_that_is_not_there_is_named():
     missing, left = command.installed(["scratchnet", "torch-nchw"], {"torch": "/no/such/python"})
     assert (missing, left) == (["torch"], ["scratchnet"])
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino", "openvino-int8"])
+def test_a_benchmark_that_trains_refuses_peers_that_only_predict(name, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["training.py", "--peers", "scratchnet", name])
+    with pytest.raises(SystemExit) as stopped:
+        command.parse(None)
+    assert stopped.value.code == 2 and f"{name} cannot train" in capsys.readouterr().err
+
+
+def test_no_default_peer_of_a_training_only_predicts():
+    assert all(command.VARIANTS[name].trains for name in command.PEERS)
+
+
+def test_a_variant_needs_all_its_modules(monkeypatch):
+    monkeypatch.setattr(command, "can_import", lambda python, module: module != "onnx")
+    missing, left = command.installed(["scratchnet", "openvino"], {})
+    assert (missing, left) == (["onnx"], ["scratchnet"])
+
+
+@pytest.mark.parametrize(("avx2", "has", "left", "words"), [
+    (False, {"avx512_bf16"}, ["scratchnet", "openvino", "openvino-bf16"], []),
+    (False, {"avx2"}, ["scratchnet", "openvino"], ["openvino-bf16", "lacks an instruction"]),
+    (True, {"avx512_bf16"}, ["scratchnet"], ["openvino, openvino-bf16", "256-bit"]),
+])  # fmt: skip
+def test_what_the_machine_or_the_comparison_forbids_is_left_out_with_a_reason(avx2, has, left, words, monkeypatch):
+    monkeypatch.setattr(command, "instructions", lambda: has)
+    monkeypatch.setattr(command, "can_import", lambda python, module: True)
+    able, reasons = command.available(["scratchnet", "openvino", "openvino-bf16"], {}, avx2)
+    assert able == left and all(word in " ".join(reasons) for word in words) and bool(words) == bool(reasons)
+
+
+def test_another_precision_is_a_framework_of_its_own():
+    assert command.row("net", "torch-bf16", turns(None))["framework"] == "PyTorch bfloat16"
+    assert command.row("net", "torch-bf16", turns(None))["precision"] == "bfloat16"
+    assert "precision" not in command.row("net", "torch-nchw", turns(None))

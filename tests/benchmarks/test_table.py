@@ -46,6 +46,31 @@ def test_our_own_textbook_is_nobodys_peer():
     assert "0.50×" in table.markdown(record(*rows))
 
 
+def test_another_precision_has_a_column_and_is_never_the_fastest_peer():
+    rows = [row("net", "scratchnet", "scratchnet", 2.0), row("net", "OpenVINO", "openvino", 4.0),
+            row("net", "OpenVINO int8", "openvino-int8", 1.0, precision="int8")]  # fmt: skip
+    text = table.markdown(record(*rows))
+    assert "| s | scratchnet | OpenVINO | OpenVINO int8 | of the fastest peer |" in text
+    assert "| net | 2.00 | 4.00 | 1.00 | 0.50× |" in text and table.PRECISION in text
+    assert table.PRECISION not in table.markdown(record(*rows[:2]))
+
+
+def test_a_peer_that_is_faster_is_shown_as_such():
+    rows = [row("net", "scratchnet", "scratchnet", 3.0), row("net", "OpenVINO", "openvino", 2.0)]
+    assert "| net | 3.00 | 2.00 | 1.50× |" in table.markdown(record(*rows))
+
+
+def test_rows_of_another_unit_are_a_table_of_their_own(tmp_path):
+    rows = [row(f"net, {n} images", "scratchnet", "scratchnet", 10.0 * n, unit="µs", axis="images, net", x=n)
+            for n in (2, 8)]  # fmt: skip
+    mixed = record(*TWO["rows"], *rows)
+    parts = table.markdown(mixed).split("\n\n")
+    assert [part.split(" | ")[0] for part in parts[:3]] == ["| s", "| images per second", "| µs"]
+    assert "net, 8 images" in parts[2] and "net, 8 images" not in parts[0] + parts[1]
+    table.plot(mixed, tmp_path / "mixed.png")
+    assert (tmp_path / "mixed.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_time_that_others_disturbed_bears_a_dagger():
     quiet, loud = row("net", "scratchnet", "scratchnet", 1.0), row("net", "PyTorch", "torch-nchw", 4.0, others=0.5)
     text = table.markdown(record(quiet, loud))
