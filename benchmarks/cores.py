@@ -56,7 +56,7 @@ COLUMNS = {
 }
 NOTE = (
     "Computed from the times of single tasks on one thread, not measured, unless a column says so. Not in it: memory "
-    "bandwidth and caches that cores share, and their clock. Largest tasks: the sum over the phases of the longest one. "
+    "bandwidth and caches that cores share, and their clock. Largest tasks: of each phase the longest one, in sum. "
     "† Other programs used the processors during a turn."
 )
 
