@@ -18,14 +18,18 @@ that p cores could give. Beside it stands what was measured, for as many threads
 """
 
 import heapq
+import os
 import statistics
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from command import load_data, parser_of, restart, save
+from command import load_data, parser_of, restart, row, save
 from machine import processors
+from quiet import clock_of, undisturbed
 from stopwatch import median_seconds
+from table import median_and_spread
 
 import scratchnet as sn
 from scratchnet.compiled.execution.native import NativeCode, replay
@@ -52,7 +56,8 @@ COLUMNS = {
 }
 NOTE = (
     "Computed from the times of single tasks on one thread, not measured, unless a column says so. Not in it: memory "
-    "bandwidth and caches that cores share, and their clock. Largest tasks: the sum over the phases of the longest one."
+    "bandwidth and caches that cores share, and their clock. Largest tasks: of each phase the longest one, in sum. "
+    "† Other programs used the processors during a turn."
 )
 
 
@@ -154,6 +159,10 @@ class Training:
         sn.set_threads(threads)
         return [self.step() for _ in range(count + count // 2)][count // 2 :]
 
+    def median(self, threads: int, count: int) -> dict[str, float]:
+        """The median of `steps`, as an answer for `command.row`."""
+        return {"seconds": statistics.median(self.steps(threads, count))}
+
     def tasks(self, count: int) -> tuple[int, list[Task], float]:
         """(chunks, the tasks in order, seconds in Python), the medians of `count` steps on one thread."""
         self.steps(1, 2)
@@ -188,10 +197,12 @@ def table(preset: str, data, args) -> list[dict]:
         training = Training(preset, batch, data)
         chunks, tasks, python = training.tasks(args.steps)
         here = [cores for cores in CORES if cores <= len(processors())]
-        measured: dict[int, list[float]] = {cores: [] for cores in here}
+        turns: dict[int, list[dict]] = {cores: [] for cores in here}
         for _ in range(args.rounds):
             for cores in here:
-                measured[cores] += training.steps(cores, args.steps)
+                turn = partial(training.median, cores, args.steps)
+                turns[cores].append(undisturbed(turn, clock_of(os.getpid()), args.patience))
+        measured = {cores: row("", "scratchnet", turns[cores], per=1e-3) for cores in here}
         phases = len({task.after for task in tasks})
         for cores in CORES:
             seconds = python + finished(tasks, cores, handover)
@@ -202,7 +213,7 @@ def table(preset: str, data, args) -> list[dict]:
                     "cores": cores,
                     "computed": seconds * 1e3,
                     "speedup": (python + finished(tasks, 1)) / seconds,
-                    "measured": statistics.median(measured[cores]) * 1e3 if cores in here else None,
+                    "measured": median_and_spread(measured[cores]) if cores in here else None,
                     "python": python * 1e3,
                     "handovers": phases * handover * 1e3 if cores > 1 else 0.0,
                     "critical": critical(tasks) * 1e3,
@@ -213,7 +224,7 @@ def table(preset: str, data, args) -> list[dict]:
 
 
 def main() -> None:
-    parser = parser_of(__doc__, batches=[128, 512, 2048], steps=60, rounds=5)
+    parser = parser_of(__doc__, batches=[128, 512, 2048], steps=60, rounds=5, patience=20.0)
     parser.add_argument("--preset", choices=PRESETS, default="two-conv", help="default: two-conv")
     args = parser.parse_args()
     restart(args)
