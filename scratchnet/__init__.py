@@ -3,12 +3,12 @@
 Read it in this order; each file is a chapter and needs only the ones before it.
 
     data/           the bytes of an IDX file, MNIST, shuffled batches
-    layers/         what a layer is (base), then convolution, pooling, dense, ReLU, dropout, batch norm
-    initializers    how weights start          losses        what is minimised
+    layers/         what a layer is (base), then convolution, pooling, dense, ReLU, dropout, batch norm, residual blocks
+    initializers    how weights start          losses/       what is minimised
     optimizers      how weights move           schedules     how fast
     building, model layers in a row            training      the loop;  callbacks  what happens beside it
     transfer        frozen layers, and a new last layer for other classes
-    labels, inputs, arguments, keywords        what may be passed, and errors that name the cure
+    labels, inputs, arguments, example_weights, keywords      what may be passed, and errors that name the cure
     checkpoint      an interrupted training run, resumed
     team            a batch in chunks on several threads, and why the result does not depend on them
     gradcheck       is backward really the derivative of forward?
