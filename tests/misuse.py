@@ -56,6 +56,8 @@ NETWORKS = (
     lambda: [sn.Rescale(), sn.Conv2D(4, 3, padding=1), sn.BatchNorm(), sn.ReLU(), sn.MaxPool2D(2), sn.Conv2D(4, 3),
              sn.Flatten(), sn.Dense(3)],
     lambda: [sn.Conv2D(4, 3, use_bias=False), sn.ReLU(), sn.GlobalAvgPool2D(), sn.Dense(3)],
+    lambda: [sn.Rescale(), sn.Conv2D(4, 3), sn.Residual([sn.Conv2D(4, 3, padding="same"), sn.BatchNorm(), sn.ReLU()]),
+             sn.ReLU(), sn.Flatten(), sn.Dense(3, l2=0.01)],
 )  # fmt: skip
 OPTIMIZERS = (
     lambda: sn.Adam(1e-3, eps=1e-2), lambda: sn.AdamW(1e-3, eps=1e-2, weight_decay=0.1),
