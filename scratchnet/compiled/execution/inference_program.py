@@ -56,6 +56,7 @@ class InferenceProgram:
         self.packing, self.guards = Packing(self.captured.packs), Guards(engine.network.parts())
         native = isinstance(replay, Kernel) and Phase("", [[worker.calls] for worker in self.workers]).is_native
         self.executor = NativeExecutor(self) if native else PythonExecutor(self)
+        self.executor.pack()
 
     def capture(self, dtype, thread: int) -> Worker:
         """A thread's input buffer, its calls, and where they leave the logits."""
@@ -91,7 +92,6 @@ class NativeExecutor:
         self.looking = self.code.append(self.packing.calls)
         self.ranges = [self.code.append(worker.calls) for worker in self.workers]
         self.calls = self.code.finish()
-        self.packing.pack()
 
     def run_chunk(self) -> None:
         """The first worker's calls. Those that look for changes of the weights stand before them."""
@@ -103,13 +103,17 @@ class NativeExecutor:
 
     def run(self, x, logits, team) -> None:
         """All chunks."""
-        replay(self.calls, *self.looking)
-        if self.packing.changed[0]:
-            self.packing.pack()
+        self.pack()
         if not hasattr(self, "schedule"):
             self.prepare_schedule()
         self.frame[:] = x.ctypes.data, logits.ctypes.data, len(x), 0
         self.schedule.run(team)
+
+    def pack(self) -> None:
+        """Pack the weights if they have changed."""
+        replay(self.calls, *self.looking)
+        if self.packing.changed[0]:
+            self.packing.pack()
 
     def prepare_schedule(self) -> None:
         """A task for each thread: `predict_chunks`. Whichever thread takes it, it works in its own buffers."""
@@ -127,9 +131,8 @@ class PythonExecutor:
     """Runs the calls from Python: a user's own layers, and NUMBA_DISABLE_JIT=1."""
 
     def __init__(self, program: InferenceProgram):
-        self.size, self.threads, self.packing, self.workers = (
-            program.size, program.threads, program.packing, program.workers
-        )  # fmt: skip
+        self.size, self.threads, self.packing = program.size, program.threads, program.packing
+        self.workers = program.workers
         self.runs: list[list[Callable]] = [runs_of(worker.calls) for worker in self.workers]
 
     def run_chunk(self) -> None:

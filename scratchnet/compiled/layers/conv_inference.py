@@ -25,6 +25,7 @@ import numpy as np
 from scratchnet.compiled.jit.aligned import aligned_empty, aligned_zeros
 from scratchnet.compiled.jit.decorators import jit
 from scratchnet.compiled.kernels.conv.geometry import Geometry
+from scratchnet.compiled.kernels.conv.unpacked import scale_and_shift
 from scratchnet.compiled.layers.base import CompiledLayer, bias_or_zeros
 from scratchnet.compiled.layers.conv import padded
 from scratchnet.compiled.layers.conv_algorithms import choose_inference
@@ -110,13 +111,11 @@ def clip_and_shift(y, low, high, shift):
 def fold_batchnorm(w, b, gamma, beta, mean, var, epsilon, clips, folded_w, folded_b, low, high, shift):
     """folded_w = aW, folded_b = ab + s, or ab if the ReLU comes between: then low and high are its floor or ceiling."""
     a = folded_b  # until its own numbers are there
-    for j in range(b.size):
-        a[j] = gamma[j] / np.sqrt(var[j] + epsilon)
+    scale_and_shift(gamma, beta, mean, var, epsilon, a, shift)
     for i in range(len(w)):
         for j in range(b.size):
             folded_w[i, j] = w[i, j] * a[j]
     for j in range(b.size):
-        shift[j] = beta[j] - mean[j] * a[j]
         low[j] = np.float32(0) if a[j] > 0 else -np.float32(np.inf)
         high[j] = np.float32(0) if a[j] < 0 else np.float32(np.inf)
         folded_b[j] = b[j] * a[j] if clips else b[j] * a[j] + shift[j]
