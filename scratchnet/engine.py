@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchnet.inputs import as_examples
-from scratchnet.layers import Conv2D, Dense, DepthwiseConv2D, Rescale
+from scratchnet.layers import Conv2D, Dense, DepthwiseConv2D, Rescale, row
 from scratchnet.layers.base import Context, Layer, Shape
 from scratchnet.losses import softmax
 from scratchnet.team import split_ranges
@@ -191,7 +191,7 @@ class Engine:
 
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
         """x -> logits, and every stage's cache for `backward`."""
-        return run_forward(self.stages, x, ctx)
+        return row.forward(self.stages, x, ctx)
 
     def backward(self, dy: np.ndarray, caches: list[Any], needs_dx: bool = True) -> tuple[np.ndarray, Arrays]:
         """dL/dlogits -> dL/dx, and dL/dp by name for every parameter p that is not frozen.
@@ -236,15 +236,6 @@ class Engine:
     def describe(self) -> dict[str, str]:
         """Layer name -> how it is computed, for the summary; ″ for layers computed with the one above."""
         return dict.fromkeys(self.network.names, "textbook")
-
-
-def run_forward(stages: list[Stage], x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
-    """x -> y, and every stage's cache for `run_backward`."""
-    caches = []
-    for stage in stages:
-        x, cache = stage.forward(x, ctx)
-        caches.append(cache)
-    return x, caches
 
 
 def run_backward(stages: list[Stage], dy: Any, caches: list[Any], needs_dx: bool) -> tuple[Any, Arrays]:

@@ -175,8 +175,8 @@ def usual_outputs(layers: Sequence[Layer]) -> str:
 # running
 
 
-def forward(layers: Sequence[Layer], x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
-    """x -> y, and the caches of all layers. Of no layers, x itself."""
+def forward(layers: Sequence[Any], x: np.ndarray, ctx: Context) -> tuple[np.ndarray, list[Any]]:
+    """x -> y, and the caches of all layers, or of an engine's stages. Of no layers, x itself."""
     caches = []
     for layer in layers:
         x, cache = layer.forward(x, ctx)

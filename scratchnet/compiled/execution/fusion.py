@@ -99,11 +99,11 @@ def compiled_residual(layers, input_shape, needs_dx: bool) -> CompiledResidual |
         return None
     rows = ("", block.layers, block.shapes), ("shortcut.", block.way, block.way_shapes)
     branch, way = (
-        fuse(stages_of(row, [prefix + name for name in prefixes(row)], shapes), shapes, needs_dx)
-        for prefix, row, shapes in rows
+        fuse(stages_of(inner, [prefix + name for name in prefixes(inner)], shapes), shapes, needs_dx)
+        for prefix, inner, shapes in rows
     )
     group = layers[:2] if [type(layer) for layer in layers[1:2]] == [ReLU] else layers[:1]
-    return CompiledResidual(group, branch, way, input_shape)
+    return CompiledResidual(group, branch, way, input_shape, needs_dx)
 
 
 def compiled_layer(layers, input_shape, needs_dx: bool) -> CompiledLayer | None:

@@ -29,7 +29,8 @@ from scratchnet.compiled.kernels.deferred_gradient import DeferredGradient
 from scratchnet.compiled.training import losses, optimizers
 from scratchnet.compiled.training.augment import CompiledAugment, is_compiled
 from scratchnet.compiled.training.optimizers import clip_factor, group_of, hyperparameters, scale, sum_squares
-from scratchnet.engine import NonFiniteLossError, run_backward, run_forward, update
+from scratchnet.engine import NonFiniteLossError, run_backward, update
+from scratchnet.layers import row
 from scratchnet.losses import one_hot
 from scratchnet.randomness import ExampleRandom
 from scratchnet.team import ordered_sum
@@ -93,7 +94,7 @@ class TrainingProgram:
         if self.change is not None:
             work = captured.get("changed", memory, self.change, self.change.allocate, n, self.x.shape[1:])
             images, rng.draws = self.change.emit(ctx.call, images, part.start, work), self.change.drawn
-        logits, caches = run_forward(self.stages, images, ctx)
+        logits, caches = row.forward(self.stages, images, ctx)
         dlogits = captured.get("dlogits", memory, None, aligned_empty, logits.shape)
         self.emit_loss(ctx, logits, self.labels[part], n / len(self.x), dlogits, i)
         grads[i] = run_backward(self.stages, dlogits, caches, needs_dx=False)[1]

@@ -16,14 +16,18 @@ import numpy as np
 
 from scratchnet.compiled.jit.aligned import aligned_empty
 from scratchnet.compiled.jit.decorators import jit
+from scratchnet.compiled.kernels.relu_pool import relu_backward
 from scratchnet.compiled.layers.base import CompiledLayer
+from scratchnet.engine import run_backward
+from scratchnet.layers import row
 
 
 class CompiledResidual(CompiledLayer):
     """Residual, and Residual followed by ReLU. branch, way: the fused stages of its layers and of its shortcut."""
 
-    def __init__(self, layers, branch: list[Any], way: list[Any], input_shape):
-        self.layers, self.branch, self.way, self.shape = layers, branch, way, input_shape
+    def __init__(self, layers, branch: list[Any], way: list[Any], input_shape, needs_dx: bool):
+        self.layers, self.branch, self.way = layers, branch, way
+        self.shape, self.needs_dx = input_shape, needs_dx
         self.relu, self.y_shape = len(layers) == 2, branch[-1].output_shape
         self.calls_python = any(stage.op.calls_python for stage in self.inner_stages)
 
@@ -42,44 +46,32 @@ class CompiledResidual(CompiledLayer):
 
     def changed(self, change: Callable[[CompiledLayer], CompiledLayer]) -> CompiledResidual:
         """The same block with other layers: change(op) in the place of each op."""
-        branch, way = ([stage._replace(op=change(stage.op)) for stage in row] for row in (self.branch, self.way))
-        return CompiledResidual(self.layers, branch, way, self.shape)
+        rows = self.branch, self.way
+        branch, way = ([stage._replace(op=change(stage.op)) for stage in stages] for stages in rows)
+        return CompiledResidual(self.layers, branch, way, self.shape, self.needs_dx)
 
     def allocate(self, n):
         shapes = {"y": self.y_shape, "dx": self.shape, **({"dz": self.y_shape} if self.relu else {})}
         return {name: aligned_empty((n, *shape)) for name, shape in shapes.items()}
 
     def forward(self, x, ctx):
-        x, work, caches = ctx.contiguous(x), ctx.workspace(self, len(x)), []
-        results = []
-        for row in (self.branch, self.way):
-            y, memories = x, []
-            for stage in row:
-                y, memory = stage.forward(y, ctx)
-                memories.append(memory)
-            results.append(ctx.contiguous(y).reshape(-1))
-            caches.append(memories)
-        ctx.call(add, *results, self.relu, work["y"].reshape(-1))
-        return work["y"], (work, caches, ctx)
+        x, work = ctx.contiguous(x), ctx.workspace(self, len(x))
+        (y, caches), (s, way_caches) = (row.forward(stages, x, ctx) for stages in (self.branch, self.way))
+        ctx.call(add, *(ctx.contiguous(array).reshape(-1) for array in (y, s)), self.relu, work["y"].reshape(-1))
+        return work["y"], (work, caches, way_caches, ctx)
 
     def backward(self, dy, cache):
-        work, caches, ctx = cache
-        dy, results = ctx.contiguous(dy), []
-        grads: dict[str, np.ndarray] = {}
+        work, caches, way_caches, ctx = cache
+        dy, needs_dx = ctx.contiguous(dy), self.needs_dx or ctx.needs_dx
         if self.relu:
-            ctx.call(positive_part, dy.reshape(-1), work["y"].reshape(-1), work["dz"].reshape(-1))
+            ctx.call(relu_backward, dy, work["y"], True, work["dz"])
             dy = work["dz"]
-        for row, memories in zip((self.branch, self.way), caches, strict=True):
-            dx = dy
-            for stage, memory in zip(reversed(row), reversed(memories), strict=True):
-                dx, own = stage.backward(dx, memory)
-                grads |= own
-                if dx is None:  # no layer before this one has parameters
-                    break
-            results.append(dx)
-        if any(dx is None for dx in results):
+        dx, grads = run_backward(self.branch, dy, caches, needs_dx)
+        dx_way, way_grads = run_backward(self.way, dy, way_caches, needs_dx)
+        grads |= way_grads
+        if not needs_dx:
             return None, grads
-        ctx.call(add, *(ctx.contiguous(dx).reshape(-1) for dx in results), False, work["dx"].reshape(-1))
+        ctx.call(add, *(ctx.contiguous(array).reshape(-1) for array in (dx, dx_way)), False, work["dx"].reshape(-1))
         return work["dx"], grads
 
     def describe(self):
@@ -92,10 +84,3 @@ def add(a, b, relu, y):
     for i in range(y.size):
         total = a[i] + b[i]
         y[i] = np.float32(0) if relu and total <= 0 else total
-
-
-@jit
-def positive_part(dy, y, dz):
-    """dz = dy where y > 0, and 0 elsewhere."""
-    for i in range(dz.size):
-        dz[i] = dy[i] if y[i] > 0 else np.float32(0)
