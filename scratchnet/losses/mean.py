@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -41,6 +43,11 @@ def as_targets(labels: np.ndarray, k: int, dtype: np.dtype) -> np.ndarray:
             f"labels must be numbers of shape (n, {k}), one for each output, or class numbers, integers of shape (n,); "
             f"got {labels.dtype} of shape {labels.shape}"
         )
+    return rows_of(labels, k, dtype)
+
+
+def rows_of(labels: np.ndarray, k: int, dtype: Any) -> np.ndarray:
+    """Class numbers (n,) as rows (n, k) of 0 and 1, or a ValueError if one is not a class."""
     if labels.size and not (0 <= labels.min() and labels.max() < k):
         raise ValueError(
             f"labels must lie in 0..{k - 1}, got {labels.min()}..{labels.max()}. "

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.keywords import explained
-from scratchnet.losses.mean import expect_rows, mean_of
+from scratchnet.losses.mean import expect_rows, mean_of, rows_of
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -62,12 +62,7 @@ def one_hot(labels: np.ndarray, classes: int, dtype: Any = "float32") -> np.ndar
             "labels must be class numbers, integers of shape (n,), or one-hot of shape (n, classes); "
             f"got {labels.dtype} of shape {labels.shape}"
         )
-    if labels.size and not (0 <= labels.min() and labels.max() < classes):
-        raise ValueError(
-            f"labels must lie in 0..{classes - 1}, got {labels.min()}..{labels.max()}. "
-            "The last Dense layer needs one unit per class."
-        )
-    return np.eye(classes, dtype=dtype)[labels]
+    return rows_of(labels, classes, dtype)
 
 
 class SoftmaxCrossEntropy:
