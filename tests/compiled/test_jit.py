@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from numba.core import config
 
-from scratchnet.compiled.jit import cache, decorators
+from scratchnet.compiled.jit import cache, decorators, parallel
 from scratchnet.compiled.jit.decorators import compiling, inline, jit, readable
 
 ROOT = Path(__file__).parents[2]
@@ -444,3 +444,64 @@ def test_kernels_keep_nan_and_divide_like_numpy(folder):
     isnan, quotient = kernel(np.float32(np.nan))
     assert isnan and np.isnan(quotient)
     assert kernel(1.0)[1] == np.inf
+
+
+# compiling with help
+
+MANY_KERNELS = """
+from scratchnet.compiled.jit.decorators import jit
+{}
+""".format("\n".join(f"@jit\ndef add_{i}(x):\n    return x + {i}\n" for i in range(12)))
+
+
+@pytest.fixture
+def many_kernels(folder, tmp_path, monkeypatch):
+    """A module of twelve kernels."""
+    (tmp_path / "many_kernels.py").write_text(MANY_KERNELS)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield [getattr(importlib.import_module("many_kernels"), f"add_{i}") for i in range(12)]
+    del sys.modules["many_kernels"]
+
+
+def test_processes_share_the_kernels_among_them(many_kernels, folder, monkeypatch):
+    monkeypatch.setattr(parallel, "available_threads", lambda: 2)
+    claim, claimed = parallel.claim, []
+
+    def claim_and_wait(path):
+        """Claim the first kernel, and go on when the other process has claimed one."""
+        if claim(path):
+            claimed.append(path)
+            deadline = time.monotonic() + 120
+            while len(list(path.parent.glob("[0-9]*"))) == 1 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        return path in claimed
+
+    monkeypatch.setattr(parallel, "claim", claim_and_wait)
+    parallel.compile_versions([(kernel, (numba.float64,)) for kernel in many_kernels])
+    assert 0 < len(claimed) < 12
+    assert len(list(folder.rglob("*.kernel"))) == 12
+    assert [kernel(1.0) for kernel in many_kernels] == [1.0 + i for i in range(12)]
+    assert sum(sum(kernel.stats.cache_hits.values()) for kernel in many_kernels) == 12 - len(claimed)
+
+
+@pytest.mark.parametrize("command", [["no-such-program"], [sys.executable, "-c", "raise SystemExit(1)"]])
+def test_without_help_all_kernels_are_compiled_here(many_kernels, monkeypatch, command):
+    monkeypatch.setattr(parallel, "available_threads", lambda: 4)
+    popen = subprocess.Popen
+    monkeypatch.setattr(parallel.subprocess, "Popen", lambda _, **named: popen(command, **named))
+    parallel.compile_versions([(kernel, (numba.float64,)) for kernel in many_kernels])
+    assert all(len(kernel.overloads) == 1 for kernel in many_kernels)
+
+
+def test_an_interrupted_compilation_ends_its_helpers(many_kernels, monkeypatch):
+    monkeypatch.setattr(parallel, "available_threads", lambda: 2)
+    started, start = [], parallel.start_helpers
+    monkeypatch.setattr(parallel, "start_helpers", lambda *given: started.extend(start(*given)) or started)
+
+    def interrupt(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parallel, "claim", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        parallel.compile_versions([(kernel, (numba.float64,)) for kernel in many_kernels])
+    assert len(started) == 1 and started[0].returncode is not None

@@ -14,6 +14,7 @@ from scratchnet.compiled.execution.contexts import Buffers, EagerContext
 from scratchnet.compiled.execution.fusion import fuse
 from scratchnet.compiled.execution.guards import ArrayGuard
 from scratchnet.compiled.execution.inference_program import CHUNK, InferenceProgram
+from scratchnet.compiled.execution.program import compile_calls
 from scratchnet.compiled.execution.training_program import TrainingProgram
 from scratchnet.compiled.jit.aligned import aligned
 from scratchnet.compiled.jit.decorators import compiling
@@ -176,13 +177,15 @@ class CompiledEngine(Engine):
         if verbose:
             compiling.announce = lambda: print(COMPILING, flush=True)
         try:
+            programs: list[Any] = []
             for n in sorted({min(batch_size, len(x)), len(x) % batch_size} - {0}, reverse=True):
                 images, change = x[:n], augment
                 if not is_compiled(augment, x):
                     images, change = self.augmented(augment, images, ExampleRandom(0, 0)), None
-                self.training_program(loss, optimizer, images, np.asarray(labels[:n]), change)
+                programs.append(self.training_program(loss, optimizer, images, np.asarray(labels[:n]), change).program)
             idle, program = self.inference_program(x.dtype, len(x), shared_team().threads)
             idle.append(program)
+            compile_calls([call for program in [*programs, program] for call in program.calls()])
         finally:
             compiling.announce = None
         return compiling.seconds - before

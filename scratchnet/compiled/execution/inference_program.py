@@ -17,6 +17,7 @@ vgg-bn 0.37 and 0.33 s, chollet 0.13 and 0.11, two-conv 0.16 and 0.11 (AMD Zen 4
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,15 @@ from scratchnet.compiled.execution.contexts import Buffers, Captured, CapturingC
 from scratchnet.compiled.execution.guards import Guards
 from scratchnet.compiled.execution.native import NativeCode, copy_memory, replay
 from scratchnet.compiled.execution.packing import Packing
-from scratchnet.compiled.execution.program import Call, Calls, Phase, program_text, runs_of
+from scratchnet.compiled.execution.program import (
+    Call,
+    Calls,
+    Phase,
+    calls_of_schedules,
+    compile_calls,
+    program_text,
+    runs_of,
+)
 from scratchnet.compiled.execution.scheduler import TaskSchedule, atomic_increment
 from scratchnet.compiled.jit.aligned import aligned_zeros
 from scratchnet.compiled.jit.decorators import Kernel, jit
@@ -54,9 +63,26 @@ class InferenceProgram:
         self.captured = Captured(Buffers(), [slice(0, size)], self.stages)
         self.workers = [self.capture(dtype, thread) for thread in range(threads)]
         self.packing, self.guards = Packing(self.captured.packs), Guards(engine.network.parts())
+
+    def calls(self) -> Calls:
+        """All of them, and those that pack the weights and run a schedule."""
+        calls = [call for worker in self.workers for call in worker.calls]
+        if self.threads > 1:  # for one chunk none is needed
+            frame = np.zeros(4, np.int64)
+            calls += [
+                call_of_chunks(frame, self.workers[0], frame, (0, 0), self.size),
+                *calls_of_schedules(self.threads),
+            ]
+        return [*self.packing.calls, *self.packing.calls_to_pack(), *calls]
+
+    @cached_property
+    def executor(self) -> NativeExecutor | PythonExecutor:
+        """What runs the calls; compiles the kernels that are missing."""
+        compile_calls(self.calls())
         native = isinstance(replay, Kernel) and Phase("", [[worker.calls] for worker in self.workers]).is_native
-        self.executor = NativeExecutor(self) if native else PythonExecutor(self)
-        self.executor.pack()
+        executor = NativeExecutor(self) if native else PythonExecutor(self)
+        executor.pack()
+        return executor
 
     def capture(self, dtype, thread: int) -> Worker:
         """A thread's input buffer, its calls, and where they leave the logits."""
@@ -118,10 +144,9 @@ class NativeExecutor:
     def prepare_schedule(self) -> None:
         """A task for each thread: `predict_chunks`. Whichever thread takes it, it works in its own buffers."""
         code, self.frame = NativeCode(), np.zeros(4, np.int64)
-        ranges = []
-        for (images, _, logits), (start, stop) in zip(self.workers, self.ranges, strict=True):
-            buffers = images.reshape(-1), self.calls, start, stop, logits.reshape(-1)
-            ranges.append(code.append([Call(predict_chunks, (self.frame, *buffers, self.size))]))
+        workers = zip(self.workers, self.ranges, strict=True)
+        calls = [call_of_chunks(self.frame, worker, self.calls, own, self.size) for worker, own in workers]
+        ranges = [code.append([call]) for call in calls]
         self.schedule = TaskSchedule(self.threads, code)
         self.schedule.add([ranges] * self.threads)
         self.schedule.finish(np.zeros(0), self.threads)
@@ -163,6 +188,11 @@ class PythonExecutor:
             call.run()
         if self.packing.changed[0]:
             self.packing.pack()
+
+
+def call_of_chunks(frame, worker: Worker, calls, own: tuple[int, int], size: int) -> Call:
+    """The call of `predict_chunks` for a worker. own: the range of its calls."""
+    return Call(predict_chunks, (frame, worker.images.reshape(-1), calls, *own, worker.logits.reshape(-1), size))
 
 
 @jit

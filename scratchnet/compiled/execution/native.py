@@ -52,16 +52,16 @@ class NativeCode:
         """Encode calls; the range of their rows."""
         start = len(self.rows)
         for call in calls:
-            self.encode(call.kernel, call.arguments)
+            self.encode(call)
         return start, len(self.rows)
 
-    def encode(self, kernel, arguments: tuple[Any, ...]) -> None:
-        """Append one call; compiles the kernel for these arguments if necessary."""
-        signature = tuple(map(kernel.typeof_pyval, arguments))
-        kernel.compile(signature)
-        code = kernel.overloads[signature]
+    def encode(self, call) -> None:
+        """Append one call; compiles the kernel for its arguments if necessary."""
+        kernel, arguments, kinds = call.kernel, call.arguments, call.kinds
+        kernel.compile(kinds)
+        code = kernel.overloads[kinds]
         address = code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
-        slots = [0, address, 0, *(slot for k, a in zip(signature, arguments, strict=True) for slot in as_slots(k, a))]
+        slots = [0, address, 0, *(slot for k, a in zip(kinds, arguments, strict=True) for slot in as_slots(k, a))]
         self.rows.append(np.array(slots, np.uint64))
         convention = code.target_context.call_conv
         self.signatures.append(convention.get_function_type(code.fndesc.restype, code.fndesc.argtypes))

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.compiled.execution.program import Call, Calls
+from scratchnet.compiled.execution.program import Call, Calls, caller
 from scratchnet.compiled.jit.decorators import execute, jit
 
 HASHES = 128  # eight AVX-512 registers: their multiplications overlap
@@ -43,6 +43,13 @@ class Packing:
         self.calls: Calls = [
             Call(notice_change, (words(array), *np.zeros((2, HASHES), np.uint32), self.changed)) for array in arrays
         ]
+
+    def calls_to_pack(self) -> Calls:
+        """The calls that `pack` makes."""
+        calls: Calls = []
+        for (layer, backward), packed in self.packs.items():
+            layer.pack(caller(calls), packed, backward)
+        return calls
 
     def pack(self) -> None:
         """Pack the present weights."""

@@ -22,15 +22,22 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from scratchnet.compiled.execution.native import NativeCode, replay
-from scratchnet.compiled.execution.scheduler import TaskSchedule, all_finite
+from scratchnet.compiled.execution.scheduler import (
+    TaskSchedule,
+    all_finite,
+    run_tasks,
+    signal_workers,
+    worker_loop,
+)
 from scratchnet.compiled.jit.decorators import Kernel
+from scratchnet.compiled.jit.parallel import compile_versions
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,11 @@ class Call:
     def of(cls, kernel, arguments: tuple[Any, ...], named: dict[str, Any]) -> Call:
         """The call kernel(*arguments, **named)."""
         return cls(kernel, (*arguments, *(named[name] for name in parameters(kernel)[len(arguments) :])))
+
+    @cached_property
+    def kinds(self) -> tuple[Any, ...]:
+        """Numba's types of the arguments, for which the kernel is compiled."""
+        return tuple(map(self.kernel.typeof_pyval, self.arguments))
 
     def run(self, chunk=None) -> None:
         """Call the kernel from Python."""
@@ -63,6 +75,13 @@ class PythonCall:
 
 
 Calls = list[Call | PythonCall]
+
+
+def caller(calls: Calls):
+    """A function that adds calls to a list."""
+    return lambda kernel, *arguments, **named: calls.append(Call.of(kernel, arguments, named))
+
+
 WIDTH = 120  # characters in a line of a printed program
 
 
@@ -86,7 +105,19 @@ class Program:
     def __init__(self, title: str, phases: list[Phase], threads: int, values: np.ndarray, names: Names):
         self.title, self.threads, self.values, self.names = title, threads, values, names
         self.phases = [phase for phase in phases if any(calls for task in phase.tasks for calls in task)]
-        self.segments = self.native_segments() if isinstance(replay, Kernel) else self.python_segments(self.phases)
+
+    def calls(self) -> Calls:
+        """All of them, and those that run a schedule."""
+        calls = [call for phase in self.phases for task in phase.tasks for variant in task for call in variant]
+        return [*calls, *calls_of_schedules(self.threads)]
+
+    @cached_property
+    def segments(self) -> list[Any]:
+        """The phases as code; compiles the kernels that are missing."""
+        if not isinstance(replay, Kernel):
+            return self.python_segments(self.phases)
+        compile_calls(self.calls())
+        return self.native_segments()
 
     def native_segments(self) -> list[Any]:
         """Neighbouring native phases become one schedule; phases with Python functions are run from Python."""
@@ -111,6 +142,19 @@ class Program:
 
     def __str__(self) -> str:
         return program_text(self.title, self.phases, self.names)
+
+
+def compile_calls(calls: Calls) -> None:
+    """Compile the kernels of these calls that are missing."""
+    if isinstance(replay, Kernel):
+        compile_versions([(call.kernel, call.kinds) for call in calls if isinstance(call, Call)])
+
+
+def calls_of_schedules(threads: int) -> Calls:
+    """Calls of the functions that run a schedule, for the types of their arguments."""
+    work = np.zeros((1, 2), np.int64), *np.zeros((3, 1), np.int64), np.zeros(1), 0
+    calls: Calls = [Call(run_tasks, work), Call(signal_workers, (work[1], np.zeros(1, np.bool_)))]
+    return [*calls, Call(worker_loop, (0, *work))] if threads > 1 else calls
 
 
 ROOMS = ("kernels", "layers", "training")

@@ -22,7 +22,7 @@ import numpy as np
 from scratchnet.compiled.execution.contexts import Captured, CapturingContext
 from scratchnet.compiled.execution.guards import Guards
 from scratchnet.compiled.execution.native import replay
-from scratchnet.compiled.execution.program import Call, Calls, Phase, Program, PythonCall
+from scratchnet.compiled.execution.program import Call, Calls, Phase, Program, PythonCall, caller
 from scratchnet.compiled.jit.aligned import aligned_empty
 from scratchnet.compiled.jit.decorators import Kernel, execute
 from scratchnet.compiled.kernels.deferred_gradient import DeferredGradient
@@ -232,11 +232,6 @@ class TrainingProgram:
 
     def __str__(self) -> str:
         return str(self.program)
-
-
-def caller(calls: Calls):
-    """A function that adds calls to a list."""
-    return lambda kernel, *arguments, **named: calls.append(Call.of(kernel, arguments, named))
 
 
 def calls_of(emit, *arguments) -> Calls:

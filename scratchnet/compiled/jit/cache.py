@@ -84,6 +84,11 @@ class KernelCache:
             if temporary is not None and os.path.exists(temporary):
                 os.unlink(temporary)
 
+    def holds(self, signature, target) -> bool:
+        """Whether there is a file for these argument types."""
+        path = self._path(signature, target.codegen())
+        return path is None or path.exists()  # without a place for files, no other process could pass one on
+
     def enable(self):
         """Nothing to do: part of the interface Numba expects."""
 
@@ -109,6 +114,24 @@ class KernelCache:
         )
         self.cache_path = str(folder)
         return folder / f"{name.replace('<', '').replace('>', '')}-{digest(repr(key).encode())}.kernel"
+
+
+class ByName(pickle.Pickler):
+    """Kernels as the names that they have in their modules."""
+
+    def reducer_override(self, found):
+        return found.py_func.__name__ if hasattr(found, "py_func") else NotImplemented
+
+
+def write_versions(path: Path, versions) -> None:
+    """Kernels, each with the types of its arguments, for another process of this user."""
+    with path.open("xb") as file:
+        ByName(file).dump(versions)
+
+
+def read_versions(path: Path):
+    """What `write_versions` wrote; imports the modules of the kernels."""
+    return pickle.loads(path.read_bytes())
 
 
 def digest(contents):
