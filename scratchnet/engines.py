@@ -5,9 +5,22 @@ The compiled engine is imported here, when the first model asks for it, so that 
 
 from __future__ import annotations
 
+import threading
 import warnings
+from contextlib import suppress
 
 from scratchnet.engine import Engine, Network
+
+
+def import_meanwhile(name: str) -> None:
+    """Import the engine in a thread while the caller reads data: unpacking releases the interpreter lock."""
+
+    def work() -> None:
+        with suppress(ImportError):  # `make_engine` will say so
+            import scratchnet.compiled.execution.engine  # noqa: F401
+
+    if name == "numba":
+        threading.Thread(target=work, daemon=True).start()
 
 
 def make_engine(network: Network, name: str) -> tuple[str, Engine]:

@@ -81,8 +81,8 @@ MAY_IMPORT = {
         "transfer",
     },
     "commands": {
-        "checkpoint", "compiled", "data", "divergence", "interop", "losses", "metrics", "model", "optimizers",
-        "process", "report", "saving", "schedules", "team", "transfer", "zoo",
+        "checkpoint", "compiled", "data", "divergence", "engines", "interop", "losses", "metrics", "model",
+        "optimizers", "process", "report", "saving", "schedules", "team", "transfer", "zoo",
     },
     "__main__": {"commands"},
 }  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchnet import Sequential, data, zoo
+from scratchnet.engines import import_meanwhile
 from scratchnet.zoo import Recipe
 
 CHANGES = (
@@ -45,6 +46,7 @@ class Images(NamedTuple):
 
 def load_images(args: argparse.Namespace) -> Images:
     """The data set of --dataset and --data-dir, with at most --limit training images, and all classes."""
+    import_meanwhile(args.engine)
     dataset, name = data.load_dataset(args.dataset, args.data_dir)
     class_names = data.class_names(name, args.data_dir)
     classes = data.count_classes(dataset, class_names)

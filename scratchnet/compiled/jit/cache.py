@@ -50,7 +50,6 @@ class KernelCache:
 
     def load_overload(self, signature, target):
         """The compiled function for these argument types, or None if there is none to be had."""
-        target.refresh()  # make our SIMD types known before they are read back
         path = self._path(signature, target.codegen())
         if path is None:
             return None
