@@ -80,7 +80,7 @@ class Residual(Layer):
         return 1 + max(layer.depth if isinstance(layer, Residual) else 0 for layer in self.children().values())
 
     @property
-    def trainable(self) -> bool:  # type: ignore[override]
+    def trainable(self) -> bool:
         """Whether a layer in the block is trained. Setting it sets that of all of them."""
         return any(part.trainable for _, part in self.walk() if part.params and not part.children())
 

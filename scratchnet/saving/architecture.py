@@ -160,8 +160,13 @@ def training_settings(layers: Sequence[Layer]) -> dict[str, Any]:
     """
     frozen = names_of(layers, lambda layer: not layer.trainable)
     others = {part.lr_factor for part in named_parts(layers).values() if part.lr_factor != 1}
-    factors = {name: f for f in sorted(others) for name in names_of(layers, lambda layer, f=f: layer.lr_factor == f)}
+    factors = {name: factor for factor in sorted(others) for name in with_factor(layers, factor)}
     return ({"frozen": frozen} if frozen else {}) | ({"lr_factors": factors} if factors else {})
+
+
+def with_factor(layers: Sequence[Layer], factor: float) -> list[str]:
+    """The names of the layers with this factor on their learning rate."""
+    return names_of(layers, lambda layer: layer.lr_factor == factor)
 
 
 def apply_training_settings(layers: Sequence[Layer], settings: dict[str, Any]) -> None:

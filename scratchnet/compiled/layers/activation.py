@@ -37,8 +37,9 @@ class CompiledActivation(CompiledLayer):
     def numbers(self) -> list[np.float32]:
         """The activation's own number: a slope, or α."""
         layer = self.layers[0]
-        own = {ReLU: [0], LeakyReLU: ["slope"], ELU: ["alpha"]}.get(type(layer), [])
-        return [np.float32(getattr(layer, number) if isinstance(number, str) else number) for number in own]
+        if isinstance(layer, ReLU):
+            return [np.float32(0)]
+        return [np.float32(getattr(layer, name)) for name in ("slope", "alpha") if hasattr(layer, name)]
 
     def allocate(self, n):
         return {name: aligned_empty((n, *self.shape)) for name in ("y", "dx")}
