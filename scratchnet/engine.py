@@ -48,16 +48,13 @@ class Network(NamedTuple):
 
     def trained(self) -> Arrays:
         """The parameters of the layers that are not frozen."""
-        frozen = tuple(f"{name}." for name, layer in zip(self.names, self.layers, strict=True) if not layer.trainable)
-        return {name: array for name, array in self.arrays("params").items() if not name.startswith(frozen)}
+        trained = {f"{prefix}{name}" for prefix, part in self.leaves() if part.trainable for name in part.params}
+        return {name: array for name, array in self.arrays("params").items() if name in trained}
 
     def lr_factors(self) -> dict[str, float]:
         """The factors on the learning rate that are not 1, by the names of the parameters."""
-        return {
-            f"{prefix}.{name}": layer.lr_factor
-            for layer, prefix in zip(self.layers, self.names, strict=True) if layer.lr_factor != 1
-            for name in layer.params
-        }  # fmt: skip
+        changed = [(prefix, part) for prefix, part in self.leaves() if part.lr_factor != 1]
+        return {f"{prefix}{name}": part.lr_factor for prefix, part in changed for name in part.params}
 
     def penalties(self) -> dict[str, float]:
         """Full name -> λ, of the arrays with an L2 penalty: λ Σ W² is minimised too, and 2 λ W is added to dW.
@@ -76,6 +73,12 @@ class Network(NamedTuple):
         for name, l2 in self.penalties().items():
             if name in grads:
                 grads[name] += 2 * l2 * params[name]
+
+    def leaves(self) -> list[tuple[str, Layer]]:
+        """The layers that hold no others, each with what the names of its arrays begin with: "3.residual.0.conv2d."."""
+        rows = zip(self.names, self.layers, strict=True)
+        found = [(f"{name}.{inner}", part) for name, layer in rows for inner, part in layer.walk()]
+        return [(prefix, part) for prefix, part in found if not part.children()]
 
     def parts(self) -> list[Layer]:
         """All layers, those within a Residual included."""
@@ -102,7 +105,8 @@ class Stage(NamedTuple):
     def trained(self) -> set[str]:
         """The names of the parameters that are not frozen, as in `names`."""
         layers = [self.op] if isinstance(self.op, Layer) else self.op.layers
-        return {name for layer in layers if layer.trainable for name in layer.params}
+        leaves = [(prefix, part) for layer in layers for prefix, part in layer.walk() if not part.children()]
+        return {f"{prefix}{name}" for prefix, part in leaves if part.trainable for name in part.params}
 
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Any]:
         """x -> y, and the cache for `backward`. The next kernel relies on y's shape, so it is checked."""

@@ -99,7 +99,7 @@ def record(run: Any, x: np.ndarray, y: np.ndarray, before: dict[str, np.ndarray]
             "epoch": run.epoch + 1, "step": run.optimizer.steps, "layer": name,
             "activation_mean": float(out.mean()), "activation_std": float(out.std()),
             "dead_share": dead_share(out) if isinstance(layer, ReLU) else None,
-            "gradient_norm": norm(grads[p] for p in w) if trained else None,
+            "gradient_norm": norm(grads[p] for p in w if p in grads) if trained else None,
             "update_ratio": ratio(norm(w[p] - before[p] for p in w), norm(before[p] for p in w)) if trained else None,
         })  # fmt: skip
     return rows

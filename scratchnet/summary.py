@@ -22,7 +22,7 @@ class Row(NamedTuple):
     untrained: int  # BatchNorm's running averages
     multiply_adds: int
     bytes: int  # of the output
-    frozen: bool
+    frozen: str  # "frozen", or of a block "partly frozen"; empty if all of it is trained
     runs_as: str  # its kernels, forward/backward; ″ for a layer that is computed with the one above
 
 
@@ -37,13 +37,20 @@ def rows(model: Any) -> list[Row]:
             sum(array.size for array in layer.arrays("state").values()),
             layer.multiply_adds(before, shape),
             math.prod(shape) * model.dtype.itemsize,
-            bool(layer.params) and not layer.trainable,
+            frozen(name, model),
             kernels[name],
         )
         for name, layer, before, shape in zip(
             model.names, model.layers, model.shapes[:-1], model.shapes[1:], strict=True
         )
     ]
+
+
+def frozen(name: str, model: Any) -> str:
+    """Whether the layer of this name is "frozen", or "partly frozen"; empty if all of it is trained."""
+    own = {array for array in model.parameters() if array.startswith(f"{name}.")}
+    trained = own & model.trainable_parameters().keys()
+    return "" if trained == own else "partly frozen" if trained else "frozen"
 
 
 def print_summary(model: Any) -> None:
@@ -58,7 +65,7 @@ def print_summary(model: Any) -> None:
     layers = rows(model)
     for row in layers:
         table.add_row(
-            f"{row.name} (frozen)" if row.frozen else row.name,
+            f"{row.name} ({row.frozen})" if row.frozen else row.name,
             "×".join(map(str, row.output_shape)),
             f"{row.parameters + row.untrained:,}" if row.parameters else "",
             f"{row.multiply_adds:,}" if row.multiply_adds else "",
@@ -66,7 +73,7 @@ def print_summary(model: Any) -> None:
             *([row.runs_as] if model.engine == "numba" else []),
         )
     everything = sum(r.parameters + r.untrained for r in layers)
-    trained = sum(r.parameters for r in layers if not r.frozen)
+    trained = sum(array.size for array in model.trainable_parameters().values())
     table.add_section()
     table.add_row(
         "total",

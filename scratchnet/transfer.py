@@ -24,47 +24,51 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scratchnet.layers import BatchNorm, Dense, Layer, row
+from scratchnet.saving.architecture import training_settings
 
 
-def chosen(layers: Sequence[Layer], names: Sequence[str], what: Iterable[Any]) -> list[int]:
-    """The places of the layers that `what` names, in order; all of them if it names nothing.
+def chosen(layers: Sequence[Layer], what: Iterable[Any]) -> list[str]:
+    """The names of the layers that `what` names, in order; all of them if it names nothing.
 
-    Each is a layer's name ("1.conv2d"), a range of names or numbers, both ends included ("0.rescale..5.maxpool2d",
-    "..5"), the beginning of the name of a class ("conv"), a class, a number, or a range or slice of numbers.
+    Each is a layer's name ("1.conv2d", within a block "3.residual.0.conv2d"), a range of names or numbers, both ends
+    included ("0.rescale..5.maxpool2d", "..5"), the beginning of the name of a class ("conv"), a class, a number, or a
+    range or slice of numbers. Names and classes are looked for within blocks too; a block is the layers in it.
 
     >>> layers = [Rescale(), Conv2D(8, 3), ReLU(), Flatten(), Dense(10)]
-    >>> names = ["0.rescale", "1.conv2d", "2.relu", "3.flatten", "4.dense"]
-    >>> chosen(layers, names, ["conv", Dense]), chosen(layers, names, ["..2.relu"]), chosen(layers, names, [-1])
-    ([1, 4], [0, 1, 2], [4])
+    >>> chosen(layers, ["conv", Dense]), chosen(layers, ["..1"]), chosen(layers, [-1])
+    (['1.conv2d', '4.dense'], ['0.rescale', '1.conv2d'], ['4.dense'])
     """
-    found = {i for one in what for i in places_of(layers, names, one)}
-    return sorted(found) if what else list(range(len(layers)))
+    parts = row.named_parts(layers)
+    leaves = [name for name, part in parts.items() if not part.children()]
+    found = {name for one in what for name in named_by(layers, parts, one)}
+    return [leaf for leaf in leaves if not what or any(leaf == name or leaf.startswith(f"{name}.") for name in found)]
 
 
-def places_of(layers: Sequence[Layer], names: Sequence[str], one: Any) -> list[int]:
-    """The places of the layers that one of the arguments names: at least one, or a ValueError."""
-    places = list(range(len(layers)))
+def named_by(layers: Sequence[Layer], parts: dict[str, Layer], one: Any) -> list[str]:
+    """The names of the layers, or blocks, that one of the arguments names: at least one, or a ValueError."""
+    top = row.prefixes(layers)
     if isinstance(one, type):
-        found = [i for i in places if isinstance(layers[i], one)]
+        found = [name for name, part in parts.items() if isinstance(part, one)]
     elif isinstance(one, Layer):
-        found = [i for i in places if layers[i] is one]
+        found = [name for name, part in parts.items() if part is one]
     elif isinstance(one, slice):
-        found = places[one]
+        found = top[one]
     elif isinstance(one, str) and ".." in one:
-        first, last = (end and places_of(layers, names, end) for end in one.split("..", 1))
-        found = places[first[0] if first else 0 : last[-1] + 1 if last else None]
+        first, last = one.split("..", 1)
+        leaves = chosen(layers, ())
+        start, stop = (leaves.index(chosen(layers, [end])[i]) if end else None for end, i in ((first, 0), (last, -1)))
+        found = leaves[start : None if stop is None else stop + 1]
     elif isinstance(one, str) and not one.lstrip("-").isdigit():
-        kinds = [type(layer).__name__.lower() for layer in layers]
-        found = [i for i in places if one == names[i] or (one and kinds[i].startswith(one.lower()))]
+        kinds = {name: type(part).__name__.lower() for name, part in parts.items()}
+        found = [name for name in parts if one == name or (one and kinds[name].startswith(one.lower()))]
     elif isinstance(one, Iterable) and not isinstance(one, str):
-        found = [i for number in one for i in places_of(layers, names, number)]
+        found = [name for number in one for name in named_by(layers, parts, number)]
     else:
-        number = int(one)
-        found = [number % len(places)] if -len(places) <= number < len(places) else []
+        found = top[number : number + 1 or None] if -len(top) <= (number := int(one)) < len(top) else []
     if not found:
-        near = difflib.get_close_matches(str(one), names, n=1)
+        near = difflib.get_close_matches(str(one), parts, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"no layer is called {one!r}.{hint} The layers are {', '.join(names)}.")
+        raise ValueError(f"no layer is called {one!r}.{hint} The layers are {', '.join(parts)}.")
     return found
 
 
@@ -74,10 +78,12 @@ def set_trainable(model: Any, what: Iterable[Any], trainable: bool) -> list[str]
     >>> set_trainable(model, ["dense"], False), model.trainable_parameters(), model.unfreeze()
     (['2.dense'], {}, ['2.dense'])
     """
-    places = chosen(model.layers, model.names, what)
-    for i in places:
-        model.layers[i].trainable = trainable
-    return [model.names[i] for i in places if model.layers[i].params]
+    parts = row.named_parts(model.layers)
+    layers = [parts[name] for name in chosen(model.layers, what)]
+    for layer in layers:
+        layer.trainable = trainable
+    ids = set(map(id, layers))
+    return with_parameters(model, row.names_of(model.layers, lambda layer: id(layer) in ids))
 
 
 def freeze_normalisation(model: Any) -> list[str]:
@@ -86,24 +92,29 @@ def freeze_normalisation(model: Any) -> list[str]:
     Otherwise it would be the lowest trained layer, and its averages would move although the filters do not.
     """
     found, below = [], False  # below: whether the last layer with parameters is frozen
-    for name, layer in zip(model.names, model.layers, strict=True):
+    for prefix, layer in model.network.leaves():
         if isinstance(layer, BatchNorm) and below and layer.trainable:
             layer.trainable = False
-            found.append(name)
+            found.append(prefix.rstrip("."))
         below = not layer.trainable if layer.params else below
     return found
 
 
 def frozen(model: Any) -> list[str]:
-    """The names of the layers that have parameters and are frozen."""
-    layers = zip(model.names, model.layers, strict=True)
-    return [name for name, layer in layers if layer.params and not layer.trainable]
+    """The names of the layers that have parameters and are frozen; of a block, if all layers in it are."""
+    return with_parameters(model, training_settings(model.layers).get("frozen", []))
 
 
 def lr_factors(model: Any) -> dict[str, float]:
     """The factors on the learning rate that are not 1, by the names of the layers."""
-    layers = zip(model.names, model.layers, strict=True)
-    return {name: layer.lr_factor for name, layer in layers if layer.params and layer.lr_factor != 1}
+    factors = training_settings(model.layers).get("lr_factors", {})
+    return {name: factors[name] for name in with_parameters(model, factors)}
+
+
+def with_parameters(model: Any, names: Iterable[str]) -> list[str]:
+    """The names of those layers, or blocks, that have parameters."""
+    parts = row.named_parts(model.layers)
+    return [name for name in names if parts[name].params]
 
 
 def unbuilt(layers: Sequence[Layer]) -> list[Layer]:

@@ -6,7 +6,7 @@ python scripts/evaluate.py digits.safetensors --data-dir my_idx_files
 python scripts/evaluate.py digits.safetensors --json           for another program
 python scripts/evaluate.py runs/first runs/second runs/third   each one, and all together as an ensemble
 python scripts/evaluate.py runs/first --tta                    the mean over nine shifts of each image
-python scripts/evaluate.py digits.keras --rescale 1/255        a model that Keras saved, .keras or .h5
+python scripts/evaluate.py digits.keras --rescale 1/255        a model that Keras saved, .keras or .h5; or .onnx
 """
 
 from __future__ import annotations
@@ -115,7 +115,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--dataset", choices=data.CHOICES, help="default: the data set of the run, or auto")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
     add("--tta", action="store_true", help="test-time augmentation: the mean over shifts of each image by a pixel")
-    add("--rescale", type=factor, help="of a Keras file: what its pixels were multiplied by, 1/255 (default) or 1")
+    add(
+        "--rescale",
+        type=factor,
+        help="of a file of Keras or ONNX: what pixels are multiplied by, 1/255 (default), 1",
+    )
     add("--json", action="store_true", help="print all measures as JSON")
     return parser.parse_args(argv)
 

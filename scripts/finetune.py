@@ -8,6 +8,8 @@
 If the classes or their names are other ones, the model gets a new last layer. The accuracy on the new test images, and
 on those of the run that MODEL comes from, is printed before and after. The result is the folder of a run, which
 evaluate.py, predict.py and finetune.py read. A BatchNorm behind a frozen convolution is frozen with it.
+
+    python scripts/finetune.py --resume latest          what was stopped continues, to the same bits
 """
 
 from __future__ import annotations
@@ -34,12 +36,18 @@ from scratchnet.data.augment import AUGMENTATIONS
 from scratchnet.optimizers import OPTIMIZERS
 from scratchnet.process.pipes import run_script
 
+# Options that a resumed run keeps, as in `options.RESUMED`.
+RESUMED = (
+    "model", "data_dir", "images", "dataset", "freeze", "new_head", "digits", "invert", "test_share", "old_data_dir",
+    "epochs", "lr", "schedule", "optimizer", "batch_size", "augment", "validation", "seed", "limit", "engine",
+)  # fmt: skip
+
 
 @exit_code
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    with RunFolder("finetune", args.out, None, args.overwrite) as folder:
-        return stoppable(lambda: finetune(args, folder), lambda: print("\nstopped; nothing is saved", file=sys.stderr))
+    with RunFolder("finetune", args.out, args.resume, args.overwrite, program="finetune") as folder:
+        return stoppable(lambda: finetune(args, folder), folder.print_how_to_resume)
 
 
 def finetune(args: argparse.Namespace, folder: RunFolder) -> int:
@@ -47,6 +55,7 @@ def finetune(args: argparse.Namespace, folder: RunFolder) -> int:
     if args.threads:
         sn.set_threads(args.threads)
     path = report.find_model(args.model)
+    args.model = str(path.resolve())  # for --resume: `latest` will be another run then
     old = sn.load_model(path, args.engine)
     images, pictures = new_images(args, old.input_shape)
     former = former_images(args, path)
@@ -66,14 +75,17 @@ def finetune(args: argparse.Namespace, folder: RunFolder) -> int:
 
     out = folder.begin()
     keep_pictures(args, pictures, out / "data")
-    config = {**vars(args), **recipe.settings(), **images.settings(args), "preset": "finetune", "out": str(out)}
+    config = {**vars(args), **recipe.settings(), **images.settings(args), "preset": "finetune", "out": str(out),
+              "arguments": vars(args)}  # fmt: skip
     how = recipe.fit_options(len(rows))
     how["callbacks"] += [
         sn.LambdaCallback(on_train_begin=lambda run: folder.write_config(config)),
+        sn.Checkpoint(out / "checkpoint.safetensors"),
         sn.CSVLogger(out / "history.csv"),
         sn.Health(out / "health.csv"),
     ]
-    history = model.fit(x, y, validation_data=validation, verbose=not args.quiet, **how)
+    history = model.fit(x, y, validation_data=validation, verbose=not args.quiet, resume=out if args.resume else None,
+                        **how)  # fmt: skip
     model.save(out / "model.safetensors")
     splits = {"training": (x, y), "validation": validation, "test": images.test}
     report.write_run(out, model, history, splits, config)
@@ -85,7 +97,7 @@ def finetune(args: argparse.Namespace, folder: RunFolder) -> int:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Teach a trained model other images or other classes.")
     add = parser.add_argument
-    add("model", metavar="MODEL", help="the folder of a run, `latest`, or a model file")
+    add("model", metavar="MODEL", nargs="?", help="the folder of a run, `latest`, or a model file")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--data-dir", type=options.absolute, help="folder of the four IDX files of the new images")
     source.add_argument("--images", metavar="DIR", help="or a folder with a folder of pictures for each class")
@@ -111,8 +123,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--threads", type=options.at_least_one, help="default: all processors this process may use")
     add("--out", help="folder of the result (default: a new one, runs/<time>-finetune)")
     add("--overwrite", action="store_true", help="replace the run in the folder --out")
+    add(
+        "--resume", metavar="RUN", type=options.run_to_resume, help="resume the fine-tuning in this folder, or `latest`"
+    )
     add("--quiet", action="store_true", help="print only the result")
-    args = parser.parse_args(argv)
+    args = options.resumed(parser, argv, parser.parse_args(argv), RESUMED)
+    if not args.model:
+        parser.error("name the model to start from: MODEL")
     if not (args.data_dir or args.images or args.dataset != "auto"):
         parser.error("name the new images: --data-dir, --images or --dataset")
     if (args.digits or args.invert) and not args.images:

@@ -3,7 +3,7 @@
     python scripts/predict.py digits.safetensors photo.png scan.jpg
     python scripts/predict.py latest photo.png --json
     python scripts/predict.py runs/2026-11-21_101500-default photo.png --tta      the mean over nine shifts of it
-    python scripts/predict.py digits.keras photo.png             a model that Keras saved, .keras or .h5
+    python scripts/predict.py digits.keras photo.png             a model that Keras saved, .keras or .h5; or .onnx
 
 Any image file works. For a model of digits, the digit is located, converted to white on black, scaled and
 centred like the images of MNIST; several digits are read row by row, from left to right. For other models
@@ -128,7 +128,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     kind.add_argument("--whole", action="store_true", help="scale the whole picture, also for a model of digits")
     add("--invert", action="store_true", help="swap black and white in whole pictures")
     add("--tta", action="store_true", help="test-time augmentation: the mean over shifts of each image by a pixel")
-    add("--rescale", type=factor, help="of a Keras file: what its pixels were multiplied by, 1/255 (default) or 1")
+    add(
+        "--rescale",
+        type=factor,
+        help="of a file of Keras or ONNX: what pixels are multiplied by, 1/255 (default), 1",
+    )
     add("--json", action="store_true", help="print the predictions with all probabilities as JSON")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
     return parser.parse_args(argv)

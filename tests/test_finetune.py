@@ -134,6 +134,42 @@ def test_options_that_do_not_go_together_are_refused(words, known):
         finetune(known, *words)
 
 
+@pytest.mark.parametrize("source", ["--data-dir", "--images"])
+def test_an_interrupted_fine_tuning_resumes_to_the_same_bits(source, known, stripes, tmp_path, monkeypatch, capsys):
+    x, y = stripes
+    write_idx_dataset("two", ((x, (y // 2).astype(np.uint8)),) * 2, ["straight", "diagonal"])
+    for i, (image, label) in enumerate(zip(x, y // 2, strict=True)):
+        (folder := tmp_path / "photos" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{i}.png")
+    words = [source, {"--data-dir": "two", "--images": "photos"}[source], *QUICK, "--epochs", "6"]
+    assert finetune(known, *words, "--out", "whole") == 0
+    logged = sn.CSVLogger.on_epoch_end
+
+    def interrupted(self, run, logs):
+        logged(self, run, logs)
+        if logs["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sn.CSVLogger, "on_epoch_end", interrupted)
+        assert finetune(known, *words, "--out", "stopped") == 130
+    assert re.search(
+        r"stopped; saved in epoch 2, .* Resume with: .*finetune.* --resume stopped", capsys.readouterr().err
+    )
+    if source == "--images":  # its pictures are kept with the run
+        (tmp_path / "photos").rename(tmp_path / "moved")
+    assert finetune("--resume", "stopped", "--quiet") == 0
+    whole, stopped = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "stopped"))
+    assert whole == stopped
+    assert percent(next(iter(table(capsys.readouterr().out).values()))[1]) > 80
+
+
+def test_resuming_with_other_layers_frozen_is_an_error(known, capsys):
+    assert finetune(known, "--data-dir", "stripes", "--out", "out", *QUICK) == 0
+    assert finetune("--resume", "out", "--freeze", "..1", "--epochs", "20", "--quiet") == 2
+    assert "frozen" in capsys.readouterr().err
+
+
 def test_a_batchnorm_behind_frozen_filters_is_frozen_with_them():
     model = network(kind="batchnorm")
     model.freeze("conv")

@@ -202,6 +202,8 @@ def test_M2_every_single_byte_of_the_arrays_is_under_the_checksum(tmp_path):
 
 
 CONV = {"class": "Conv2D", "filters": 9, "kernel_size": 9}
+POOL = {"class": "AvgPool2D", "stride": 1}
+DENSE = {"class": "Dense", "units": 2}
 
 
 def huge(**changes):
@@ -215,6 +217,8 @@ def huge(**changes):
     (model_with(input_shape=[2**20, 64], layers=[{"class": "BatchNorm"}]), "0.batchnorm.running_var is missing"),
     (model_with(input_shape=[9, 9, 2], layers=[CONV | {"filters": 2**20}]), "0.conv2d.W is missing"),
     (model_with(input_shape=[9, 9, 2], layers=[CONV | {"padding": 2**20}, {"class": "Flatten"}]), "layer 1 .F.* nu"),
+    (model_with(input_shape=[8192, 8192, 1], layers=[POOL | {"pool_size": 64}, DENSE]), "layer 1 .Dense"),
+    (model_with(input_shape=[1, 1, 1], layers=[POOL | {"pool_size": 2**20, "padding": 2**20 - 1}, DENSE]), "1 .Dense"),
 ])  # fmt: skip
 def test_forged_sizes_are_refused_before_memory_is_asked_for(tmp_path, change, message):
     path = rewritten(tmp_path, change)

@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "health": {"callbacks", "data", "engine", "gradcheck", "layers", "randomness"},
     "doctor": {"divergence", "gradcheck", "layers", "losses", "optimizers", "process", "training"},
     "lr_finder": {"arguments", "data", "divergence", "losses", "optimizers", "training"},
-    "transfer": {"layers"},
+    "transfer": {"layers", "saving"},
     "building": {"inputs", "layers"},
     "run": {"checkpoint", "optimizers", "transfer"},
     "training": {

@@ -15,7 +15,7 @@ import numpy as np
 
 from scratchnet.checkpoint.setup import stateful
 from scratchnet.saving import as_model_file_error, compare, fill
-from scratchnet.saving.architecture import training_settings
+from scratchnet.saving.architecture import apply_training_settings, training_settings
 from scratchnet.saving.container import ModelFileError, parse_json
 
 Arrays = dict[str, np.ndarray]
@@ -57,7 +57,7 @@ class Saved:
     def restore(self, run: Any) -> None:
         """Bring a run to the saved position. `restore_callbacks` restores its callbacks."""
         with as_model_file_error(self.path):
-            apply_settings(run.model, self.data.get("layers", {}))
+            apply_training_settings(run.model.layers, self.data.get("layers", {}))
             own = {name: a for name, a in self.arrays.items() if not name.startswith(("run.", "callback"))}
             fill(arrays_of(run), own)
             data = self.data
@@ -92,13 +92,6 @@ def arrays_of(run: Any) -> Arrays:
         for slot, array in zip(optimizer.slots, optimizer.remembered(name, p), strict=True)
     }
     return {**params, **run.model.state(), **memory}
-
-
-def apply_settings(model: Any, settings: dict[str, Any]) -> None:
-    """Freeze the layers that were frozen when the checkpoint was written: a callback may have changed it on the way."""
-    for name, layer in zip(model.names, model.layers, strict=True):
-        layer.trainable = name not in settings.get("frozen", ())
-        layer.lr_factor = settings.get("lr_factors", {}).get(name, 1.0)
 
 
 def plain(value: Any, name: str) -> Any:

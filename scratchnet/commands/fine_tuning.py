@@ -23,8 +23,12 @@ from scratchnet.process.pipes import console
 def new_images(args: argparse.Namespace, shape: tuple[int, ...]) -> tuple[Images, data.LabelledImages | None]:
     """The images that the model is to learn; of --images also the pictures themselves, for `keep_pictures`.
 
+    A resumed run reads the pictures that were kept.
     shape: of the model's input. Raises ValueError if the images have another one.
     """
+    if args.images and args.resume:  # the pictures that the run began with
+        kept = argparse.Namespace(dataset="auto", data_dir=args.data_dir, limit=args.limit)
+        return load_images(kept)._replace(dataset=Path(args.images).name), None
     if args.images:
         made = data.load_labelled_images(
             args.images, lambda path: picture(path, shape, args), args.test_share, args.seed
@@ -45,7 +49,7 @@ def keep_pictures(args: argparse.Namespace, made: data.LabelledImages | None, fo
     """Write the pictures as a data set into the folder of the run, where evaluate.py finds them."""
     if made is not None:
         data.write_idx_dataset(folder, made.dataset, made.class_names)
-        args.data_dir = str(folder.resolve())
+        args.data_dir, args.images = str(folder.resolve()), str(Path(args.images).resolve())
 
 
 def picture(path: Path, shape: tuple[int, ...], args: argparse.Namespace) -> np.ndarray:

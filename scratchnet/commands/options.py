@@ -111,9 +111,10 @@ def training_options() -> argparse.ArgumentParser:
 
 
 def resumed(
-    parser: argparse.ArgumentParser, argv: Sequence[str] | None, args: argparse.Namespace
-) -> argparse.Namespace:
-    """The parsed arguments; with --resume they are parsed again, with the run's options as defaults of RESUMED."""
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None, args: argparse.Namespace,
+    names: Sequence[str] = RESUMED,
+) -> argparse.Namespace:  # fmt: skip
+    """The parsed arguments; with --resume they are parsed again, with the run's options as defaults of `names`."""
     if not args.resume:
         return args
     if args.overwrite or (args.out and Path(args.out).resolve() != Path(args.resume).resolve()):
@@ -121,7 +122,7 @@ def resumed(
     config = Path(args.resume) / "config.json"
     try:
         former = json.loads(config.read_text()).get("arguments", {}) if config.exists() else {}
-        parser.set_defaults(**{name: former[name] for name in RESUMED if name in former})
+        parser.set_defaults(**{name: former[name] for name in names if name in former})
     except (OSError, ValueError, AttributeError, TypeError) as error:
         parser.error(f"argument --resume: {config} is damaged ({error})")
     return parser.parse_args(argv)

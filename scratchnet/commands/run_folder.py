@@ -21,8 +21,11 @@ class RunFolder:
     folder that is still empty is removed when the block ends.
     """
 
-    def __init__(self, preset: str, out: str | None = None, resume: str | None = None, overwrite: bool = False):
-        self.preset, self.out, self.resume, self.overwrite = preset, out, resume, overwrite
+    def __init__(
+        self, preset: str, out: str | None = None, resume: str | None = None, overwrite: bool = False,
+        program: str = "train",
+    ):  # fmt: skip
+        self.preset, self.out, self.resume, self.overwrite, self.program = preset, out, resume, overwrite, program
         self.path: Path | None = None
         self.created = time.time()
         if out and not resume:
@@ -54,13 +57,14 @@ class RunFolder:
 
     def print_how_to_resume(self) -> None:
         """After a signal, print to stderr what is saved, and the command that resumes the run."""
-        print_how_to_resume(self.path or self.resume or self.out, since=0.0 if self.resume else self.created)
+        since = 0.0 if self.resume else self.created
+        print_how_to_resume(self.path or self.resume or self.out, since, self.program)
 
 
-def print_how_to_resume(out: Path | str | None, since: float) -> None:
+def print_how_to_resume(out: Path | str | None, since: float, program: str = "train") -> None:
     """Print what this run saved (after the time `since`), and the command that resumes it.
 
-    out: the run's folder; None if there is none yet.
+    out: the run's folder; None if there is none yet. program: the one that resumes it.
     """
     try:
         if out is None:
@@ -73,5 +77,5 @@ def print_how_to_resume(out: Path | str | None, since: float) -> None:
         print("\nstopped before there was anything to save", file=sys.stderr)
         return
     where = f"epoch {saved['epoch'] + 1}, after {saved['batch']} batches"
-    command = command_line([*as_typed("train"), "--resume", out])
+    command = command_line([*as_typed(program), "--resume", out])
     print(f"\nstopped; saved in {where}. Resume with: {command}", file=sys.stderr)

@@ -11,8 +11,9 @@ d is an elastic distortion (Simard, Steinkraus, Platt, ICDAR 2003), computed as 
 displacements on a coarse grid, interpolated smoothly, here by cubic B-splines.
 
 Before the map the *pen* may become thicker or thinner: each pixel moves towards the largest or the smallest of its
-neighbours. After the map the *paper* may get a grain, random noise added to each pixel; and a box may be *erased*
-(arXiv 1708.04896), so that the network does not rely on one part of a digit.
+neighbours; and an image may be *mirrored*, which is for clothes and not for digits. After the map the *paper* may get a
+grain, random noise added to each pixel; and a box may be *erased* (arXiv 1708.04896), so that the network does not rely
+on one part of a digit.
 
 Which changes an example gets is a function of (seed, step, example): see `scratchnet.randomness`.
 """
@@ -26,7 +27,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 KNOTS = 6  # displacements along each side of an elastic distortion: on 28 pixels they are 9 pixels apart
-MOST = {"shift": 1000, "rotate": 180, "zoom": 3, "shear": 1, "elastic": 100, "thickness": 1, "noise": 255, "erase": 1}
+MOST = {
+    "shift": 1000, "rotate": 180, "zoom": 3, "shear": 1, "elastic": 100, "thickness": 1, "noise": 255, "erase": 1,
+    "mirror": 1,
+}  # fmt: skip
 
 
 class Changes(NamedTuple):
@@ -36,6 +40,7 @@ class Changes(NamedTuple):
     arrows: np.ndarray  # (n, 2, KNOTS, KNOTS): d at the knots, in x and in y; (n, 2, 0, 0) without distortion
     grain: np.ndarray  # (n, h, w): noise added to each pixel; (n, 1, 1) of zeros without noise
     boxes: np.ndarray  # (n, 4): top, bottom, left, right of the erased box; empty where top = bottom
+    mirrored: np.ndarray  # (n,): whether left and right are exchanged
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,13 @@ class Augment:
     shift: pixels, across and down. rotate: degrees. zoom: 0.1 is between 1/1.1 and 1.1 times as large.
     shear: 0.1 slants an upright line by 1 pixel in 10. elastic: pixels, the standard deviation of the distortion.
     thickness: 1 adds or removes a pixel on each side of a stroke. noise: grey levels, the standard deviation of the
-    noise, the same in all channels. erase: sides of a black box, as a share of the image's.
+    noise, the same in all channels. erase: sides of a black box, as a share of the image's. mirror: the share of the
+    images in which left and right are exchanged.
 
     images: (n, h, w) or (n, h, w, channels). The dtype is kept; integers are rounded and clipped to their range.
 
     >>> Augment.light()
-    Augment(shift=1, rotate=5, zoom=0.05, shear=0, elastic=0, thickness=0, noise=0, erase=0)
+    Augment(shift=1, rotate=5, zoom=0.05, shear=0, elastic=0, thickness=0, noise=0, erase=0, mirror=0)
     >>> images = np.zeros((4, 28, 28), np.uint8)
     >>> Augment(rotate=20, erase=0.3)(images, np.random.default_rng(0)).shape
     (4, 28, 28)
@@ -66,6 +72,7 @@ class Augment:
     thickness: float = 0
     noise: float = 0
     erase: float = 0
+    mirror: float = 0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -88,6 +95,7 @@ class Augment:
         images = np.asarray(images)
         changes = self.draw(images.shape, rng)
         pixels = images.reshape(*images.shape[:3], -1).astype(np.float64)  # (n, h, w, channels)
+        pixels = np.where(changes.mirrored[:, None, None, None], pixels[:, :, ::-1], pixels)
         pixels = thicken(pixels, changes.moves[:, 5])
         pixels = sample(pixels, *origins(changes, *images.shape[1:3]))
         pixels = pixels + changes.grain[..., None]
@@ -112,7 +120,8 @@ class Augment:
         if self.noise:  # one number for the noise level of the picture, then one for each pixel
             u = rng.random((n, 1 + h * w))
             grain = self.noise * u[:, :1, None] * spread(u[:, 1:]).reshape(n, h, w)
-        return Changes(moves, arrows, grain, boxes)
+        mirrored = rng.random((n, 1))[:, 0] < self.mirror if self.mirror else np.zeros(n, bool)
+        return Changes(moves, arrows, grain, boxes, mirrored)
 
     def most_moved(self) -> np.ndarray:
         """(6,): how far each of the `Changes.moves` may go, in either direction."""

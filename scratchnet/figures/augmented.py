@@ -20,6 +20,7 @@ UNITS = {  # argument of Augment -> format of its value
     "thickness": "{:g} pixels",
     "noise": "{:g} grey levels",
     "erase": "{:.0%}",
+    "mirror": "{:.0%} of the images",
 }
 
 

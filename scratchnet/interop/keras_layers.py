@@ -101,29 +101,30 @@ def named(names: list[str], arrays: list[np.ndarray] | None) -> dict[str, np.nda
 
 def conv(a: Arguments, arrays: Any, shape: Any) -> list[Made]:
     """Conv2D, and Convolution2D of Keras 1."""
-    a.expect("dilation_rate", 1)
     a.expect("groups", 1)
-    use_bias = a.take("use_bias", "bias", default=True)
     size = a.take("kernel_size") or [a.take("nb_row"), a.take("nb_col")]
     description = {
         "class": "Conv2D", "filters": a.take("filters", "nb_filter"), "kernel_size": pair(size),
-        **window(a), "use_bias": use_bias, "initializer": initializer(a), **a.penalty("kernel_regularizer"),
+        "initializer": initializer(a), **a.penalty("kernel_regularizer"),
     }  # fmt: skip
-    weights = named(["W", "b"] if use_bias else ["W"], arrays)
-    return [Made(description, weights), *activation(a.take("activation"))]
+    return convolution(description, a, arrays)
 
 
 def depthwise(a: Arguments, arrays: Any, shape: Any) -> list[Made]:
     """DepthwiseConv2D."""
-    a.expect("dilation_rate", 1)
-    use_bias = a.take("use_bias", default=True)
     description = {
-        "class": "DepthwiseConv2D", "kernel_size": pair(a.take("kernel_size")), **window(a),
-        "depth_multiplier": a.take("depth_multiplier", default=1), "use_bias": use_bias,
-        **a.penalty("depthwise_regularizer"),
+        "class": "DepthwiseConv2D", "kernel_size": pair(a.take("kernel_size")),
+        "depth_multiplier": a.take("depth_multiplier", default=1), **a.penalty("depthwise_regularizer"),
     }  # fmt: skip
+    return convolution(description, a, arrays)
+
+
+def convolution(own: dict[str, Any], a: Arguments, arrays: Any) -> list[Made]:
+    """The layers of either convolution: its `own` arguments, and what both have."""
+    a.expect("dilation_rate", 1)
+    use_bias = a.take("use_bias", "bias", default=True)
     weights = named(["W", "b"] if use_bias else ["W"], arrays)
-    return [Made(description, weights), *activation(a.take("activation"))]
+    return [Made({**own, **window(a), "use_bias": use_bias}, weights), *activation(a.take("activation"))]
 
 
 def separable(a: Arguments, arrays: Any, shape: Any) -> list[Made]:

@@ -50,8 +50,9 @@ def training_setting(layer: Any, name: str, value: Any) -> Any:
     value = bool(value) if name == "trainable" else number(value, where)
     if name == "lr_factor" and not 0 < value < math.inf:
         raise ValueError(f"{where} must be a positive number, got {value!r}. To freeze a layer: trainable = False")
-    for inner in getattr(layer, "children", dict)().values():
-        setattr(inner, name, value)
+    if name == "lr_factor":
+        for inner in layer.children().values():
+            inner.lr_factor = value
     return value
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from scratchnet.keywords import explained
 from scratchnet.layers.base import Context, Layer, Shape, Size, expect_images, pair, short
-from scratchnet.layers.windows import check_padding, col2im, im2col, place_windows
+from scratchnet.layers.windows import check_padding, col2im, im2col, pixels_inside, place_windows
 
 
 class Pool2D(Layer):
@@ -86,18 +86,12 @@ class AvgPool2D(Pool2D):
     (3, 3, 3)
     """
 
-    def build(self, input_shape: Shape, rng: np.random.Generator) -> Shape:
-        output_shape = super().build(input_shape, rng)
-        pixels = np.ones((1, *input_shape[:2], 1), self.dtype)
-        self.counts = self.values(pixels, 0).sum(axis=3)  # (1, out_h, out_w, 1): m of each window
-        return output_shape
-
     def forward(self, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, Shape]:
-        return self.values(x, 0).sum(axis=3) / self.counts.astype(x.dtype), x.shape
+        return self.values(x, 0).sum(axis=3) / pixels_inside(self.windows, x.shape, x.dtype), x.shape
 
     def backward(self, dy: np.ndarray, x_shape: Shape) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         size = self.windows.k_h * self.windows.k_w
-        dvalue = dy / self.counts.astype(dy.dtype)
+        dvalue = dy / pixels_inside(self.windows, x_shape, dy.dtype)
         return col2im(np.repeat(dvalue[:, :, :, None], size, axis=3), x_shape, self.windows), {}
 
 

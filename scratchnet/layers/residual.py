@@ -80,6 +80,16 @@ class Residual(Layer):
         return 1 + max(layer.depth if isinstance(layer, Residual) else 0 for layer in self.children().values())
 
     @property
+    def trainable(self) -> bool:
+        """Whether a layer in the block is trained. Setting it sets that of all of them."""
+        return any(part.trainable for _, part in self.walk() if part.params and not part.children())
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self.children().values():
+            layer.trainable = value
+
+    @property
     def params(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names of the trained arrays: 0.conv2d.W, ..."""
         return self.names("params")

@@ -43,6 +43,28 @@ def prefixes(layers: Sequence[Layer]) -> list[str]:
     return [f"{i}.{type(layer).__name__.lower()}" for i, layer in enumerate(layers)]
 
 
+def named_parts(layers: Sequence[Layer]) -> dict[str, Layer]:
+    """Every layer by its name, and those within a Residual by what the names of their arrays begin with.
+
+    >>> list(named_parts([ReLU(), Residual([ReLU(), Sigmoid()])]))
+    ['0.relu', '1.residual', '1.residual.0.relu', '1.residual.1.sigmoid']
+    """
+    rows = zip(prefixes(layers), layers, strict=True)
+    return {f"{name}.{inner}".rstrip("."): part for name, layer in rows for inner, part in layer.walk()}
+
+
+def names_of(layers: Sequence[Layer], holds: Callable[[Layer], bool]) -> list[str]:
+    """The names of the layers for which `holds`; that of a block, if it holds for all of its layers with parameters."""
+
+    def of(name: str, layer: Layer) -> list[str]:
+        leaves = [part for _, part in layer.walk() if not part.children()]
+        if all(map(holds, [part for part in leaves if part.params] or leaves)):
+            return [name]
+        return [found for inner, child in layer.children().items() for found in of(f"{name}.{inner}", child)]
+
+    return [found for name, layer in zip(prefixes(layers), layers, strict=True) for found in of(name, layer)]
+
+
 def described(layers: Iterable[Layer]) -> list[dict[str, Any]]:
     """Each layer of an expanded row as plain data: its class, and its arguments by name."""
     return [{"class": type(layer).__name__, **layer.config()} for layer in map(without_activation, layers)]

@@ -116,6 +116,20 @@ def col2im(cols: np.ndarray, x_shape: Shape, win: Windows) -> np.ndarray:
     return x[:, win.top : win.top + h, win.left : win.left + w]
 
 
+def pixels_inside(win: Windows, x_shape: Shape, dtype: Any) -> np.ndarray:
+    """(out_h, out_w, 1): how many pixels each window has inside the image, the padding not counted.
+
+    >>> pixels_inside(place_windows((3, 3, 1), (2, 2), (2, 2), "same", ""), (1, 3, 3, 1), int)[:, :, 0]
+    array([[4, 2],
+           [2, 1]])
+    """
+    _, h, w, _ = x_shape
+    top, left = np.arange(win.out_h) * win.stride_h - win.top, np.arange(win.out_w) * win.stride_w - win.left
+    rows = np.minimum(top + win.k_h, h) - np.maximum(top, 0)
+    columns = np.minimum(left + win.k_w, w) - np.maximum(left, 0)
+    return (rows[:, None] * columns)[:, :, None].astype(dtype)
+
+
 def window_rows(win: Windows, i: int) -> slice:
     """The rows of the padded image that lie in row i of the windows."""
     return slice(i, i + win.stride_h * (win.out_h - 1) + 1, win.stride_h)

@@ -150,7 +150,7 @@ def layers(model: Any) -> str:
     total = sum(row.multiply_adds for row in rows)
     body = [
         [
-            f"{row.name} (frozen)" if row.frozen else row.name, "×".join(map(str, row.output_shape)),
+            f"{row.name} ({row.frozen})" if row.frozen else row.name, "×".join(map(str, row.output_shape)),
             f"{row.parameters + row.untrained:,}" if row.parameters else "",
             f"{row.multiply_adds:,}" if row.multiply_adds else "",
             percent(row.multiply_adds / total, 0) if row.multiply_adds else "", row.runs_as,

@@ -26,7 +26,7 @@ from scratchnet.initializers import INITIALIZERS, zeros
 from scratchnet.layers import LAYERS, Conv2D, Dense, DepthwiseConv2D, Layer, Residual
 from scratchnet.layers.base import Shape
 from scratchnet.layers.residual import DEPTH_LIMIT
-from scratchnet.layers.row import at_layer, prefixes, shapes_of
+from scratchnet.layers.row import at_layer, named_parts, names_of, prefixes, shapes_of
 from scratchnet.saving.container import ModelFileError, shown
 
 LAYER_LIMIT = 1000  # in the whole model
@@ -142,14 +142,11 @@ def make_layers(config: dict[str, Any], own: Sequence[type[Layer]] = ()) -> list
         raise ModelFileError(f"the model has {count:,} layers, where {LAYER_LIMIT:,} are allowed")
     known = {**LAYERS, **{cls.__name__: cls for cls in own}}
     layers = [make_layer(known, description, i) for i, description in enumerate(config["layers"])]
-    by_name = dict(zip(prefixes(layers), layers, strict=True))
+    parts = named_parts(layers)
     for entry in OF_LAYERS:
-        if unknown := [name for name in config.get(entry, ()) if name not in by_name]:
+        if unknown := [name for name in config.get(entry, ()) if name not in parts]:
             raise ModelFileError(f"the model: {entry} names {shown(unknown[0])}, which is not one of its layers")
-    for name in config.get("frozen", ()):
-        by_name[name].trainable = False
-    for name, factor in config.get("lr_factors", {}).items():
-        by_name[name].lr_factor = factor
+    apply_training_settings(layers, config)
     return layers
 
 
@@ -161,10 +158,26 @@ def training_settings(layers: Sequence[Layer]) -> dict[str, Any]:
     >>> training_settings([layer])
     {'frozen': ['0.dense']}
     """
-    named = list(zip(prefixes(layers), layers, strict=True))
-    frozen = [name for name, layer in named if not layer.trainable]
-    factors = {name: layer.lr_factor for name, layer in named if layer.lr_factor != 1}
+    frozen = names_of(layers, lambda layer: not layer.trainable)
+    others = {part.lr_factor for part in named_parts(layers).values() if part.lr_factor != 1}
+    factors = {name: factor for factor in sorted(others) for name in with_factor(layers, factor)}
     return ({"frozen": frozen} if frozen else {}) | ({"lr_factors": factors} if factors else {})
+
+
+def with_factor(layers: Sequence[Layer], factor: float) -> list[str]:
+    """The names of the layers with this factor on their learning rate."""
+    return names_of(layers, lambda layer: layer.lr_factor == factor)
+
+
+def apply_training_settings(layers: Sequence[Layer], settings: dict[str, Any]) -> None:
+    """Freeze the layers, and set the factors, that `training_settings` gave; all other layers are trained as usual."""
+    parts = named_parts(layers)
+    for layer in layers:
+        layer.trainable, layer.lr_factor = True, 1.0
+    for name in settings.get("frozen", ()):
+        parts[name].trainable = False
+    for name, factor in settings.get("lr_factors", {}).items():
+        parts[name].lr_factor = factor
 
 
 def count_layers(descriptions: Any, depth: int = 0) -> int:

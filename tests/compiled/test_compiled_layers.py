@@ -382,7 +382,7 @@ BLOCKS = {
         sn.Residual([conv(17, 2), sn.BatchNorm(), sn.ReLU(), conv(17)], shortcut=sn.Conv2D(17, 1, stride=2))
     ],
     "nested": lambda: [sn.Residual([sn.Residual([conv(8), sn.LeakyReLU(0.2)]), sn.ReLU()])],
-    "with a layer that has no kernels": lambda: [sn.Residual([conv(8), sn.Tanh(), conv(8)]), sn.ReLU()],
+    "with a layer that has no kernels": lambda: [sn.Residual([conv(8), sn.Softmax(), conv(8)]), sn.ReLU()],
 }
 
 

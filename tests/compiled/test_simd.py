@@ -55,6 +55,7 @@ def arithmetic(a, b, out):
     store(out, 6 * LANES, select((x >= y) & (x == x), broadcast(np.float32(3)), y))
     store(out, 7 * LANES, select((x < 0) | (y <= 0), x, y))
     store(out, 8 * LANES, minimum(x, y))
+    store(out, 9 * LANES, 1 / (x * x + 1.0) + x / y)
 
 
 @jit
@@ -118,7 +119,7 @@ def check_words():
     rng = np.random.default_rng(0)
     a, b = np.resize(FLOATS, LANES + 1), np.resize(FLOATS[::-1], LANES + 1)
     with np.errstate(all="ignore"):
-        assert_same_meaning(arithmetic, a, b, np.zeros(9 * LANES, np.float32))
+        assert_same_meaning(arithmetic, a, b, np.zeros(10 * LANES, np.float32))
     ints, small = rng.integers(-300, 300, LANES, dtype=np.int32), rng.integers(0, 256, LANES, dtype=np.uint8)
     assert_same_meaning(whole_numbers, ints, small, np.zeros(3 * LANES + 1, np.int32), np.zeros(LANES, np.uint8))
     numbers, places = (rng.normal(size=90) * 99).astype(np.float32), rng.integers(0, 89, LANES, dtype=np.int32)
@@ -146,7 +147,7 @@ def test_compress_keeps_the_chosen_lanes_in_order(keep, dtype):
 
 
 def test_maximum_lets_nan_through_a_relu():
-    out = np.zeros(9 * LANES, np.float32)
+    out = np.zeros(10 * LANES, np.float32)
     arithmetic(np.full(LANES + 1, np.nan, np.float32), np.ones(LANES + 1, np.float32), out)
     assert np.isnan(out[4 * LANES : 5 * LANES]).all()
 

@@ -12,13 +12,14 @@ from scipy.interpolate import BSpline
 from scratchnet.data.augment import KNOTS, Augment, affine_maps, draw_boxes, sample, spline, thicken
 from scratchnet.randomness import ExampleRandom
 
-EVERYTHING = Augment(shift=3, rotate=40, zoom=0.3, shear=0.3, elastic=1, thickness=0.8, noise=15, erase=0.4)
+EVERYTHING = Augment(shift=3, rotate=40, zoom=0.3, shear=0.3, elastic=1, thickness=0.8, noise=15, erase=0.4,
+                     mirror=0.5)  # fmt: skip
 NOTHING = Augment(shift=0, rotate=0, zoom=0)
 EACH = {
     name: Augment(**{"shift": 0, "rotate": 0, "zoom": 0, name: most})
     for name, most in {
         "shift": 3.5, "rotate": 60, "zoom": 0.5, "shear": 0.4, "elastic": 1.5, "thickness": 1, "noise": 20,
-        "erase": 0.5,
+        "erase": 0.5, "mirror": 1,
     }.items()
 }  # fmt: skip
 each = pytest.mark.parametrize("name", EACH)
@@ -116,7 +117,7 @@ def test_nothing_happens_when_all_is_off(images):
     np.testing.assert_array_equal(NOTHING(images, ExampleRandom(0, 0)), images)
 
 
-@each
+@pytest.mark.parametrize("name", [name for name in EACH if name != "mirror"])
 def test_each_change_changes_nearly_every_image_and_no_two_alike(name, images):
     same = np.repeat(images[:1], 20, axis=0)
     changed = EACH[name](same, ExampleRandom(0, 0))
@@ -205,6 +206,15 @@ def test_what_is_erased_is_black_and_the_rest_is_as_it_was(images):
         np.testing.assert_array_equal(after, expected)
 
 
+def test_mirrored_images_are_numpys_and_as_many_as_were_asked_for(images):
+    np.testing.assert_array_equal(EACH["mirror"](images, ExampleRandom(0, 0)), np.flip(images, axis=2))
+    many = np.broadcast_to(images[:1], (5000, *images[0].shape))
+    changed = replace(NOTHING, mirror=0.3)(many, ExampleRandom(0, 0))
+    mirrored = (changed == np.fliplr(images[0])).all(axis=(1, 2))
+    assert (mirrored | (changed == images[0]).all(axis=(1, 2))).all()
+    assert mirrored.mean() == pytest.approx(0.3, abs=4 * np.sqrt(0.3 * 0.7 / 5000))
+
+
 def test_shifts_turns_and_zooms_keep_to_their_ranges_and_use_them():
     changes = Augment(shift=2, rotate=30, zoom=0.5).draw((5000, 28, 28), ExampleRandom(0, 0))
     maps = affine_maps(changes.moves, 28, 28)
@@ -230,6 +240,7 @@ def test_shifts_turns_and_zooms_keep_to_their_ranges_and_use_them():
         ({"thickness": 2}, "thickness must be a number from 0 to 1"),
         ({"noise": 300}, "noise must be a number from 0 to 255"),
         ({"erase": True}, "erase .* got True"),
+        ({"mirror": 2}, "mirror must be a number from 0 to 1, got 2"),
     ],
 )
 def test_an_argument_out_of_range_is_an_error_that_names_it(arguments, said):

@@ -34,7 +34,7 @@ def logits(model, x):
         model = keras.Sequential(model.layers[:-1])
     elif getattr(last, "activation", None) in (keras.activations.softmax, keras.activations.sigmoid):
         last.activation = keras.activations.linear
-    return np.asarray(model(x, training=False))
+    return keras.ops.convert_to_numpy(model(x, training=False))
 
 
 def read(path, rescale, engine="numpy"):
@@ -48,7 +48,7 @@ def agree(model, path, rescale, engine="numpy"):
     ours = read(path, rescale, engine)
     x = pixels(model.input_shape[1:])
     fed = x.astype(np.float32) * (1 if rescale is None else rescale)
-    outputs = np.asarray(model(fed, training=False))
+    outputs = keras.ops.convert_to_numpy(model(fed, training=False))
     want, got = logits(model, fed), ours(x.reshape(len(x), *ours.input_shape))
     scale = max(1.0, np.abs(want).max())
     np.testing.assert_allclose(got / scale, want / scale, **TOLERANCE)

@@ -1,4 +1,4 @@
-"""evaluate and predict take files of Keras; evaluate finds out how their pixels were scaled."""
+"""evaluate and predict take files of Keras and ONNX; evaluate finds out how their pixels were scaled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import commands
-from scratchnet.commands.models import factor, is_keras
+from scratchnet.commands.models import factor, foreign
 from tests.interop.samples import sample
 from tests.patterns import stripes_folder
 
@@ -86,9 +86,52 @@ def test_predict_takes_a_file_of_keras(files, capsys):
 def test_files_of_keras_are_known_by_their_first_bytes(files):
     (files / "any.name").write_bytes(sample("keras22.h5"))
     (files / "other.name").write_bytes(sample("nested.keras"))
-    assert [is_keras(files / name) for name in ("any.name", "other.name", "ours.safetensors", "absent")] == [
-        True, True, False, False
-    ]  # fmt: skip
+    names = ("any.name", "other.name", "ours.safetensors", "absent")
+    assert [foreign(files / name, "numpy") is not None for name in names] == [True, True, False, False]
+
+
+@pytest.fixture
+def onnx_files(files):
+    """The same two models as ONNX files, one under a name that does not say it."""
+    pytest.importorskip("onnx")
+    scaled = sn.load_keras(files / "scaled.keras", engine="numpy")
+    bare = sn.Sequential(layers(), (10, 10, 1), engine="numpy")
+    bare.set_weights(scaled.get_weights())
+    sn.save_onnx(scaled, "scaled.onnx")
+    sn.save_onnx(bare, "bare.model")
+
+
+def test_files_of_onnx_are_evaluated_with_the_scale_that_they_say_or_that_is_given(onnx_files, capsys):
+    def line(*words):
+        assert call("evaluate", *words, *EVALUATE) == 0
+        said = capsys.readouterr()
+        return said.out.splitlines()[0].split(": ", 1)[1], said.out.splitlines()[-1], said.err
+
+    expected, _, _ = line("ours.safetensors")
+    measured, last, noted = line("scaled.onnx")
+    assert measured == expected and noted == "" and "--rescale" not in last
+    measured, last, noted = line("bare.model")
+    assert measured == expected and "bare.model: the file does not say how pixels were scaled" in noted
+    assert "with --rescale 1/255" in last
+    measured, _, noted = line("bare.model", "--rescale", "1/510")
+    assert measured != expected and noted == ""
+    assert call("evaluate", "scaled.onnx", *EVALUATE, "--rescale", "1") == 2
+    assert "scaled.onnx: it has a Rescaling layer of its own" in capsys.readouterr().err
+
+
+def test_predict_takes_a_file_of_onnx_and_a_damaged_one_is_one_line(onnx_files, files, capsys):
+    from PIL import Image
+
+    Image.fromarray(np.zeros((10, 10), np.uint8)).save("black.png")
+    answers = []
+    for name in ("scaled.onnx", "ours.safetensors"):
+        assert call("predict", name, "black.png", "--whole", "--engine", "numpy") == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1]
+    (files / "half.onnx").write_bytes((files / "scaled.onnx").read_bytes()[:400])
+    assert call("predict", "half.onnx", "black.png", "--whole") == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: half.onnx: ") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("text", ["0", "nan", "inf", "1/0", "", "a"])

@@ -97,7 +97,7 @@ class CompiledEngine(Engine):
         The layers below the lowest one that is trained only predict: they are the stages of inference, without a
         backward pass, and the lowest trained layer need not compute dx.
         """
-        trainable = tuple(layer.trainable for layer in self.network.layers)
+        trainable = tuple(part.trainable for part in self.network.parts())
         if trainable == self.trainable:
             return
         expect_trained(self.network)

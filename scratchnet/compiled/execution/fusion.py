@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.compiled.jit.aligned import aligned_empty
-from scratchnet.compiled.layers.activation import CompiledActivation
+from scratchnet.compiled.layers.activation import KERNELS, CompiledActivation
 from scratchnet.compiled.layers.base import CompiledLayer
 from scratchnet.compiled.layers.batchnorm import CompiledBatchNorm
 from scratchnet.compiled.layers.conv import CompiledConv2D
@@ -22,8 +22,10 @@ from scratchnet.compiled.layers.conv_batchnorm import CompiledConvBatchNorm
 from scratchnet.compiled.layers.conv_batchnorm_recompute import CompiledConvBatchNormRecompute
 from scratchnet.compiled.layers.cropping import CompiledCropping2D
 from scratchnet.compiled.layers.dense import CompiledDense
+from scratchnet.compiled.layers.depthwise import CompiledDepthwiseConv2D
 from scratchnet.compiled.layers.dropout import CompiledDropout
 from scratchnet.compiled.layers.flatten import CompiledFlatten
+from scratchnet.compiled.layers.pool import CompiledGlobalAvgPool2D, CompiledMaxPool2D
 from scratchnet.compiled.layers.rescale import CompiledRescale
 from scratchnet.compiled.layers.residual import CompiledResidual
 from scratchnet.engine import Stage, stages_of
@@ -32,9 +34,10 @@ from scratchnet.layers import (
     Conv2D,
     Cropping2D,
     Dense,
+    DepthwiseConv2D,
     Dropout,
     Flatten,
-    LeakyReLU,
+    GlobalAvgPool2D,
     MaxPool2D,
     ReLU,
     Rescale,
@@ -67,8 +70,10 @@ FUSED: tuple[tuple[tuple[type, ...], Any], ...] = (
     ((Dropout,), CompiledDropout),
     ((Cropping2D,), CompiledCropping2D),
     ((Flatten,), CompiledFlatten),
-    ((ReLU,), CompiledActivation),
-    ((LeakyReLU,), CompiledActivation),
+    ((DepthwiseConv2D,), CompiledDepthwiseConv2D),
+    ((MaxPool2D,), CompiledMaxPool2D),
+    ((GlobalAvgPool2D,), CompiledGlobalAvgPool2D),
+    *(((kind,), CompiledActivation) for kind in KERNELS),
 )
 
 

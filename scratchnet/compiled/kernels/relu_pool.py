@@ -1,6 +1,6 @@
 """Through a ReLU and a max-pool, for the kernels that do not do it in registers.
 
-    y  = max z over each window                     max_pool, where no gradient will be asked for
+    y  = max z over each window                     max_pool; max_pool_argmax: and which cell it was
     dz = dy where y > 0                             relu_backward; relu_bias_backward: and db = Σ dz
     dz = dy at the argmax of each window, else 0    max_pool_backward
 
@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnet.compiled.jit.decorators import jit
-from scratchnet.compiled.kernels.window import nan_if_any
-from scratchnet.compiled.simd.intrinsics import LANES, broadcast, load_partial, select, store_partial, widen
+from scratchnet.compiled.kernels.window import larger, nan_if_any
+from scratchnet.compiled.simd.intrinsics import LANES, broadcast, load_partial, narrow, select, store_partial, widen
 
 
 @jit
@@ -32,6 +32,25 @@ def max_pool(z, p_h, p_w, y):
                 best = select(rival > best, rival, best)
                 total = total + rival
             store_partial(y, window * f + k, nan_if_any(total, best), f - k)
+
+
+@jit
+def max_pool_argmax(z, p_h, p_w, y, argmax):
+    """The same, and the number of the cell that it was found in: of equals the first."""
+    n, out_h, out_w, f = y.shape
+    h, w = z.shape[1], z.shape[2]
+    for window in range(n * out_h * out_w):
+        i, u, v = window // (out_h * out_w), window // out_w % out_h, window % out_w
+        start = ((i * h + u * p_h) * w + v * p_w) * f
+        for k in range(0, f, LANES):
+            best, which = load_partial(z, start + k, f - k), broadcast(0)
+            total = best
+            for cell in range(1, p_h * p_w):
+                rival = load_partial(z, start + (cell // p_w * w + cell % p_w) * f + k, f - k)
+                best, which = larger(best, which, rival, cell)
+                total = total + rival
+            store_partial(y, window * f + k, nan_if_any(total, best), f - k)
+            store_partial(argmax, window * f + k, narrow(which), f - k)
 
 
 @jit

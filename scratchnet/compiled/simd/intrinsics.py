@@ -16,7 +16,7 @@ Matrix products, convolutions and their gradients are loops around this line. Th
 belong to their Numba types, so each size of tile is compiled into code of its own.
 
 Arrays have any shape, are C-contiguous, and are indexed as flat; nothing is checked. A number beside a vector is the
-same number in every lane. Operators (+ - * & | and comparisons) work on vectors, the first three also on tiles; a
+same number in every lane. Operators (+ - * / & | and comparisons) work on vectors, the first three also on tiles; a
 comparison makes a *mask*, a vector of booleans.
 """
 
@@ -130,6 +130,12 @@ def to_float(vector):
 def to_int(vector):
     """float32 as int32, what is behind the point cut off."""
     return vector.astype(np.int32)
+
+
+@intrinsic(lowering.as_float)
+def as_float(vector):
+    """The bits of int32, read as those of float32."""
+    return vector.view(np.float32)
 
 
 @intrinsic(lowering.load_pairs)

@@ -156,6 +156,12 @@ def to_int(emit, kinds, vector):
     return emit.build.fptosi(vector, INTS)
 
 
+@returns(lambda vector: FLOAT)
+def as_float(emit, kinds, vector):
+    """No instruction."""
+    return emit.build.bitcast(vector, FLOATS)
+
+
 @returns(lambda a, at: types.UniTuple(FLOAT, 2) if is_flat(a) else None)
 def load_pairs(emit, kinds, a, at):
     """A load of 64 bits for each lane, split into two vectors."""

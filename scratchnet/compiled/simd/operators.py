@@ -1,4 +1,4 @@
-"""Python's operators on vectors and tiles, as instructions: + - * & | and comparisons.
+"""Python's operators on vectors and tiles, as instructions: + - * / & | and comparisons.
 
 The same operators that NumPy gives to arrays, so that a kernel reads the same with either. A number beside a vector is
 the same number in every lane.
@@ -17,6 +17,7 @@ ARITHMETIC = {
     operator.add: ("fadd", "add"),
     operator.sub: ("fsub", "sub"),
     operator.mul: ("fmul", "mul"),
+    operator.truediv: ("fdiv", None),
     operator.and_: (None, "and_"),
     operator.or_: (None, "or_"),
 }

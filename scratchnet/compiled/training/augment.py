@@ -58,9 +58,9 @@ class CompiledAugment:
 
     def __init__(self, augment: Augment):
         self.augment, self.max_moves = augment, augment.most_moved()
-        self.amounts = float(augment.elastic), float(augment.erase), float(augment.noise)
-        self.draws = (True, *map(bool, self.amounts))  # which of the four kinds of random numbers are drawn
-        self.keys = np.zeros(4, np.uint64)  # of these random numbers; set before every step
+        self.amounts = tuple(map(float, (augment.elastic, augment.erase, augment.noise, augment.mirror)))
+        self.draws = (True, *map(bool, self.amounts))  # which of the five kinds of random numbers are drawn
+        self.keys = np.zeros(5, np.uint64)  # of these random numbers; set before every step
 
     @property
     def drawn(self) -> int:
@@ -108,7 +108,7 @@ def scratch(h: int, w: int) -> tuple[np.ndarray, ...]:
 
 
 @jit
-def change(pixels, keys, first, most, elastic, erase, noise, bumps_y, bumps_x, memory, changed):
+def change(pixels, keys, first, most, elastic, erase, noise, mirror, bumps_y, bumps_x, memory, changed):
     """Everything that happens to the examples first, first + 1, ...; pixels, changed: (n, h, w, channels) bytes."""
     n, h, w, channels = pixels.shape
     # edged: the plane from (1, 1), and its edges once more around it; framed: black around it
@@ -124,13 +124,14 @@ def change(pixels, keys, first, most, elastic, erase, noise, bumps_y, bumps_x, m
             bend(arrows, bumps_y, bent)
         if noise > 0:
             draw_grain(keys[3], example * (1 + h * w), noise * ROOT3, w, grain)
+        mirrored = mirror > 0 and uniform(keys[4], example) < mirror
         for channel in range(channels):
             if most[5] > 0:
-                put(pixels[i], channel, edged)
+                put(pixels[i], channel, mirrored, edged)
                 repeat_edges(h, w, edged)
                 thicken(edged, np.float32(moves[5]), h, w, framed)
             else:
-                put(pixels[i], channel, framed)
+                put(pixels[i], channel, mirrored, framed)
             for u in range(h):
                 for v in range(0, w, LANES):
                     x, y = affine_origins(map_, u, v)
@@ -190,11 +191,12 @@ def draw_grain(key, start, most, w, grain):
 
 
 @inline
-def put(pixels, channel, plane):
+def put(pixels, channel, mirrored, plane):
     """A channel of an image (h, w, channels) into the plane, from (1, 1)."""
-    for u in range(pixels.shape[0]):
-        for v in range(pixels.shape[1]):
-            plane[1 + u, 1 + v] = pixels[u, v, channel]
+    h, w = pixels.shape[:2]
+    for u in range(h):
+        for v in range(w):
+            plane[1 + u, 1 + v] = pixels[u, w - 1 - v if mirrored else v, channel]
 
 
 @inline
