@@ -114,7 +114,7 @@ def _inked(strokes: list[np.ndarray], size: int, width: float) -> np.ndarray:
 
 
 def _centred(ink: np.ndarray) -> np.ndarray:
-    """Shifted by whole pixels: the centre of mass is at the centre or less than a pixel after it, nothing is cut off."""
+    """Shifted by whole pixels: the centre of mass is at the centre or less than a pixel after it; all ink is kept."""
     field = np.zeros_like(ink)
     if not ink.any():
         return field

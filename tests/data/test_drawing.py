@@ -1,5 +1,7 @@
 """Strokes become images in MNIST's format: what is true of every drawing."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def test_a_stroke_covers_the_area_that_a_round_pen_covers(rng):
     covered = np.zeros((len(fine), len(fine)), bool)
     for stroke in strokes:
         points = (np.array(stroke) - low) * scale + (28 - extent * scale) / 2
-        for a, b in zip(points, points[1:], strict=False):
+        for a, b in pairwise(points):
             for t in np.linspace(0, 1, 60):
                 x, y = a + t * (b - a)
                 covered |= (fine[None, :] - x) ** 2 + (fine[:, None] - y) ** 2 <= (PEN / 2) ** 2
