@@ -19,6 +19,11 @@ export function largestSize(data) {
   return most;
 }
 
+/** Whether a scale must be signed. */
+export function hasNegative(data) {
+  return data.some((value) => value < 0);
+}
+
 /**
  * Draw a slice {shape: [h, w], data}. scale: the value of the full colour; signed: blue and red around zero;
  * ink: white on black in every theme, as images of digits are.

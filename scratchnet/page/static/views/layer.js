@@ -2,7 +2,7 @@
 import { element } from "../ui/dom.js";
 import { formatHash } from "../ui/hash.js";
 import { mapGrid } from "../ui/grid.js";
-import { heatmap, largestSize, mapOf } from "../ui/heatmap.js";
+import { hasNegative, heatmap, largestSize, mapOf } from "../ui/heatmap.js";
 import { legend } from "../ui/legend.js";
 import { asMaps, montage } from "../ui/montage.js";
 import { exactNumber, formatNumber } from "../ui/number.js";
@@ -17,13 +17,13 @@ export function showLayer(place, context, key, backward) {
   const letter = backward ? "dy" : "y";
   const values = backward ? record.dy : record.y;
   const maps = asMaps(values);
-  const scale = largestSize(maps.data);
+  const colours = { scale: largestSize(maps.data), signed: hasNegative(maps.data) };
+  const chooser = maps.shape[2] > 1 && channelChooser(maps, colours, () => showLayer(place, context, key, backward));
   place.replaceChildren(
     element("nav", { class: "controls", "aria-label": "Layers" }, link("#strip", "All layers"), before && link(formatHash("strip", before), `← ${before}`), after && link(formatHash("strip", after), `${after} →`)),
     element("h2", {}, `${key}: ${record.layer.outputShape.join(" × ")}`),
-    legend(scale, { label: backward ? "derivative of the loss" : "output" }),
-    ...(maps.shape[2] > 1 ? [channelChooser(maps, scale, () => showLayer(place, context, key, backward))] : []),
-    oneMap(context, record, maps, { letter, scale, values }),
+    legend(colours.scale, { signed: colours.signed, label: backward ? "derivative of the loss" : "output" }),
+    element("div", { class: "layer" }, oneMap(context, record, maps, { letter, colours, values }), chooser),
     weights(record, backward),
     sourcePanel(context.sources, `${record.kind}.${backward ? "backward" : "forward"}`) ?? "",
   );
@@ -41,9 +41,9 @@ function link(href, text) {
 }
 
 /** All maps as a grid of its own: arrows and a click choose one. */
-function channelChooser(maps, scale, chosen) {
+function channelChooser(maps, colours, chosen) {
   const canvas = element("canvas", { class: "pixels plain", "aria-hidden": true });
-  const layout = montage(canvas, maps, { scale, columns: Math.min(maps.shape[2], 16) });
+  const layout = montage(canvas, maps, { ...colours, columns: Math.min(maps.shape[2], 8) });
   const cell = (c) => [Math.floor(c / layout.columns), c % layout.columns];
   const clamped = (i, j) => Math.min(i * layout.columns + j, maps.shape[2] - 1);
   const choose = (i, j) => {
@@ -57,17 +57,17 @@ function channelChooser(maps, scale, chosen) {
   });
   grid.element.addEventListener("click", () => choose(...grid.cell()));
   grid.move(...cell(layerState.channel), true);
-  return element("div", { class: "channels" }, element("p", { class: "soft" }, "Choose a map:"), grid.element);
+  return element("div", { class: "channels" }, element("p", { class: "soft" }, `Map ${layerState.channel} of ${maps.shape[2]}; choose one:`), grid.element);
 }
 
 /** The chosen map, a cursor on it, and the number under the cursor as a link to its explanation. */
-function oneMap(context, record, maps, { letter, scale, values }) {
+function oneMap(context, record, maps, { letter, colours, values }) {
   const [rows, columns] = maps.shape;
   const flat = values.shape.length === 1;
   const count = maps.count ?? Infinity;
   const channel = Math.min(layerState.channel, maps.shape[2] - 1);
   const slice = mapOf(maps, channel);
-  const canvas = heatmap(element("canvas", { class: "pixels", "aria-hidden": true }), slice, { scale });
+  const canvas = heatmap(element("canvas", { class: "pixels", "aria-hidden": true }), slice, colours);
   const indexAt = (i, j) => (flat ? [Math.min(i * columns + j, count - 1)] : [i, j, channel]);
   const valueAt = (i, j) => (flat ? values.data[indexAt(i, j)[0]] : slice.data[i * columns + j]);
   const addressAt = (i, j) => `${letter}/${record.key}/${indexAt(i, j).join(",")}`;
@@ -83,7 +83,6 @@ function oneMap(context, record, maps, { letter, scale, values }) {
     onMove: say, onEnter: (i, j) => context.go(`#${addressAt(i, j)}`),
   });
   grid.element.classList.add("one-map");
-  grid.element.style.setProperty("width", `min(100%, ${Math.max(columns * 16, 160)}px)`);
   say(0, 0);
   return element("section", { "aria-label": "One map" }, grid.element, readout);
 }

@@ -5,7 +5,7 @@
 import { element } from "../ui/dom.js";
 import { formatHash } from "../ui/hash.js";
 import { countParameters, receptiveFields, shortCount } from "../ui/cost.js";
-import { largestSize, picture } from "../ui/heatmap.js";
+import { hasNegative, largestSize, picture } from "../ui/heatmap.js";
 import { legend } from "../ui/legend.js";
 import { asMaps, montage } from "../ui/montage.js";
 import { showLayer } from "./layer.js";
@@ -16,7 +16,7 @@ export const stripView = {
   name: "strip",
   title: "Layers",
   show(container, context) {
-    const direction = directionSwitch(() => context.go(location.hash.includes("/") ? location.hash : "#strip"), () => refresh());
+    const direction = directionSwitch(() => refresh());
     const place = element("div", {});
     const key = context.route.rest[0];
     const record = key && context.pass().byKey[key];
@@ -34,7 +34,7 @@ export const stripView = {
 };
 
 /** Two buttons: outputs, or their derivatives. */
-function directionSwitch(_, changed) {
+function directionSwitch(changed) {
   const buttons = [["Forward: outputs", false], ["Backward: derivatives of the loss", true]].map(([text, backward]) =>
     element("button", {
       type: "button", "aria-pressed": stripState.backward === backward,
@@ -75,11 +75,12 @@ function layerTile(record, [rows, columns]) {
   const maps = asMaps(stripState.backward ? record.dy : record.y);
   const scale = largestSize(maps.data);
   const canvas = element("canvas", { class: "pixels plain", "aria-hidden": true });
-  montage(canvas, maps, { scale });
+  const signed = hasNegative(maps.data);
+  montage(canvas, maps, { scale, signed });
   return element(
     "li", { class: "tile" },
     element("h3", {}, element("a", { href: formatHash("strip", record.key) }, record.key)),
-    canvas, legend(scale),
+    canvas, legend(scale, { signed }),
     facts([
       ["shape", layer.outputShape.join(" × ")],
       ["parameters", shortCount(countParameters(layer))],
