@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "randomness", "run", "saving", "summary", "training", "transfer",
     },
     "interop": {"data", "keywords", "layers", "model", "saving"},
+    "page": {"data", "gradcheck", "layers", "losses", "model", "optimizers", "randomness"},
     "examples": ARRAYS_ONLY,
     "classifier": {
         "callbacks", "examples", "keywords", "layers", "losses", "model", "optimizers", "schedules", "zoo",
@@ -81,7 +82,7 @@ MAY_IMPORT = {
         "transfer",
     },
     "commands": {
-        "checkpoint", "compiled", "data", "divergence", "interop", "losses", "metrics", "model", "optimizers",
+        "checkpoint", "compiled", "data", "divergence", "interop", "losses", "metrics", "model", "optimizers", "page",
         "process", "report", "saving", "schedules", "team", "transfer", "zoo",
     },
     "__main__": {"commands"},
