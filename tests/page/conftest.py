@@ -69,7 +69,9 @@ def serve_files(page, folder: Path, extra: dict[str, bytes] | None = None) -> No
         url = route.request.url.split("?")[0].split("#")[0]
         name = url.removeprefix(ORIGIN).lstrip("/") or "index.html"
         path = folder / name
-        kind = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0] or "application/octet-stream"
+        kind = (
+            "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0] or "application/octet-stream"
+        )
         if not url.startswith(ORIGIN):
             route.abort()
         elif name in (extra or {}):
@@ -184,7 +186,9 @@ class Opened:
 
     def x(self) -> np.ndarray:
         """The pixels of the page's input, uint8 (h, w, c); empty without one."""
-        found = self.page.evaluate("scratchnet.context.x && [scratchnet.context.x.shape, [...scratchnet.context.x.data]]")
+        found = self.page.evaluate(
+            "scratchnet.context.x && [scratchnet.context.x.shape, [...scratchnet.context.x.data]]"
+        )
         return np.array(found[1], np.uint8).reshape(found[0]) if found else np.empty(0, np.uint8)
 
     def hears(self, said: str) -> None:

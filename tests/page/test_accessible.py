@@ -24,7 +24,11 @@ def test_axe_finds_no_serious_violation(open_page, browser, scheme, size):
     for view in VIEWS:
         opened.go(view)
         found = axe.run(opened.page).response["violations"]
-        serious = [f"{view}: {one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")]
+        serious = [
+            f"{view}: {one['id']}: {one['nodes'][0]['html']}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
         assert serious == []
 
 

@@ -11,6 +11,7 @@ import { loadPage } from "./load.js";
 import { checkGolden } from "./golden.js";
 import { predict } from "./net/model.js";
 import { tensor } from "./net/tensor.js";
+import { inputFromStrokes } from "./draw/input.js";
 import { element, clear } from "./ui/dom.js";
 import { parseHash } from "./ui/hash.js";
 import { installKeys } from "./ui/keys.js";
@@ -34,8 +35,8 @@ export async function start() {
     const show = () => showView(content, context, shown);
     window.addEventListener("hashchange", show);
     show();
-    // For the console, and for programs that check the page.
-    window.scratchnet = { context, predict: (pixels) => Array.from(predict(context.model, tensor(context.model.inputShape, pixels))) };
+    offerToPrograms(context);
+    performance.mark("ready");
     document.documentElement.dataset.ready = "yes";
   } catch (error) {
     clear(content).append(element("p", { class: "alarm", role: "alert" }, `The page cannot start: ${error.message}`));
@@ -51,6 +52,17 @@ export function viewOf(hash, model) {
   const route = { view: "", rest: parsed.parts, address: parsed.parts.join("/"), parts: parsed.parts };
   const accepting = route.address && views.find((view) => view.accepts?.(route.address, model));
   return accepting ? { view: accepting, route } : { view: views[0], route: parseHash(`#${views[0].name}`) };
+}
+
+/** window.scratchnet, for the console and for programs that check the page: predict(pixels), predictStrokes(strokes). */
+function offerToPrograms(context) {
+  const { model } = context;
+  const answer = (x) => Array.from(predict(model, x));
+  window.scratchnet = {
+    context,
+    predict: (pixels) => answer(tensor(model.inputShape, pixels)),
+    predictStrokes: (strokes) => answer(inputFromStrokes(strokes, model.inputShape)),
+  };
 }
 
 function showView(content, context, shown) {
