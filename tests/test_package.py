@@ -82,7 +82,7 @@ MAY_IMPORT = {
         "transfer",
     },
     "commands": {
-        "checkpoint", "compiled", "data", "divergence", "interop", "losses", "metrics", "model", "optimizers",
+        "checkpoint", "compiled", "data", "divergence", "interop", "losses", "metrics", "model", "optimizers", "page",
         "process", "report", "saving", "schedules", "team", "transfer", "zoo",
     },
     "__main__": {"commands"},

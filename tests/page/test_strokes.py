@@ -10,9 +10,9 @@ import scratchnet as sn
 from scratchnet.data import drawing
 from scratchnet.data.drawing import digit_from_strokes
 
-sys.path.insert(0, str(Path(__file__).parent))
-from pen import images_of, stroke_widths
-from pen_digits import drawn_digits
+
+from tests.page.pen import images_of, stroke_widths
+from tests.page.pen_digits import drawn_digits
 
 SETTINGS = [
     {},

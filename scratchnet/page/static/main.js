@@ -9,6 +9,8 @@
 import { makeContext } from "./context.js";
 import { loadPage } from "./load.js";
 import { checkGolden } from "./golden.js";
+import { predict } from "./net/model.js";
+import { tensor } from "./net/tensor.js";
 import { element, clear } from "./ui/dom.js";
 import { parseHash } from "./ui/hash.js";
 import { installKeys } from "./ui/keys.js";
@@ -32,6 +34,8 @@ export async function start() {
     const show = () => showView(content, context, shown);
     window.addEventListener("hashchange", show);
     show();
+    // For the console, and for programs that check the page.
+    window.scratchnet = { context, predict: (pixels) => Array.from(predict(context.model, tensor(context.model.inputShape, pixels))) };
     document.documentElement.dataset.ready = "yes";
   } catch (error) {
     clear(content).append(element("p", { class: "alarm", role: "alert" }, `The page cannot start: ${error.message}`));
