@@ -173,7 +173,7 @@ class Opened:
         self.page.on("console", lambda message: self.problems.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.add_init_script(
-            "document.addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective}`))"
+            "document.addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective))"
         )
         self.page.goto(path.as_uri())
         # Waiting for an expression would evaluate text, which the page's policy forbids; a selector is no text.

@@ -55,9 +55,8 @@ def main() -> None:
         ready = page.evaluate("performance.getEntriesByName('ready')[0].startTime")
         print(f"the page is ready after {ready:.0f} ms ({time.perf_counter() - start:.2f} s with the browser's tab)")
         times = page.evaluate(TIMES, drawn_digits(1)[8][1])
-        print(
-            f"from strokes to probabilities: median {np.median(times):.1f} ms, 95 % within {times[int(0.95 * len(times))]:.1f} ms"
-        )
+        slow = times[int(0.95 * len(times))]
+        print(f"from strokes to probabilities: median {np.median(times):.1f} ms, 95 % within {slow:.1f} ms")
         digits = drawn_digits(20)
         print(score("drawn with the mouse", digits, [with_mouse(page, strokes) for _, strokes in digits]))
         for seed in range(args.seeds):
@@ -96,7 +95,7 @@ def with_mouse(page, strokes: list) -> int:
 
 
 def as_pictures(model: sn.Sequential, digits: list) -> list[int]:
-    """Black ink on white, a round pen of another width for each digit; what the model reads through digit_from_image."""
+    """Black ink on white, another round pen for each digit; what the model reads through digit_from_image."""
     from PIL import Image, ImageDraw
 
     rng = np.random.default_rng(1)

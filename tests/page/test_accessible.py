@@ -1,4 +1,4 @@
-"""The page for everybody: by keyboard alone, with a screen reader, on a phone, in the dark, without motion or colours."""
+"""The page by keyboard alone, with a screen reader, on a phone, in the dark, without motion or colours of its own."""
 
 import pytest
 

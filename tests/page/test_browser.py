@@ -1,4 +1,4 @@
-"""The exported page in a browser without a network: drawn on by mouse, finger, pen and keys, it reads what Python reads."""
+"""The exported page, in a browser without a network: what mouse, finger, pen and keys draw is read as Python reads it."""
 
 import numpy as np
 import pytest
@@ -100,7 +100,7 @@ def test_a_digit_drawn_with_a_finger_is_read_and_the_page_does_not_scroll(open_p
 def test_two_fingers_scroll_the_page_and_take_the_stroke_back(open_page):
     opened = open_page(**PHONE)
     session = opened.context.new_cdp_session(opened.page)
-    left, top, side = opened.field()
+    left, _, side = opened.field()
     opened.page.evaluate("scrollTo(0, 0)")
     x, y = left + side / 2, opened.page.locator("#field").bounding_box()["y"] + side * 0.9
     touch(session, "touchStart", (x, y))

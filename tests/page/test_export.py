@@ -51,7 +51,7 @@ def test_a_module_stands_behind_those_it_imports_and_only_once(tmp_path):
         c="export const c = 1;\n",
     )
     script = bundle(folder)
-    assert [name for name in re.findall(r"^// (\w+)\.js$", script, re.M)] == ["c", "b", "main"]
+    assert re.findall(r"^// (\w+)\.js$", script, re.M) == ["c", "b", "main"]
     assert not re.search(r"^(import|export)\b", script, re.M)
 
 
@@ -250,7 +250,10 @@ def test_the_page_has_the_source_of_every_layer_of_the_model(small):
 def test_the_command_writes_a_page_and_opens_it(small, tmp_path, browser):
     small.save(tmp_path / "digits.safetensors")
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "export.py", "digits.safetensors", "--to", "html", "--out", "digits.html", "--no-digits"],
+        [
+            sys.executable, ROOT / "scripts" / "export.py", "digits.safetensors", "--to", "html",
+            "--out", "digits.html", "--no-digits",
+        ],
         cwd=tmp_path, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
