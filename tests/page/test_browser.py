@@ -1,4 +1,4 @@
-"""The exported page, in a browser without a network: what mouse, finger, pen and keys draw is read as Python reads it."""
+"""The exported page, in a browser without a network: what mouse, finger, pen and keys draw is read as Python does."""
 
 import numpy as np
 import pytest
@@ -270,4 +270,4 @@ def test_a_page_with_other_weights_says_so_and_does_not_answer(open_page, export
 def test_an_intact_page_says_how_close_it_is_to_python(open_page):
     opened = open_page()
     assert opened.page.locator("#alarm").is_hidden()
-    assert "This page's logits equal Python's within" in opened.page.locator("#check").text_content()
+    assert "This page's logits and derivatives equal Python's within" in opened.page.locator("#check").text_content()
