@@ -34,6 +34,7 @@ export async function start() {
     const shown = { view: null };
     const show = () => showView(content, context, shown);
     window.addEventListener("hashchange", show);
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show); // maps are drawn in its colours
     show();
     offerToPrograms(context);
     performance.mark("ready");
@@ -69,16 +70,22 @@ function showView(content, context, shown) {
   if (location.hash === "#content") return;
   const { view, route } = viewOf(location.hash, context.model);
   shown.view?.hide();
+  if (shown.view && shown.view !== view) window.scrollTo({ top: 0, behavior: "instant" });
   shown.view = view;
   context.route = route;
   if (view.name !== "draw") context.needInput();
   document.title = `${view.title} · ${context.name}`;
   for (const link of document.querySelectorAll("#views a")) {
-    if (link.hash === `#${view.name}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.hash !== `#${view.name}`) link.removeAttribute("aria-current");
+    else {
+      link.setAttribute("aria-current", "page");
+      link.parentElement.parentElement.scrollLeft = link.offsetLeft - 40; // where the list of views scrolls
+    }
   }
   content.dataset.view = view.name;
   view.show(clear(content), context);
+  // A link inside of the old view is gone, and the focus with it.
+  if (document.activeElement === document.body && document.documentElement.dataset.ready) content.focus({ preventScroll: true });
 }
 
 start();
