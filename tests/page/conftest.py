@@ -1,0 +1,120 @@
+"""A headless Chromium for the tests of the page. Where there is none they are skipped, with the reason.
+
+SCRATCHNET_BROWSER=required makes such a skip a failure; SCRATCHNET_CHROMIUM names the program to use.
+"""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STATIC = ROOT / "scratchnet" / "page" / "static"
+ORIGIN = "http://scratchnet.test"
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-default-apps", "--disable-sync", "--no-first-run", "--disable-dev-shm-usage",
+]  # fmt: skip
+
+
+def no_browser(reason: str) -> None:
+    """Skip, or fail where a browser is required."""
+    if os.environ.get("SCRATCHNET_BROWSER") == "required":
+        pytest.fail(f"SCRATCHNET_BROWSER=required, but {reason}")
+    pytest.skip(reason)
+
+
+def chromium_path() -> str:
+    """The browser's program."""
+    names = [os.environ.get("SCRATCHNET_CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    if found is None:
+        no_browser("no Chromium was found: apt-get install chromium, or SCRATCHNET_CHROMIUM=/path/to/it")
+    return str(found)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, started once for all tests."""
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        no_browser("playwright is not installed: pip install 'scratchnet[browser]'")
+    path = chromium_path()
+    with sync_playwright() as playwright:
+        try:
+            started = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        except Error as error:
+            no_browser(f"{path} does not start: {str(error).splitlines()[0]}")
+        yield started
+        started.close()
+
+
+def serve_files(page, folder: Path, extra: dict[str, bytes] | None = None) -> None:
+    """Answer every request of this browser page for ORIGIN from `folder`, without a server; refuse all others."""
+
+    def answer(route):
+        url = route.request.url.split("?")[0].split("#")[0]
+        name = url.removeprefix(ORIGIN).lstrip("/") or "index.html"
+        path = folder / name
+        kind = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0] or "application/octet-stream"
+        if not url.startswith(ORIGIN):
+            route.abort()
+        elif name in (extra or {}):
+            route.fulfill(status=200, content_type=kind, body=extra[name])
+        elif path.is_file():
+            route.fulfill(status=200, content_type=kind, body=path.read_bytes())
+        else:
+            route.fulfill(status=404, body="")
+
+    page.route("**/*", answer)
+
+
+class Twins:
+    """The page's modules in a browser, as functions of Python: values go over as JSON, numbers keep all their digits."""
+
+    def __init__(self, page):
+        self.page = page
+
+    def __call__(self, program: str, argument=None):
+        """The JSON value of a program, the body of an async function of `net` (all of net/) and `argument`."""
+        text = self.page.evaluate(
+            "async ([program, text]) => {"
+            "  const body = Object.getPrototypeOf(async function () {}).constructor;"
+            "  const value = await new body('net', 'argument', program)(window.net, JSON.parse(text));"
+            "  return JSON.stringify(value ?? null, (key, v) => ArrayBuffer.isView(v) ? Array.from(v) : v);"
+            "}",
+            [program, json.dumps(argument)],
+        )
+        return json.loads(text)
+
+
+def import_all(folder: Path) -> str:
+    """A script that puts everything that the modules of static/net export into window.net."""
+    names = sorted(path.relative_to(folder).as_posix() for path in (folder / "net").rglob("*.js"))
+    lines = [f'import * as m{i} from "./{name}";' for i, name in enumerate(names)]
+    return "\n".join([*lines, f"window.net = Object.assign({{}}, {', '.join(f'm{i}' for i in range(len(names)))});"])
+
+
+def open_twins(browser, folder: Path) -> Twins:
+    """The modules of a folder like static/, in a browser page of their own."""
+    page = browser.new_context().new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    html = b"<!doctype html><title>twins</title><script type='module' src='all.js'></script>"
+    serve_files(page, folder, {"twins.html": html, "all.js": import_all(folder).encode()})
+    page.goto(f"{ORIGIN}/twins.html")
+    page.wait_for_function("window.net !== undefined", timeout=20_000)
+    assert not problems, problems
+    return Twins(page)
+
+
+@pytest.fixture(scope="session")
+def twins(browser):
+    """static/net as it is."""
+    return open_twins(browser, STATIC)
