@@ -30,6 +30,7 @@ from scratchnet.page.server_site import Site
 
 PORT = 8000
 CONNECTIONS = 512  # more are answered with 503
+KEEP_ALIVE = 5  # seconds of silence between two requests of a connection
 NEEDED = 'the page is served by starlette and uvicorn: python -m pip install "scratchnet[web]"'
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -56,7 +57,7 @@ class Server:
         config = uvicorn.Config(
             Gate(application(site, list(routes)), self.door), http=Connection, ws="none", lifespan="off", log_config=None,
             log_level="error", access_log=False, server_header=False, limit_concurrency=CONNECTIONS,
-            timeout_keep_alive=5, timeout_graceful_shutdown=2, backlog=256,
+            timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=2, backlog=256,
         )  # fmt: skip
         self.uvicorn = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.run, name="page", daemon=True)
@@ -110,7 +111,7 @@ class Server:
 def listening(host: str, port: int) -> socket.socket:
     """A socket bound to the port. It is bound before anything else is done: a port in use is an error at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY on TCP alone
     try:
         if os.name != "nt":  # there it would take a port away from another program
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -124,4 +125,3 @@ def listening(host: str, port: int) -> socket.socket:
         opened.close()
         raise ValueError(f"port: expected 0 to 65535, got {port}") from None
     return opened
-

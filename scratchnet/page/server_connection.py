@@ -65,6 +65,16 @@ class Connection(H11Protocol):
         self.request_timer, self.answer_timer = stopped(self.request_timer), stopped(self.answer_timer)
         super().connection_lost(exc)
 
+    def send_400_response(self, msg: str) -> None:
+        """What follows the head is no HTTP. The route that is at work on the request must not answer after this."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:  # another answer has begun
+            self.transport.abort()
+
     def shutdown(self) -> None:
         super().shutdown()
         self.loop.call_later(GRACE, self.transport.abort)

@@ -49,5 +49,7 @@ def page_files(folder: Path = STATIC) -> Mapping[str, File]:
         for path in sorted(folder.rglob("*")) if path.suffix in TYPES
     }  # fmt: skip
     if "/index.html" not in found:
-        raise FileNotFoundError(f"{folder}: expected the files of the page, found no index.html. Install the package anew")
+        raise FileNotFoundError(
+            f"{folder}: expected the files of the page, found no index.html. Install the package anew"
+        )
     return {**found, "/": found["/index.html"]}

@@ -60,7 +60,9 @@ class Door(NamedTuple):
             name, port = port, ""
         if self.token is None:
             return name in LOCAL and port == ("" if self.port == 80 else str(self.port))
-        return (name in (*LOCAL, self.host.lower()) or is_address(name)) and (not port or port.isascii() and port.isdecimal())
+        return (name in (*LOCAL, self.host.lower()) or is_address(name)) and (
+            not port or port.isascii() and port.isdecimal()
+        )
 
     def refusal(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
         """(status, reason) if the request is refused, before any route sees it; None if it may pass."""
@@ -109,7 +111,9 @@ class Gate:
             refused = self.door.refusal(scope["method"], scope["path"], headers)
             if refused and refused[0] == 401 and self.door.enters_with_token(scope["path"], scope["query_string"]):
                 cookie = f"{COOKIE}={self.door.token}; Path=/; HttpOnly; SameSite=Strict"
-                await answer(send_with_headers, 303, "the token is kept in a cookie", {"location": "/", "set-cookie": cookie})
+                await answer(
+                    send_with_headers, 303, "the token is kept in a cookie", {"location": "/", "set-cookie": cookie}
+                )
             elif refused:
                 await answer(send_with_headers, *refused)
             else:

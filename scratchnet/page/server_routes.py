@@ -12,7 +12,8 @@
     GET  /health                                {"status": "ok"}
 
 Bodies are raw bytes with the type application/octet-stream, or short JSON with its own type. A browser asks the server
-first before it sends either to a foreign origin (a preflight), and is not answered.
+first before it sends either to a foreign origin (a preflight), and is not answered. All endpoints are coroutines:
+Starlette would run plain functions in a pool of threads.
 A body that is too long, too slow or of another type is refused: 413, 408, 415. Errors are {"error": a sentence}.
 """
 
@@ -31,6 +32,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from scratchnet.losses import PREDICTIONS
 from scratchnet.page.prepare import prepared
 from scratchnet.page.server_files import File
 from scratchnet.page.server_site import Site
@@ -46,7 +48,7 @@ def application(site: Site, more: list[Route] | None = None) -> Starlette:
     """The ASGI application behind the gate. more: further routes, of a training or of teaching."""
     handlers: dict[Any, Any] = {HTTPException: as_json, BusyError: as_busy, ClientDisconnect: as_json}
     routes = [
-        Route("/health", lambda request: JSONResponse({"status": "ok"})),
+        Route("/health", of(site, health)),
         Route("/predict", of(site, predict), methods=["POST"]),
         Route("/prepare", of(site, prepare), methods=["POST"]),
         Route("/speed", of(site, speed)),
@@ -63,6 +65,11 @@ def of(site: Site, endpoint: Callable[..., Any]) -> Callable[..., Any]:
         return await endpoint(site, request)
 
     return answer
+
+
+async def health(site: Site, request: Request) -> Response:
+    """The server is alive."""
+    return JSONResponse({"status": "ok"})
 
 
 async def file(site: Site, request: Request) -> Response:
@@ -85,9 +92,9 @@ async def predict(site: Site, request: Request) -> Response:
 
     def answer() -> dict[str, Any]:
         start = time.perf_counter()
-        probabilities = model.predict(x[None])[0]
-        logits = model(x[None])[0]
-        ms = 1000 * (time.perf_counter() - start) / 2
+        probabilities = probabilities_of(model, x)
+        ms = 1000 * (time.perf_counter() - start)
+        logits = model.forward(x[None])[0]
         return {"logits": floats(logits), "probabilities": floats(probabilities), "engine": model.engine, "ms": ms}
 
     return JSONResponse(await site.predictor.run(answer))
@@ -110,11 +117,11 @@ async def speed(site: Site, request: Request) -> Response:
     return JSONResponse(await site.helper.run(lambda: measured(site.model)))
 
 
-async def body_of(request: Request, limit: int, kind: str, seconds: float = SECONDS) -> bytes:
-    """The body, of this type and at most `limit` bytes long, within so many seconds."""
+async def body_of(request: Request, limit: int, kind: str, seconds: float | None = None) -> bytes:
+    """The body, of this type and at most `limit` bytes long, within so many seconds (SECONDS)."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
         raise HTTPException(415, f"expected a body of the type {kind}")
-    content, length = bytearray(), 0
+    content, length, seconds = bytearray(), 0, SECONDS if seconds is None else seconds
     try:
         async with asyncio.timeout(seconds):
             async for part in request.stream():
@@ -149,18 +156,26 @@ def image_of(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
+def probabilities_of(model: Any, x: np.ndarray) -> np.ndarray:
+    """What predict answers for one image, without its warnings about the range of pixels."""
+    x = model.check_input(x[None])
+    if model.outputs == "softmax":
+        return model.backend.probabilities(x, 1)[0]
+    return PREDICTIONS[model.outputs](model.backend.logits(x))[0]
+
+
 def floats(values: np.ndarray) -> list[float]:
     """Numbers for JSON: a float32 survives the way there and back."""
     return [float(value) for value in values]
 
 
-def as_json(request: Request, error: Exception) -> Response:
+async def as_json(request: Request, error: Exception) -> Response:
     """An error as {"error": a sentence}."""
     status, reason = getattr(error, "status_code", 400), getattr(error, "detail", "the client has gone")
     more = {"connection": "close"} if status in (408, 413) else {}
     return JSONResponse({"error": reason}, status, {**(getattr(error, "headers", None) or {}), **more})
 
 
-def as_busy(request: Request, error: Exception) -> Response:
+async def as_busy(request: Request, error: Exception) -> Response:
     """The queue is full: try again."""
     return JSONResponse({"error": str(error)}, 503, {"retry-after": "1"})

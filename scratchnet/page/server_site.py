@@ -29,7 +29,9 @@ class Site:
 
     def __init__(self, model: Any, parts: Callable[[Any], Mapping[str, Any]], files: Mapping[str, File] | None = None):
         if len(model.input_shape) != 3:
-            raise ValueError(f"the page shows images (h, w, c), and this model takes input of shape {model.input_shape}")
+            raise ValueError(
+                f"the page shows images (h, w, c), and this model takes input of shape {model.input_shape}"
+            )
         self.make_parts, self.files = parts, page_files() if files is None else files
         self.predictor, self.helper = Worker("predictions"), Worker("pictures", waiting=8)
         self.stopping = threading.Event()  # set when the server is to end: streams end then

@@ -28,6 +28,7 @@ class Worker:
     def __init__(self, name: str, waiting: int = WAITING):
         self.waiting: queue.Queue = queue.Queue(waiting)
         self.asked: set[asyncio.Future] = set()
+        self.ended = False
         self.thread = threading.Thread(target=self.work, name=name, daemon=True)
         self.thread.start()
 
@@ -45,7 +46,7 @@ class Worker:
 
     def work(self) -> None:
         """The thread."""
-        while True:
+        while not self.ended:
             function, loop, future = self.waiting.get()
             if future.done():  # its client has gone
                 continue
@@ -58,9 +59,14 @@ class Worker:
                 loop.call_soon_threadsafe(deliver, future, result, error)
 
     def stop(self) -> None:
-        """In the event loop: those who wait are told that nothing more will come."""
+        """In the event loop: those who wait are told that nothing more will come, and the thread ends."""
+        self.ended = True
         for future in list(self.asked):
             deliver(future, None, BusyError("the server is about to end"))
+        done: asyncio.Future = asyncio.get_running_loop().create_future()
+        done.cancel()
+        with suppress(queue.Full):  # otherwise the thread has something to wake up for
+            self.waiting.put_nowait((print, None, done))
 
 
 def deliver(future: asyncio.Future, result: Any, error: BaseException | None) -> None:

@@ -62,7 +62,9 @@ def serve_files(page, folder: Path, extra: dict[str, bytes] | None = None) -> No
         url = route.request.url.split("?")[0].split("#")[0]
         name = url.removeprefix(ORIGIN).lstrip("/") or "index.html"
         path = folder / name
-        kind = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0] or "application/octet-stream"
+        kind = (
+            "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0] or "application/octet-stream"
+        )
         if not url.startswith(ORIGIN):
             route.abort()
         elif name in (extra or {}):
