@@ -49,6 +49,7 @@ from scratchnet.data import (
     Augment,
     DataFileError,
     digit_from_image,
+    digit_from_strokes,
     digits_from_image,
     load_fashion_mnist,
     load_idx_dataset,
@@ -109,7 +110,7 @@ __all__ = [
     # data
     "DataFileError", "read_idx", "write_idx", "load_mnist", "load_fashion_mnist", "load_idx_dataset",
     "write_idx_dataset", "load_synthetic", "train_val_split", "digit_from_image", "digits_from_image", "whole_image",
-    "Augment",
+    "digit_from_strokes", "Augment",
     # layers, in the order in which an image meets them
     "Layer", "Context", "Rescale", "Cropping2D", "ZeroPadding2D", "Conv2D", "DepthwiseConv2D",
     "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softmax",
