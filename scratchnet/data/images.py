@@ -83,9 +83,13 @@ def digit_steps(source: Source, size: int = 28, box: int = 20) -> list[DigitStep
     steps = []
     for ink in _inked(source, size, box, "digit_steps"):
         boxed = _in_box(ink, box)
-        grey = [np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8) for values in (ink, boxed)]
-        steps.append(DigitSteps(*grey, _in_field(boxed, size)))
+        steps.append(DigitSteps(_as_grey(ink), _as_grey(boxed), _in_field(boxed, size)))
     return steps
+
+
+def _as_grey(ink: np.ndarray) -> np.ndarray:
+    """Ink from 0 to 1 as bytes."""
+    return np.rint(255 * np.clip(ink, 0, 1)).astype(np.uint8)
 
 
 def reads_digits(shape: Sequence[int], class_names: Sequence[str] | None) -> bool:

@@ -1,6 +1,6 @@
 """The page of a model, served on this machine.
 
-    with Server(Site(model, parts), port=8000) as server:
+    with Server(Site(model, page_parts), port=8000) as server:
         print(server.address)
         server.wait()                  until Ctrl-C
 
@@ -23,6 +23,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from scratchnet.page.server_gate import Door, Gate, is_address
@@ -32,6 +33,7 @@ PORT = 8000
 CONNECTIONS = 512  # more are answered with 503
 KEEP_ALIVE = 5  # seconds of silence between two requests of a connection
 NEEDED = 'the page is served by starlette and uvicorn: python -m pip install "scratchnet[web]"'
+Routes = Callable[[Site], list[Any]]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -39,10 +41,10 @@ class Server:
     """A site, its address, and the thread that serves it.
 
     port: 0 is any free one. host: 127.0.0.1, or an address that other machines reach; then the printed address has
-    a token. routes: further Starlette routes. Raises OSError if the port is in use.
+    a token. routes: called with the site, gives further Starlette routes. Raises OSError if the port is in use.
     """
 
-    def __init__(self, site: Site, port: int = PORT, host: str = "127.0.0.1", routes: Any = ()):
+    def __init__(self, site: Site, port: int = PORT, host: str = "127.0.0.1", routes: Routes | None = None):
         try:
             import uvicorn
 
@@ -54,14 +56,16 @@ class Server:
         self.socket = listening(host, port)
         token = None if host in LOOPBACK else secrets.token_urlsafe(18)
         self.door = Door(self.socket.getsockname()[1], host, token)
+        app = Gate(application(site, routes(site) if routes else []), self.door)
         config = uvicorn.Config(
-            Gate(application(site, list(routes)), self.door), http=Connection, ws="none", lifespan="off", log_config=None,
+            app, http=Connection, ws="none", lifespan="off", log_config=None,
             log_level="error", access_log=False, server_header=False, limit_concurrency=CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=2, backlog=256,
         )  # fmt: skip
         self.uvicorn = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.run, name="page", daemon=True)
         self.loop: Any = None
+        self.done = threading.Event()  # not Thread.join: Ctrl-C in a join makes Python think that the thread has ended
 
     @property
     def address(self) -> str:
@@ -78,19 +82,22 @@ class Server:
             self.loop = asyncio.get_running_loop()
             await self.uvicorn.serve(sockets=[self.socket])
 
-        asyncio.run(serve())
+        try:
+            asyncio.run(serve())
+        finally:
+            self.done.set()
 
     def start(self) -> Server:
         """Begin to answer; returns when the first request would be answered."""
         self.thread.start()
-        while not self.uvicorn.started and self.thread.is_alive():
+        while not self.uvicorn.started and not self.done.is_set():
             time.sleep(0.01)
         return self
 
     def wait(self) -> None:
         """Until Ctrl-C, or another signal that raises, or `stop` in another thread."""
-        while self.thread.is_alive():
-            self.thread.join(0.5)
+        while not self.done.wait(0.5):
+            pass
 
     def stop(self) -> None:
         """End all streams, answer what was asked, close."""
@@ -98,7 +105,7 @@ class Server:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self.loop.call_soon_threadsafe(self.site.stop)
         self.uvicorn.should_exit = True
-        self.thread.join(5)
+        self.done.wait(5)
         self.socket.close()
 
     def __enter__(self) -> Server:

@@ -36,7 +36,7 @@ class Connection(H11Protocol):
     def watch_request(self) -> None:
         """Start the timer of a request that has begun; stop it when the request is complete."""
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
-            self.request_timer = stopped(self.request_timer)
+            self.stop_request_timer()
         elif self.request_timer is None:
             self.request_timer = self.loop.call_later(SECONDS, self.request_is_late)
 
@@ -51,7 +51,7 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.conn.their_state is h11.IDLE:  # silence between two requests is uvicorn's to end
-            self.request_timer = stopped(self.request_timer)
+            self.stop_request_timer()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -59,10 +59,11 @@ class Connection(H11Protocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self.answer_timer = stopped(self.answer_timer)
+        self.stop_answer_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.request_timer, self.answer_timer = stopped(self.request_timer), stopped(self.answer_timer)
+        self.stop_request_timer()
+        self.stop_answer_timer()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -79,8 +80,14 @@ class Connection(H11Protocol):
         super().shutdown()
         self.loop.call_later(GRACE, self.transport.abort)
 
+    def stop_request_timer(self) -> None:
+        """The request is complete, or there is none."""
+        if self.request_timer is not None:
+            self.request_timer.cancel()
+        self.request_timer = None
 
-def stopped(timer: asyncio.TimerHandle | None) -> None:
-    """Cancel a timer, if there is one; None, for its variable."""
-    if timer is not None:
-        timer.cancel()
+    def stop_answer_timer(self) -> None:
+        """The client reads, or has gone."""
+        if self.answer_timer is not None:
+            self.answer_timer.cancel()
+        self.answer_timer = None

@@ -60,9 +60,8 @@ class Door(NamedTuple):
             name, port = port, ""
         if self.token is None:
             return name in LOCAL and port == ("" if self.port == 80 else str(self.port))
-        return (name in (*LOCAL, self.host.lower()) or is_address(name)) and (
-            not port or port.isascii() and port.isdecimal()
-        )
+        known = name in (*LOCAL, self.host.lower()) or is_address(name)
+        return known and (not port or (port.isascii() and port.isdecimal()))
 
     def refusal(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
         """(status, reason) if the request is refused, before any route sees it; None if it may pass."""

@@ -49,6 +49,7 @@ def application(site: Site, more: list[Route] | None = None) -> Starlette:
     handlers: dict[Any, Any] = {HTTPException: as_json, BusyError: as_busy, ClientDisconnect: as_json}
     routes = [
         Route("/health", of(site, health)),
+        Route("/served.json", of(site, offers)),
         Route("/predict", of(site, predict), methods=["POST"]),
         Route("/prepare", of(site, prepare), methods=["POST"]),
         Route("/speed", of(site, speed)),
@@ -72,9 +73,17 @@ async def health(site: Site, request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
+async def offers(site: Site, request: Request) -> Response:
+    """What this server can do beyond an exported file: {"predict": true, "training": true, ...}."""
+    return JSONResponse(site.offers)
+
+
 async def file(site: Site, request: Request) -> Response:
     """A file of the page, or a part of the model, from memory."""
-    found: File | None = site.file(request.url.path)
+    path = request.url.path
+    if path == "/" and site.before_page is not None:
+        await site.helper.run(site.before_page)
+    found: File | None = site.file(path)
     if found is None:
         raise HTTPException(404, "there is no such file")
     headers = {"etag": found.etag, "cache-control": "no-cache"}

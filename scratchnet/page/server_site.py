@@ -35,7 +35,8 @@ class Site:
         self.make_parts, self.files = parts, page_files() if files is None else files
         self.predictor, self.helper = Worker("predictions"), Worker("pictures", waiting=8)
         self.stopping = threading.Event()  # set when the server is to end: streams end then
-        self.before_page: Callable[[], None] | None = None  # called, in the helper's thread, before a page is read
+        self.before_page: Callable[[], None] | None = None  # called in a worker's thread when a page is opened
+        self.offers: dict[str, Any] = {"predict": True, "prepare": True, "speed": True}  # /served.json
         self.publish(model)
 
     def publish(self, model: Any) -> None:
@@ -66,11 +67,3 @@ def as_file(part: Any) -> File:
     b'{"a": 1}'
     """
     return File.of(part) if isinstance(part, bytes) else File.of(json.dumps(part).encode(), JSON)
-
-
-def weights(model: Any) -> bytes:
-    """model.safetensors as the page reads it: all arrays as float32, without our metadata."""
-    import safetensors.numpy
-
-    arrays = {**model.parameters(), **model.state()}
-    return safetensors.numpy.save({name: np.ascontiguousarray(a, np.float32) for name, a in arrays.items()})

@@ -61,7 +61,9 @@ def as_images(x: np.ndarray) -> np.ndarray:
 
 def fits(model: Sequential, images: TestImages) -> bool:
     """Whether the model takes such images, and has an output for each of their classes."""
-    return images.x.dtype == np.uint8 and images.x.shape[1:] == model.input_shape and images.y.max() < model.shapes[-1][0]
+    return (
+        images.x.dtype == np.uint8 and images.x.shape[1:] == model.input_shape and images.y.max() < model.shapes[-1][0]
+    )
 
 
 def is_model_of_digits(model: Sequential) -> bool:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 import scratchnet as sn
-from scratchnet.page.describe import describe
+from scratchnet.page.contents import page_parts
 from scratchnet.page.server import Server
-from scratchnet.page.server_site import Site, weights
+from scratchnet.page.server_site import Site
 
 BYTES = "application/octet-stream"
 
@@ -24,17 +24,10 @@ def small_model(engine="numpy", class_names=None):
     return sn.Sequential(layers, (10, 10, 1), engine=engine, class_names=class_names)
 
 
-def parts(model):
-    """What a page reads of a model, as far as these tests need it."""
-    return {"model.json": describe(model), "model.safetensors": weights(model)}
-
-
 @contextmanager
-def served(model=None, routes=(), **options):
+def served(model=None, routes=None, **options):
     """A running server on a free port."""
-    site = Site(model or small_model(), parts)
-    made = routes(site) if callable(routes) else routes
-    with Server(site, port=0, routes=made, **options) as server:
+    with Server(Site(model or small_model(), page_parts), port=0, routes=routes, **options) as server:
         yield server
 
 

@@ -18,10 +18,10 @@ import scratchnet as sn
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 
-from scratchnet.page import server_routes  # noqa: E402
-from scratchnet.page.server_gate import POLICY, Door  # noqa: E402
-from scratchnet.page.server_worker import BusyError, Worker  # noqa: E402
-from tests.page.serving import BYTES, Client, ask, images, predict, send, served, small_model  # noqa: E402
+from scratchnet.page import server_routes
+from scratchnet.page.server_gate import POLICY, Door
+from scratchnet.page.server_worker import BusyError, Worker
+from tests.page.serving import BYTES, Client, ask, images, predict, send, served, small_model
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +38,8 @@ def test_W1_a_thousand_predictions_over_a_hundred_connections_and_none_is_lost(s
     sn.set_threads(threads)
     x = images(rng, 1000)
     expected = [np.asarray(server.site.model.predict(image[None])[0], float).tolist() for image in x]
-    bad = [("GET", "/predict", b"", None), ("POST", "/predict", b"short", BYTES), ("POST", "/predict", b"x", "text/plain"),
-           ("POST", "/nowhere", b"", BYTES)]  # fmt: skip
+    bad = [("GET", "/predict", b"", None), ("POST", "/predict", b"short", BYTES),
+           ("POST", "/predict", b"x", "text/plain"), ("POST", "/nowhere", b"", BYTES)]  # fmt: skip
 
     async def one_client(k):
         found = []
@@ -173,7 +173,8 @@ def test_W3_the_table_holds_on_the_wire_and_no_foreign_page_may_read_an_answer(s
     assert sum(answer.status == 200 for _, answer in seen) == len(OURS)
     assert send(server, b"GET /health HTTP/1.0\r\n\r\n").status == 421
     assert send(server, b"GET /health HTTP/1.1\r\n\r\n").status == 400
-    preflight = ask(server, "OPTIONS", "/predict", origin="http://evil.example", access_control_request_method="POST")
+    foreign = {"origin": "http://evil.example", "access_control_request_method": "POST"}
+    preflight = ask(server, "OPTIONS", "/predict", **foreign)
     assert preflight.status == 403
     seen.append(("preflight", preflight))
     assert not [name for _, answer in seen for name in answer.headers if name.startswith("access-control")]

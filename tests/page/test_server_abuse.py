@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 
-from scratchnet.page import server_connection, server_routes  # noqa: E402
-from tests.page.serving import BYTES, Client, ask, images, predict, request, send, served  # noqa: E402
+from scratchnet.page import server_connection, server_routes
+from tests.page.serving import BYTES, Client, ask, images, predict, request, send, served
 
 METHODS = [
     "GET",
@@ -34,8 +34,9 @@ METHODS = [
     "A" * 300,
 ]
 PATHS = [
-    "/", "/predict", "/prepare", "/model.json", "/net/tensor.js", "/health", "/nowhere", "*", "http://evil.example/", "//",
-    "/../../etc/passwd", "/%00", "/%ff%fe", "/%", "/predict?x=" + "y" * 3000, "/a b", "/\\", "/" + "a" * 20000, "", "/\x7f",
+    "/", "/predict", "/prepare", "/model.json", "/net/tensor.js", "/health", "/nowhere", "*", "http://evil.example/",
+    "//", "/../../etc/passwd", "/%00", "/%ff%fe", "/%", "/predict?x=" + "y" * 3000, "/a b", "/\\", "", "/\x7f",
+    "/" + "a" * 20000,
     "/%2e%2e%2f", "/predict#x", "/predict;x", "/pr%65dict", "/?token=%", "/?token=" + "t" * 500,
 ]  # fmt: skip
 HEADERS = [
@@ -44,8 +45,10 @@ HEADERS = [
     ("content-length", "-1"), ("content-length", "1e3"), ("content-length", "99999999999999999999"),
     ("content-length", "5, 6"), ("content-length", "+7"), ("content-length", "0x10"), ("transfer-encoding", "chunked"),
     ("transfer-encoding", "gzip, chunked"), ("transfer-encoding", "identity"), ("range", "bytes=" + "0-1," * 10000),
-    ("cookie", "a=b; " * 2000), ("cookie", "scratchnet"), ("cookie", "=;;=\\\""), ("x", "y" * 64000), ("x", "\0"), ("", "x"),
-    ("x y", "z"), ("host", "evil"), ("expect", "100-continue"), ("expect", "something"), ("connection", "upgrade"),
+    ("cookie", "a=b; " * 2000), ("cookie", "scratchnet"), ("cookie", "=;;=\\\""), ("x", "\0"),
+    ("x", "y" * 64000),
+    ("", "x"), ("x y", "z"), ("host", "evil"), ("expect", "100-continue"), ("expect", "something"),
+    ("connection", "upgrade"),
     ("upgrade", "websocket"), ("upgrade", "h2c"), ("if-none-match", "*"), ("accept-encoding", "gzip;q=" + "9" * 4000),
     ("origin", "\x80"), ("sec-fetch-site", "x"), ("te", "trailers"), ("http2-settings", "AAA"),
 ]  # fmt: skip
@@ -121,21 +124,24 @@ def test_W2_a_thousand_wild_requests_and_never_an_error_of_the_server(seed, capl
     assert capsys.readouterr().err == "" and not [r for r in caplog.records if r.levelno >= logging.ERROR]
 
 
+BEGUN = "POST /predict HTTP/1.1\r\nhost: HOST\r\ncontent-type: application/octet-stream\r\n"
+
+
 @pytest.mark.parametrize(
     ("head", "status"),
     [
-        (b"POST /predict HTTP/1.1\r\nhost: HOST\r\ncontent-type: application/octet-stream\r\ncontent-length: 100\r\n\r\nabc", 408),
-        (b"POST /predict HTTP/1.1\r\nhost: HOST\r\ncontent-type: application/octet-stream\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabcde\r\n", 408),
-        (b"GET /health HTTP/1.1\r\nhost: HOST\r\nx: ", None),
-        (b"G", None),
-        (b"", None),
+        (f"{BEGUN}content-length: 100\r\n\r\nabc", 408),
+        (f"{BEGUN}transfer-encoding: chunked\r\n\r\n5\r\nabcde\r\n", 408),
+        ("GET /health HTTP/1.1\r\nhost: HOST\r\nx: ", None),
+        ("G", None),
+        ("", None),
     ],
-)  # fmt: skip
+)
 def test_W4_what_does_not_arrive_is_not_waited_for(head, status, monkeypatch):
     monkeypatch.setattr(server_routes, "SECONDS", 0.3)
     monkeypatch.setattr(server_connection, "SECONDS", 0.3)
     with served() as server:
-        answer = send(server, head.replace(b"HOST", f"127.0.0.1:{server.door.port}".encode()), timeout=5)
+        answer = send(server, head.replace("HOST", f"127.0.0.1:{server.door.port}").encode(), timeout=5)
     assert (None if answer is None else answer.status) == status
 
 
@@ -143,7 +149,7 @@ def test_W2_a_body_that_never_ends_is_cut_off(monkeypatch):
     sent = []
 
     async def pour(port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(
             request("POST", "/predict", port, content_type=BYTES, content_length=None, transfer_encoding="chunked")
         )
@@ -208,7 +214,7 @@ def test_W4_clients_that_leave_at_any_point_leave_no_task_and_no_traceback(caplo
         for path, body in (("/predict", x.tobytes()), ("/prepare", bytes(5000)), ("/model.safetensors", b"")):
             data = request("POST" if body else "GET", path, port, body, content_type=BYTES)
             for _ in range(35):
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.write(data[: chance.randrange(len(data) + 1)])
                 await asyncio.sleep(chance.choice([0, 0.001, 0.005]))
                 writer.transport.abort()
@@ -228,7 +234,7 @@ def test_W4_a_client_that_does_not_read_is_closed(monkeypatch):
     monkeypatch.setattr(server_connection, "SECONDS", 0.3)
 
     async def ask_and_not_read(port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
         writer.transport.pause_reading()
         writer.write(request("GET", "/main.js", port) * 4000)  # the answers fill every buffer on the way
         await asyncio.sleep(1.5)
