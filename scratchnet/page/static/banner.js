@@ -1,4 +1,5 @@
 /** The top of the page: the model's name, the links to the views, the current input and the guess. */
+import { tensor } from "./net/tensor.js";
 import { element } from "./ui/dom.js";
 import { percent } from "./ui/number.js";
 import { picture } from "./ui/heatmap.js";
@@ -11,13 +12,14 @@ export function makeBanner(context, views) {
   document.getElementById("views").append(
     ...views.map((view) => element("li", {}, element("a", { href: `#${view.name}` }, view.title))),
   );
-  const current = document.getElementById("current");
   const thumbnail = document.getElementById("thumbnail");
   const guess = document.getElementById("guess");
   const update = () => {
-    current.hidden = !context.x;
-    if (!context.x) return;
-    picture(thumbnail, context.x);
+    picture(thumbnail, context.x ?? tensor([28, 28, 1]));
+    if (!context.x) {
+      guess.textContent = "nothing drawn";
+      return;
+    }
     const best = largest(context.probabilities);
     guess.textContent = context.trusted
       ? `${context.model.classNames[best]} (${percent(context.probabilities[best])})`

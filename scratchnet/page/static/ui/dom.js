@@ -2,7 +2,8 @@
 
 /**
  * element("button", {type: "button", class: "big", onclick: press}, "Clear") -> HTMLElement.
- * Attributes that are false, null or undefined are left out; true sets an empty one; functions become listeners;
+ * Attributes that are false, null or undefined are left out, true sets an empty one (but aria-… get "true" or "false");
+ * functions become listeners;
  * style: {property: value} is set through the object model, as the page's policy forbids style attributes.
  */
 export function element(tag, attributes = {}, ...children) {
@@ -27,8 +28,9 @@ export function clear(node) {
 
 function furnish(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (value === false || value === null || value === undefined) continue;
-    if (typeof value === "function") node.addEventListener(name.slice(2), value);
+    if (typeof value === "boolean" && name.startsWith("aria-")) node.setAttribute(name, String(value));
+    else if (value === false || value === null || value === undefined) continue;
+    else if (typeof value === "function") node.addEventListener(name.slice(2), value);
     else if (name === "style") for (const [key, v] of Object.entries(value)) node.style.setProperty(key, v);
     else node.setAttribute(name, value === true ? "" : String(value));
   }

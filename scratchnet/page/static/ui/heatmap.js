@@ -19,10 +19,18 @@ export function largestSize(data) {
   return most;
 }
 
-/** Draw a slice {shape: [h, w], data}. scale: the value of the full colour; signed: blue and red around zero. */
-export function heatmap(canvas, slice, { scale = largestSize(slice.data), signed = true } = {}) {
-  const colours = theme();
-  const colour = signed ? signedColour : magnitudeColour;
+/** Whether a scale must be signed. */
+export function hasNegative(data) {
+  return data.some((value) => value < 0);
+}
+
+/**
+ * Draw a slice {shape: [h, w], data}. scale: the value of the full colour; signed: blue and red around zero;
+ * ink: white on black in every theme, as images of digits are.
+ */
+export function heatmap(canvas, slice, { scale = largestSize(slice.data), signed = true, ink = false } = {}) {
+  const colours = ink ? { zero: [0, 0, 0], full: [255, 255, 255] } : theme();
+  const colour = signed && !ink ? signedColour : magnitudeColour;
   paint(canvas, slice.shape, (p) => colour(slice.data[p], scale, colours));
   return canvas;
 }
