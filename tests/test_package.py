@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "randomness", "run", "saving", "summary", "training", "transfer",
     },
     "interop": {"data", "keywords", "layers", "model", "saving"},
+    "page": {"layers", "losses", "model", "optimizers", "randomness"},
     "examples": ARRAYS_ONLY,
     "classifier": {
         "callbacks", "examples", "keywords", "layers", "losses", "model", "optimizers", "schedules", "zoo",

@@ -1,4 +1,8 @@
-"""A golden input: what Python calculates for it, so that a page can check itself before it answers."""
+"""Numbers that the page checks itself with: an input, and what Python has for it.
+
+The page calculates them again when it loads. If they differ, either the weights were damaged on their way or the
+JavaScript is wrong; then it says so and gives no answers.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,44 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.data.drawing import digit_from_strokes
 from scratchnet.model import Sequential
+from scratchnet.page.addresses import format_address
+from scratchnet.page.ledger import explain_in
+from scratchnet.page.passes import Pass
 
-THREE = [[(0.1, 0.15), (0.35, 0.0), (0.6, 0.2), (0.3, 0.45), (0.65, 0.7), (0.35, 1.0), (0.05, 0.85)]]
 
+def golden(model: Sequential, x: Any = None, label: int | None = None, cells: int = 20) -> dict[str, Any]:
+    """{"x", "label", "logits", "loss", "gradients": [{"address", "value"}, ...]}: plain data, in float64.
 
-def golden(model: Sequential) -> dict[str, Any]:
-    """{"x": pixels, "label":, "logits":}: a drawn 3, and the textbook's logits in float64.
+    x: an image; by default random pixels. label: by default the least likely class, whose derivatives are large.
+    cells: numbers of gradients, spread over all parameters.
 
-    >>> len(golden(model)["logits"])
-    10
+    >>> checks = golden(model, cells=4)
+    >>> len(checks["x"]), len(checks["logits"]), [cell["address"][:10] for cell in checks["gradients"]]
+    (784, 10, ['dW/2.dense', 'db/2.dense', 'dW/2.dense', 'db/2.dense'])
     """
-    h, w, c = model.input_shape
-    field = np.zeros((h, w, c), np.uint8)
-    size = min(h, w)
-    field[:size, :size] = digit_from_strokes(THREE, size, max(4, round(size * 20 / 28)))[..., None]
-    exact = model.untrained_copy("numpy", np.float64)
-    for mine, theirs in ((exact.parameters(), model.parameters()), (exact.state(), model.state())):
-        for name, array in mine.items():
-            array[...] = theirs[name].astype(np.float32)
-    logits = exact.forward(field[None].astype(np.float64))[0]
-    return {"x": field.ravel().tolist(), "label": int(np.argmax(logits)), "logits": logits.tolist()}
+    rng = np.random.default_rng(model.seed)
+    if x is None:
+        x = rng.integers(0, 256, model.input_shape)
+    if label is None:
+        label = int(np.argmin(Pass(model, x, 0).logits)) if model.shapes[-1][-1] > 1 else 0
+    run = Pass(model, x, label)
+    arrays = [(f"d{name}", key, g) for key, record in run.by_key.items() for name, g in record.gradients.items()]
+    chosen = [arrays[i % len(arrays)] for i in range(cells if arrays else 0)]
+    addresses = [format_address(kind, key, random_index(rng, g.shape)) for kind, key, g in chosen]
+    return {
+        "x": run.x.ravel().tolist(),
+        "label": run.label,
+        "logits": run.logits.tolist(),
+        "loss": run.loss,
+        "gradients": [{"address": address, "value": explain_in(run, address).value} for address in addresses],
+    }
+
+
+def random_index(rng: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """An index of an array of this shape.
+
+    >>> random_index(np.random.default_rng(0), (1, 1))
+    (0, 0)
+    """
+    return tuple(int(rng.integers(size)) for size in shape)

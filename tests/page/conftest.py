@@ -78,7 +78,7 @@ def serve_files(page, folder: Path, extra: dict[str, bytes] | None = None) -> No
 
 
 class Twins:
-    """The page's modules in a browser, as functions of Python: values go over as JSON, numbers keep all their digits."""
+    """The page's modules in a browser, as functions of Python: values cross as JSON, numbers with all their digits."""
 
     def __init__(self, page):
         self.page = page

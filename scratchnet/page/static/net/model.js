@@ -8,7 +8,8 @@ import { cropping2dBackward, cropping2dForward } from "./cropping.js";
 import { denseBackward, denseForward } from "./dense.js";
 import { depthwiseConv2dBackward, depthwiseConv2dForward } from "./depthwise.js";
 import { dropoutBackward, dropoutForward } from "./dropout.js";
-import { eluBackward, eluForward, leakyReluBackward, leakyReluForward, reluBackward, reluForward } from "./activation.js";
+import { eluBackward, eluForward, reluBackward, reluForward } from "./activation.js";
+import { leakyReluBackward, leakyReluForward } from "./activation.js";
 import { flattenBackward, flattenForward } from "./flatten.js";
 import { geluBackward, geluForward, sigmoidBackward, sigmoidForward } from "./smooth_activations.js";
 import { siluBackward, siluForward, softmaxBackward, softmaxForward } from "./smooth_activations.js";
@@ -51,8 +52,9 @@ const STATE_NAMES = ["running_mean", "running_var"];
 
 /**
  * description: model.json. tensors: {"4.conv2d.W": {shape, data}, ...}, of readSafetensors.
- * -> {layers, inputShape, outputShape, classNames, loss, description}; a layer is {index, key, kind, settings, trainable,
- * inputShape, outputShape, parameters: {W, b}, state: {running_mean, ...}, forward, backward, stages, shortcut}.
+ * -> {layers, inputShape, outputShape, classNames, loss, description}; a layer is {index, key, kind, settings,
+ * trainable, inputShape, outputShape, parameters: {W, b}, state: {running_mean, ...}, forward, backward, stages,
+ * shortcut}.
  */
 export function makeModel(description, tensors) {
   if (description.format !== FORMAT_OF_MODEL) {
@@ -76,7 +78,8 @@ function makeLayer(about, tensors) {
   for (const [name, shape] of Object.entries(about.arrays)) {
     const found = tensors[`${about.key}.${name}`];
     if (!found || found.shape.join() !== shape.join()) {
-      throw new Error(`${about.key}.${name} must be ${shape.join("×")}, got ${found ? found.shape.join("×") : "nothing"}`);
+      const got = found ? found.shape.join("×") : "nothing";
+      throw new Error(`${about.key}.${name} must be ${shape.join("×")}, got ${got}`);
     }
     (STATE_NAMES.includes(name) ? layer.state : layer.parameters)[name] = found;
   }
@@ -98,9 +101,25 @@ export function pass(model, x, label, { training = false, seed = 0 } = {}) {
   const { y, records } = rowForward(model.layers, expectInput(model, x), training, exampleRandom(seed));
   const { value, dlogits, probabilities } = LOSSES[model.loss](y.data, label);
   rowBackward(records, tensor(y.shape, dlogits));
-  const byKey = {};
-  for (const record of everyRecord(records)) byKey[record.key] = record;
-  return { model, x, label, training, seed, layers: records, byKey, logits: y.data, probabilities, loss: value, dlogits };
+  linkRecords(records, "x", null);
+  const byKey = Object.fromEntries(everyRecord(records).map((record) => [record.key, record]));
+  const outer = { logits: y.data, probabilities, loss: value, dlogits };
+  return { model, x, label, training, seed, layers: records, byKey, ...outer };
+}
+
+/**
+ * Say of each record where its numbers come from: source, what the address of its input begins with; next, the record
+ * behind it in its row; owner, the block that the row is in.
+ */
+function linkRecords(records, source, owner) {
+  records.forEach((record, n) => {
+    Object.assign(record, { source, owner, next: records[n + 1] ?? null });
+    if (record.kind === "Residual") {
+      linkRecords(record.stages, source, record);
+      linkRecords(record.shortcut, source, record);
+    }
+    source = `y/${record.key}`;
+  });
 }
 
 /** The loss alone, of an image and its label. */

@@ -45,8 +45,9 @@ export function avgPool2dForward(layer, x) {
       const to = (i * win.out_w + j) * c;
       const m = pixelsIn(win, x.shape, i, j);
       eachPixel(win, x.shape, i, j, (di, dj, place) => {
-        for (let k = 0; k < c; k += 1) y.data[to + k] += x.data[place + k] / m;
+        for (let k = 0; k < c; k += 1) y.data[to + k] += x.data[place + k];
       });
+      for (let k = 0; k < c; k += 1) y.data[to + k] /= m;
     }
   }
   return { y, cache: null };

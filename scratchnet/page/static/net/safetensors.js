@@ -52,7 +52,7 @@ function checkedEntry(name, about) {
 function checkPlaces(rows, available) {
   let place = 0;
   for (const row of [...rows].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
-    if (row.begin !== place) throw new Error(`${row.name} begins at byte ${row.begin}, expected ${place}: gap or overlap`);
+    if (row.begin !== place) throw new Error(`${row.name} begins at byte ${row.begin}, expected ${place}`);
     place = row.end;
   }
   if (place !== available) throw new Error(`cut off, or too long: ${available} bytes of arrays, expected ${place}`);
