@@ -1,4 +1,4 @@
-"""The page of a training: what `train --watch` adds to a training.
+"""The page of a training run: what `train --watch` adds to it.
 
 A page reads the model in several requests, which must be answered for one state of the weights. When a page is opened,
 the training is asked for a copy of all arrays between two batches, and the model of the page is made of it.
@@ -30,7 +30,7 @@ REST = 3.0  # seconds: pages that are opened within them show the same state of 
 
 
 class Watch:
-    """The page of a training, with --watch; without it nothing.
+    """The page of a training run, with --watch; without it nothing.
 
     `begin` starts the server before the training, and gives the callback that feeds it; `stay` shows the result until a
     signal comes. The block ends the server.

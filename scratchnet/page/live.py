@@ -1,4 +1,4 @@
-"""A training that can be watched, paused, made to do a single step, and given another learning rate.
+"""A training run that can be watched, paused, made to do a single step, and given another learning rate.
 
 `Live` is a callback. In the training's thread it publishes events into a `Feed` and obeys what was asked of it between
 two batches; in the server's thread the page reads the feed and asks. Watching changes no bit of the weights: events are
@@ -25,16 +25,17 @@ from scratchnet.callbacks import Callback
 from scratchnet.page.observe import Observer
 
 STEP_SECONDS = 0.1  # at least, between two events of steps
-LOOK_SECONDS = 0.5  # and between two looks,
-LOOK_SHARE = 0.02  # which take at most this share of the time
-STEPS, LOOKS = 2000, 40  # events that are kept for those who come late
+SNAPSHOT_SECONDS = 0.5  # and between two snapshots,
+SNAPSHOT_SHARE = 0.02  # which take at most this share of the time; but
+RAREST = 5.0  # seconds at most: on a machine that does other work too, they take more
+STEPS, SNAPSHOTS = 2000, 40  # events that are kept for those who come late
 LARGEST_SCALE = 1000.0
 Event = tuple[int, str, str]  # number, kind, JSON
 Note = Callable[[list[dict[str, Any]]], None]
 
 
 class EndedError(RuntimeError):
-    """An order for a training that is over."""
+    """An order for a training run that is over."""
 
 
 class Feed:
@@ -50,26 +51,26 @@ class Feed:
     def __init__(self) -> None:
         self.lock, self.number = threading.Lock(), 0
         self.steps: deque[Event] = deque(maxlen=STEPS)
-        self.looks: deque[Event] = deque(maxlen=LOOKS)
+        self.snapshots: deque[Event] = deque(maxlen=SNAPSHOTS)
 
     def publish(self, kind: str, data: dict[str, Any]) -> int:
         """Add an event; its number. Numbers that are not finite become null, which JSON has."""
         text = json.dumps({name: sound(value) for name, value in data.items()}, allow_nan=False)
         with self.lock:
             self.number += 1
-            (self.looks if kind == "look" else self.steps).append((self.number, kind, text))
+            (self.snapshots if kind == "snapshot" else self.steps).append((self.number, kind, text))
             return self.number
 
     def since(self, number: int) -> list[Event]:
         """The kept events after this number, in order."""
         with self.lock:
-            return sorted(event for event in (*self.steps, *self.looks) if event[0] > number)
+            return sorted(event for event in (*self.steps, *self.snapshots) if event[0] > number)
 
 
 class Live(Callback):
     """Tell the page what the training does, and do what the page asks.
 
-    observer: looks at the network, or None. note: called with the list of all changes by hand, after each of them.
+    observer: takes snapshots of the network, or None. note: called after each change by hand, with the list of all.
     """
 
     last = True  # a pause comes after everything else of a step is done
@@ -81,8 +82,8 @@ class Live(Callback):
         self.changes: list[dict[str, Any]] = []
         self.wake = threading.Event()
         self.losses: list[float] = []
-        self.said = self.looked = 0.0
-        self.look_costs = 0.0
+        self.said = self.taken = 0.0
+        self.snapshot_costs = 0.0
         self.images = 0
 
     # in the server's thread
@@ -116,7 +117,7 @@ class Live(Callback):
     # in the training's thread
 
     def on_train_begin(self, run: Any) -> None:
-        self.said = self.looked = time.monotonic()
+        self.said = self.taken = time.monotonic()
         self.ended = False
         self.feed.publish("begin", {
             "epochs": run.epochs, "batchesPerEpoch": run.batches_per_epoch, "batchSize": run.batch_size,
@@ -124,7 +125,7 @@ class Live(Callback):
             "history": [{name: sound(value) for name, value in logs.items()} for logs in run.history.epochs],
             "watched": self.observer.image() if self.observer else None,
         })  # fmt: skip
-        self.look(run, None)
+        self.snapshot(run, None)
 
     def on_batch_end(self, run: Any, logs: dict[str, float]) -> None:
         self.losses.append(logs["training_loss"])
@@ -133,8 +134,9 @@ class Live(Callback):
         self.single = max(0, self.single - 1)
         if now - self.said >= STEP_SECONDS or self.paused:
             self.say_step(run, now)
-        if self.paused or now - self.looked >= max(LOOK_SECONDS, self.look_costs / LOOK_SHARE):
-            self.look(run, logs["training_loss"])
+        wait = min(max(SNAPSHOT_SECONDS, self.snapshot_costs / SNAPSHOT_SHARE), RAREST)
+        if self.paused or now - self.taken >= wait:
+            self.snapshot(run, logs["training_loss"])
         self.obey(run)
         while self.paused and not self.single and not run.interrupted():
             self.wake.wait(0.1)
@@ -150,16 +152,16 @@ class Live(Callback):
         })  # fmt: skip
         self.losses, self.images, self.said = [], 0, now
 
-    def look(self, run: Any, loss: float | None) -> None:
-        """Publish a look at the network."""
+    def snapshot(self, run: Any, loss: float | None) -> None:
+        """Publish a snapshot of the network."""
         if self.observer is None:
             return
         start = time.monotonic()
-        seen = self.observer.look(run.model)
+        seen = self.observer.snapshot(run.model)
         step = run.optimizer.steps
-        self.feed.publish("look", {"step": step, "epoch": step / run.batches_per_epoch, "loss": loss, **seen})
-        self.looked = time.monotonic()
-        self.look_costs = self.looked - start
+        self.feed.publish("snapshot", {"step": step, "epoch": step / run.batches_per_epoch, "loss": loss, **seen})
+        self.taken = time.monotonic()
+        self.snapshot_costs = self.taken - start
 
     def obey(self, run: Any) -> None:
         """Do all that was asked."""
@@ -171,7 +173,7 @@ class Live(Callback):
                 continue
             if do == "watch" and self.observer is not None:
                 self.observer.watch(value)
-                self.look(run, None)
+                self.snapshot(run, None)
             elif do == "step":
                 self.paused, self.single = True, self.single + 1
             elif do == "scale":
@@ -197,7 +199,7 @@ class Live(Callback):
 
     def on_train_end(self, run: Any) -> None:
         self.ended = True
-        self.look(run, None)
+        self.snapshot(run, None)
         self.feed.publish("end", {"step": run.optimizer.steps, "interrupted": run.interrupted()})
 
 

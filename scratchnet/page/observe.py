@@ -1,12 +1,12 @@
-"""A look at a network that is being trained, small enough to keep many of them.
+"""A snapshot of a network that is being trained, small enough to keep many of them.
 
     filters         the first filters, as pictures              maps            what the layers make of one image
     dead            per ReLU, the share of units that are       confusion       of some held-out images: true class by
                     zero for every image of a sample                            predicted class
     probabilities   of the watched image
 
-Pictures are kept in 8 bits, with the value of the largest: a look takes some ten kilobytes as JSON. The network is in
-evaluation mode and unchanged; the maps come from the textbook's layers, as in `health`.
+Pictures are kept in 8 bits, with the value of the largest: a snapshot takes some ten kilobytes as JSON. The network is
+in evaluation mode and unchanged; the maps come from the textbook's layers, as in `health`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from scratchnet.metrics import confusion_matrix
 LAYERS, MAPS, FILTERS = 5, 8, 32  # at most: layers with maps, maps of each, first filters
 SAMPLE, HELD_OUT = 32, 500  # images for the dead units, and for the confusion matrix
 ELEMENTWISE = {"ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "BatchNorm", "Dropout"}
-Look = dict[str, Any]
+Snapshot = dict[str, Any]
 
 
 class Observer:
-    """Looks at a model: always on the same images.
+    """Takes snapshots of a model, always on the same images.
 
     x, y: held-out images and their classes. The first of them is watched, until `watch` names another one.
 
-    >>> look = Observer(x, y).look(model)
-    >>> sorted(look)
+    >>> snapshot = Observer(x, y).snapshot(model)
+    >>> sorted(snapshot)
     ['accuracy', 'confusion', 'dead', 'filters', 'maps', 'probabilities']
     """
 
@@ -45,10 +45,10 @@ class Observer:
         self.watch(self.x[0])
 
     def watch(self, image: np.ndarray) -> None:
-        """Look at the maps of this image from now on."""
+        """Snapshot at the maps of this image from now on."""
         self.watched = np.array(image)
 
-    def look(self, model: Any) -> Look:
+    def snapshot(self, model: Any) -> Snapshot:
         """What is to be seen now, as plain data."""
         names = [type(layer).__name__ for layer in model.layers]
         followers = [*names[1:], ""]

@@ -127,7 +127,7 @@ async def speed(site: Site, request: Request) -> Response:
 
 
 async def body_of(request: Request, limit: int, kind: str, seconds: float | None = None) -> bytes:
-    """The body, of this type and at most `limit` bytes long, within so many seconds (SECONDS)."""
+    """The body, of this type and at most `limit` bytes long, within this time (SECONDS)."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
         raise HTTPException(415, f"expected a body of the type {kind}")
     content, length, seconds = bytearray(), 0, SECONDS if seconds is None else seconds

@@ -2,7 +2,7 @@
 
 A page reads the model in several requests. All of them must be answered for one state of the weights: a file that
 belonged to an earlier state would fail the page's own check. So the files are made together, by `publish`, from a model
-that nobody trains.
+that is not being trained.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from scratchnet.page.server_files import File, page_files
 from scratchnet.page.server_worker import Worker
 
 JSON = "application/json"
+OPTIONAL = {"tray.json": None, "snapshots.json": None}  # null is no error in the browser's console, as 404 is
 
 
 class Site:
@@ -41,7 +42,7 @@ class Site:
 
     def publish(self, model: Any) -> None:
         """Show this model from now on. It must not be trained any more: give a copy."""
-        parts = {f"/{name}": as_file(part) for name, part in self.make_parts(model).items()}
+        parts = {f"/{name}": as_file(part) for name, part in {**OPTIONAL, **self.make_parts(model)}.items()}
         self.model, self.parts = model, parts
 
     @property

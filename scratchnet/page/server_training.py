@@ -1,12 +1,13 @@
-"""The routes of a training that is watched.
+"""The routes of a training run that is watched.
 
-    GET  /training            events (text/event-stream): begin, step, epoch, look, state, problem, end
+    GET  /training?after=7    events (text/event-stream): begin, step, epoch, snapshot, state, problem, end
     POST /training/control    {"do": "pause" | "resume" | "step" | "scale", "value": 0.5}
     POST /training/watch      h·w·c bytes: the image whose maps are shown
 
 An event stream is plain HTTP and needs no further package. Browsers open at most six connections to a server; a page
-therefore closes its stream while it is hidden. `Last-Event-ID` says what a page has seen: it misses nothing that is
-still kept. Every stream looks at `Site.stopping` ten times a second, so Ctrl-C does not wait for pages.
+therefore closes its stream while it is hidden. `after`, or the header Last-Event-ID that a browser sends when it
+connects again, is the last event that a page has seen: it misses nothing that is still kept. Every stream checks
+`Site.stopping` ten times a second, so Ctrl-C does not wait for pages.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from scratchnet.page.live import EndedError, Live
 from scratchnet.page.server_routes import BYTES, body_of, image_of, json_of
 from scratchnet.page.server_site import Site
 
-POLL, SILENCE = 0.1, 15.0  # seconds: between two looks at the feed, and until a comment shows that the stream lives
+POLL, SILENCE = 0.1, 15.0  # seconds: between two checks of the feed, and until a comment shows that the stream lives
 
 
 def training_routes(site: Site, live: Live) -> list[Route]:
     """The routes for one training."""
 
     async def training(request: Request) -> Response:
-        seen = request.headers.get("last-event-id", "0")
+        seen = request.headers.get("last-event-id") or request.query_params.get("after", "0")
         number = int(seen) if seen.isascii() and seen.isdecimal() and len(seen) < 16 else 0
         return StreamingResponse(events(site, live, number), media_type="text/event-stream")
 

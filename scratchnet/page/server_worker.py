@@ -59,7 +59,7 @@ class Worker:
                 loop.call_soon_threadsafe(deliver, future, result, error)
 
     def stop(self) -> None:
-        """In the event loop: those who wait are told that nothing more will come, and the thread ends."""
+        """In the event loop: the requests that wait get a BusyError, and the thread ends."""
         self.ended = True
         for future in list(self.asked):
             deliver(future, None, BusyError("the server is about to end"))

@@ -1,4 +1,4 @@
-"""A training to look at again: what `observe` saw at some of its steps, in the folder of the run.
+"""A training to be seen again: what `observe` saw at some of its steps, in the folder of the run.
 
 In its first steps a network changes as much as later in an epoch. The steps are therefore spaced by ratio: 0, 1, 2, 3,
 5, 7, 11 ... The file is JSON of a few hundred kilobytes; `serve` and `export --to html` put it into the page, where a
@@ -34,31 +34,31 @@ def steps_to_keep(total: int, count: int = COUNT) -> list[int]:
 
 
 class Snapshots(Callback):
-    """Keep a look at the network at some steps; write them into a file at the end of each epoch.
+    """Keep a snapshot of the network at some steps; write them into a file at the end of each epoch.
 
     It changes nothing of the training, and takes about 1 % of its time. Without validation images it keeps nothing.
 
     >>> snapshots = Snapshots("snapshots.json")
     >>> history = model.fit(x, y, validation_data=(x, y), epochs=4, callbacks=[snapshots], verbose=False)
-    >>> [look["step"] for look in read_snapshots("snapshots.json")["snapshots"]]
+    >>> [snapshot["step"] for snapshot in read_snapshots("snapshots.json")["snapshots"]]
     [0, 1, 2, 3, 4]
     """
 
     def __init__(self, path: str | os.PathLike[str], count: int = COUNT):
         self.path, self.count = Path(path), count
-        self.looks: list[dict[str, Any]] = []
+        self.snapshots: list[dict[str, Any]] = []
         self.observer: Observer | None = None
 
     def on_train_begin(self, run: Any) -> None:
-        self.looks, self.warned = [], False
+        self.snapshots, self.warned = [], False
         if run.validation_data is None or not run.measures_accuracy:
             return
         self.observer = Observer(*run.validation_data)
         done, total = run.optimizer.steps, run.epochs * run.batches_per_epoch
-        kept = read_snapshots(self.path) if done else None
-        self.looks = [look for look in (kept or {"snapshots": []})["snapshots"] if look["step"] <= done]
+        former = read_snapshots(self.path) if done else None
+        self.snapshots = [taken for taken in former["snapshots"] if taken["step"] <= done] if former else []
         self.steps = set(steps_to_keep(total, self.count))
-        if not self.looks:
+        if not self.snapshots:
             self.keep(run, None)
 
     def on_batch_end(self, run: Any, logs: dict[str, float]) -> None:
@@ -66,24 +66,24 @@ class Snapshots(Callback):
             self.keep(run, logs["training_loss"])
 
     def keep(self, run: Any, loss: float | None) -> None:
-        """Look at the network now."""
+        """Take a snapshot now."""
         if self.observer is None:
             return
         step = run.optimizer.steps
-        look = {"step": step, "epoch": step / run.batches_per_epoch, "loss": loss}
-        self.looks.append({**look, **self.observer.look(run.model)})
+        when = {"step": step, "epoch": step / run.batches_per_epoch, "loss": loss}
+        self.snapshots.append({**when, **self.observer.snapshot(run.model)})
 
     def on_epoch_end(self, run: Any, logs: dict[str, float]) -> None:
         if self.observer is None:
             return
         with warn_on_os_error(self, self.path), replacing(self.path) as file:
-            file.write(json.dumps(as_page_data(self.observer, self.looks, run.model)).encode())
+            file.write(json.dumps(as_page_data(self.observer, self.snapshots, run.model)).encode())
 
 
-def as_page_data(observer: Observer, looks: list[dict[str, Any]], model: Any) -> dict[str, Any]:
-    """What the page reads: the watched image, the names of the classes, and the looks."""
+def as_page_data(observer: Observer, snapshots: list[dict[str, Any]], model: Any) -> dict[str, Any]:
+    """What the page reads: the watched image, the names of the classes, and the snapshots."""
     names = model.class_names or [str(k) for k in range(model.shapes[-1][-1])]
-    return {"format": 1, "watched": observer.image(), "classNames": list(names), "snapshots": looks}
+    return {"format": 1, "watched": observer.image(), "classNames": list(names), "snapshots": snapshots}
 
 
 def read_snapshots(path: str | os.PathLike[str]) -> dict[str, Any] | None:
@@ -93,7 +93,7 @@ def read_snapshots(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         if path.stat().st_size > LARGEST:
             return None
         found = json.loads(path.read_text())
-        whole = found["format"] == 1 and all(isinstance(look["step"], int) for look in found["snapshots"])
+        whole = found["format"] == 1 and all(isinstance(taken["step"], int) for taken in found["snapshots"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return found if whole else None

@@ -97,9 +97,9 @@ def test_watching_changes_no_bit(stripes, tmp_path, watched, engine):
         fit(model, stripes, live)
     elif watched == "looked at in every step":
         live.paused = False
-        looks = sn.LambdaCallback(on_batch_end=lambda run, logs: live.look(run, None))
-        fit(model, stripes, live, looks)
-        assert len(told(live, "look")) > 24
+        snapshots = sn.LambdaCallback(on_batch_end=lambda run, logs: live.snapshot(run, None))
+        fit(model, stripes, live, snapshots)
+        assert len(told(live, "snapshot")) > 24
     else:
         with training(model, stripes, live) as (server, _):
             assert do(server, "pause") == 204
@@ -113,12 +113,12 @@ def test_watching_changes_no_bit(stripes, tmp_path, watched, engine):
 def test_what_is_told_is_what_happened(stripes):
     model, live = network(), live_of(stripes)
     history = fit(model, stripes, live)
-    assert kinds(live)[:2] == ["begin", "look"] and kinds(live)[-2:] == ["look", "end"]
+    assert kinds(live)[:2] == ["begin", "snapshot"] and kinds(live)[-2:] == ["snapshot", "end"]
     (begin,) = told(live, "begin")
     assert (begin["epochs"], begin["batchesPerEpoch"], begin["watched"]["shape"]) == (3, 8, [10, 10, 1])
     epochs = told(live, "epoch")
     assert [logs["val_accuracy"] for logs in epochs] == history["val_accuracy"]
-    last = told(live, "look")[-1]
+    last = told(live, "snapshot")[-1]
     x, y = stripes[0][60:], stripes[1][60:]
     predicted = model.predict(x).argmax(axis=1)
     assert last["accuracy"] == (predicted == y).mean() and np.sum(last["confusion"]) == 20
@@ -138,7 +138,7 @@ def test_maps_filters_and_dead_units_are_those_of_the_network(stripes):
     model = network()
     model.layers[1].b = np.array([0, 0, -1e3, 0])  # this filter never fires
     observer = Observer(*stripes)
-    seen = observer.look(model)
+    seen = observer.snapshot(model)
     np.testing.assert_allclose(unpack(seen["filters"]), model.layers[1].W, atol=seen["filters"]["scale"] / 250)
     assert [part["name"] for part in seen["maps"]] == ["3.relu", "4.maxpool2d"]
     y = stripes[0][:1, ..., None]
@@ -181,7 +181,7 @@ def test_pause_single_steps_and_resume(stripes):
             assert do(server, "step") == 204
             wait_for(lambda step=step: told(live, "step")[-1]["step"] == step)
         time.sleep(0.3)
-        assert told(live, "step")[-1]["step"] == 4 and told(live, "look")[-1]["step"] == 4
+        assert told(live, "step")[-1]["step"] == 4 and told(live, "snapshot")[-1]["step"] == 4
         assert do(server, "resume") == 204
         wait_for(lambda: live.ended)
 
@@ -222,10 +222,10 @@ def test_another_image_can_be_watched(stripes, rng):
     live.paused = True
     drawn = rng.integers(0, 256, (10, 10, 1)).astype(np.uint8)
     with training(model, stripes, live) as (server, _):
-        wait_for(lambda: told(live, "look"))
+        wait_for(lambda: told(live, "snapshot"))
         assert ask(server, "POST", "/training/watch", drawn.tobytes(), content_type=BYTES).status == 204
         wait_for(lambda: any(state["watched"] for state in told(live, "state")))
-        p = told(live, "look")[-1]["probabilities"]
+        p = told(live, "snapshot")[-1]["probabilities"]
         np.testing.assert_allclose(p, model.predict(drawn[None])[0], atol=1e-4)
 
 
@@ -340,14 +340,16 @@ def test_snapshots_are_small_and_a_resumed_run_continues_them(stripes, tmp_path)
     path, folder = tmp_path / "snapshots.json", tmp_path / "checkpoint.safetensors"
     fit(network(), stripes, Snapshots(path), sn.Checkpoint(folder), epochs=6)
     whole = read_snapshots(path)
-    assert [look["step"] for look in whole["snapshots"]] == steps_to_keep(48)
+    assert [snapshot["step"] for snapshot in whole["snapshots"]] == steps_to_keep(48)
     assert path.stat().st_size < 24 * 20_000
 
     path.unlink(), folder.unlink()
     fails = sn.LambdaCallback(on_batch_end=lambda run, logs: 1 / (run.optimizer.steps < 19))
     with pytest.raises(ZeroDivisionError):
         fit(network(), stripes, Snapshots(path), sn.Checkpoint(folder), fails, epochs=6)
-    assert [look["step"] for look in read_snapshots(path)["snapshots"]] == [k for k in steps_to_keep(48) if k <= 16]
+    assert [snapshot["step"] for snapshot in read_snapshots(path)["snapshots"]] == [
+        k for k in steps_to_keep(48) if k <= 16
+    ]
     fit(network(), stripes, Snapshots(path), epochs=6, resume=folder)
     assert read_snapshots(path) == whole
 

@@ -244,5 +244,5 @@ def test_a_watched_training_stays_when_it_is_through_and_its_changes_are_noted(
     found, trained = safetensors.numpy.load(seen["weights"]), sn.load_model("run/model.safetensors", "numpy")
     for name, array in trained.parameters().items():
         np.testing.assert_array_equal(found[name], array)
-    steps = [look["step"] for look in read_snapshots("run/snapshots.json")["snapshots"]]
+    steps = [snapshot["step"] for snapshot in read_snapshots("run/snapshots.json")["snapshots"]]
     assert steps[:3] == [0, 1, 2] and steps[-1] == 12 * 27
