@@ -35,7 +35,7 @@ PROGRAMS = {
     "compare": "compare runs: which is better, and by more than chance?",
     "tune": "search for good settings with many short training runs",
     "lr-find": "find a learning rate",
-    "export": "write a model for another program: ONNX, PyTorch, Keras, NumPy, C",
+    "export": "write a model for another program: ONNX, PyTorch, Keras, NumPy, C, a page",
     "serve": "show a model on a page: draw a digit, and walk through the network",
     "report": "draw a run's pictures and its report again",
     "make-idx": "make a data set from pictures, .npz, CSV or other IDX files",

@@ -30,10 +30,13 @@ class TestImages(NamedTuple):
     name: str
 
 
-def find_test_images(model: Sequential, dataset: str = "auto", data_dir: str | None = None) -> TestImages | None:
+def find_test_images(
+    model: Sequential, dataset: str = "auto", data_dir: str | None = None, required: bool = False
+) -> TestImages | None:
     """The test images on this machine that fit the model: of the data set it was trained on, else synthetic digits.
 
     dataset: its name, as in a run's config.json, or "auto". None if no images fit: another shape, other classes.
+    required: raise the error of a folder `data_dir` without a data set.
     """
     try:
         if dataset == "synthetic":
@@ -46,6 +49,8 @@ def find_test_images(model: Sequential, dataset: str = "auto", data_dir: str | N
                 found = data.upright(found, first_label=1)
         images = TestImages(as_images(found[1][0]), found[1][1], name)
     except (DataFileError, OSError):
+        if required:
+            raise
         images = None
     if images is None and data_dir is None and is_model_of_digits(model):
         size = model.input_shape[0]
@@ -82,7 +87,7 @@ def make_tray(model: Sequential, images: TestImages) -> dict[str, Any]:
 
     An image is hard if the model gives its class a small probability.
 
-    >>> images = TestImages(np.arange(12 * 784).reshape(12, 28, 28, 1).astype(np.uint8), np.arange(12) % 10, "test images")
+    >>> images = TestImages(np.zeros((12, 28, 28, 1), np.uint8), np.arange(12) % 10, "test images")
     >>> tray = make_tray(model, images)
     >>> len(tray["labels"]), tray["shape"]
     (12, [28, 28, 1])

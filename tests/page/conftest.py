@@ -8,10 +8,17 @@ from __future__ import annotations
 import json
 import mimetypes
 import os
+import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import scratchnet as sn
+from scratchnet.page.export import save_html
+from scratchnet.page.tray import TestImages
+from scratchnet.zoo import PRESETS
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "scratchnet" / "page" / "static"
@@ -120,3 +127,94 @@ def open_twins(browser, folder: Path) -> Twins:
 def twins(browser):
     """static/net as it is."""
     return open_twins(browser, STATIC)
+
+
+@pytest.fixture(scope="session")
+def reader():
+    """The default network, trained for one epoch on MNIST where it is found, else on synthetic digits."""
+    try:
+        (x, y), _ = sn.load_mnist(download=False)
+    except sn.DataFileError:
+        (x, y), _ = sn.load_synthetic()
+    recipe = PRESETS["default"](10)
+    model = recipe.build((28, 28, 1))
+    options = {"epochs": 1, "batch_size": 64, "augment": recipe.augment, "verbose": False}
+    model.fit(x[:24000], y[:24000], optimizer=sn.Adam(2e-3), **options)
+    return model
+
+
+@pytest.fixture(scope="session")
+def test_images():
+    """Of the data that `reader` was trained on."""
+    try:
+        _, (x, y) = sn.load_mnist(download=False)
+    except sn.DataFileError:
+        _, (x, y) = sn.load_synthetic()
+    return TestImages(x[:1000, ..., None], y[:1000], "test images")
+
+
+@pytest.fixture(scope="session")
+def exported(reader, test_images, tmp_path_factory):
+    """The page of `reader` as one file."""
+    path = tmp_path_factory.mktemp("page") / "digits.html"
+    save_html(reader, path, test_images, name="a reader of digits")
+    return path
+
+
+class Opened:
+    """An exported file in a browser that has no network, and everything that went wrong in it."""
+
+    def __init__(self, browser, path: Path, **context):
+        self.context = browser.new_context(offline=True, **context)
+        self.page = self.context.new_page()
+        self.requests: list[str] = []
+        self.problems: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.problems.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.add_init_script(
+            "document.addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective))"
+        )
+        self.page.goto(path.as_uri())
+        # Waiting for an expression would evaluate text, which the page's policy forbids; a selector is no text.
+        self.page.wait_for_selector("html[data-ready=yes]", timeout=20_000)
+
+    def go(self, address: str) -> None:
+        """Show another address."""
+        self.page.evaluate("hash => { location.hash = hash; }", address)
+        self.page.wait_for_timeout(50)
+
+    def x(self) -> np.ndarray:
+        """The pixels of the page's input, uint8 (h, w, c); empty without one."""
+        found = self.page.evaluate(
+            "scratchnet.context.x && [scratchnet.context.x.shape, [...scratchnet.context.x.data]]"
+        )
+        return np.array(found[1], np.uint8).reshape(found[0]) if found else np.empty(0, np.uint8)
+
+    def hears(self, said: str) -> None:
+        """Wait until the live region says something that matches."""
+        self.page.locator("#live", has_text=re.compile(said)).wait_for(state="attached", timeout=5_000)
+
+    def settle(self) -> None:
+        """Wait until the last change of the drawing has been calculated."""
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def field(self) -> tuple[float, float, float]:
+        """Left, top and side of the drawing field, in pixels of the window."""
+        self.page.locator("#field").scroll_into_view_if_needed()
+        box = self.page.locator("#field").bounding_box()
+        return box["x"], box["y"], box["width"]
+
+
+@pytest.fixture
+def open_page(browser, exported):
+    """open_page(path=exported, **settings of the browser's context) -> Opened; closed at the end of the test."""
+    opened = []
+
+    def start(path: Path = exported, **context) -> Opened:
+        opened.append(Opened(browser, path, **context))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.context.close()

@@ -1,8 +1,8 @@
 """The pen of `digit_from_strokes`, measured against MNIST, and how well a model reads what it draws.
 
-    python tests/page/pen.py                  pen width, grey edges and ink: of MNIST, and of 200 written digits
-    python tests/page/pen.py MODEL            ... and which of them a model reads, for several pens
-    python tests/page/pen.py MODEL --each     ... with a line for each digit that is misread
+    python -m tests.page.pen                  pen width, grey edges and ink: of MNIST, and of 200 written digits
+    python -m tests.page.pen MODEL            ... and which of them a model reads, for several pens
+    python -m tests.page.pen MODEL --each     ... with a line for each digit that is misread
 
 The width of a stroke is 2 · area / total variation: a bar of width w and length l has area w · l and variation 2 l.
 """
@@ -10,16 +10,13 @@ The width of a stroke is 2 · area / total variation: a bar of width w and lengt
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-from pen_digits import drawn_digits
-
 import scratchnet as sn
 from scratchnet.data import drawing
+from tests.page.pen_digits import drawn_digits
 
 ROW = "{:<34} {:>8} {:>8} {:>8} {:>10} {:>10} {:>8}"
 

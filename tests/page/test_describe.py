@@ -67,23 +67,20 @@ def test_golden_numbers_are_those_of_the_ledger_and_the_page_finds_them_again(tw
     model, _ = small()
     checks = golden(model, cells=12)
     x = np.reshape(checks["x"], model.input_shape)
-    assert len({cell["address"].split("/")[0] for cell in checks["gradients"]}) == 4  # dW, db, dgamma, dbeta
-    for cell in checks["gradients"]:
-        assert explain(model, x, checks["label"], cell["address"]).value == cell["value"]
+    label, cells = checks["gradients"]["label"], checks["gradients"]["cells"]
+    assert len({cell["address"].split("/")[0] for cell in cells}) == 4  # dW, db, dgamma, dbeta
+    for cell in cells:
+        assert explain(model, x, label, cell["address"]).value == cell["value"] != 0
     program = (
         READ
         + """
-        return {logits: run.logits, loss: run.loss,
-                gradients: argument.cells.map(({address}) => net.explain(run, address).value)};
+        return {logits: run.logits, gradients: argument.cells.map(({address}) => net.explain(run, address).value)};
     """
     )
-    argument = {**for_browser(model, x, checks["label"], tmp_path), "cells": checks["gradients"]}
+    argument = {**for_browser(model, x, label, tmp_path), "cells": cells}
     found = twins(program, argument)
     np.testing.assert_allclose(found["logits"], checks["logits"], rtol=1e-12)
-    np.testing.assert_allclose(
-        found["gradients"], [cell["value"] for cell in checks["gradients"]], rtol=1e-9, atol=1e-15
-    )
-    assert found["loss"] == pytest.approx(checks["loss"], rel=1e-12)
+    np.testing.assert_allclose(found["gradients"], [cell["value"] for cell in cells], rtol=1e-9, atol=1e-15)
 
 
 def damaged(raw):

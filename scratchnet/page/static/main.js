@@ -9,6 +9,9 @@
 import { makeContext } from "./context.js";
 import { loadPage } from "./load.js";
 import { checkGolden } from "./golden.js";
+import { predict } from "./net/model.js";
+import { tensor } from "./net/tensor.js";
+import { inputFromStrokes } from "./draw/input.js";
 import { element, clear } from "./ui/dom.js";
 import { parseHash } from "./ui/hash.js";
 import { installKeys } from "./ui/keys.js";
@@ -33,6 +36,8 @@ export async function start() {
     const show = () => showView(content, context, shown);
     window.addEventListener("hashchange", show);
     show();
+    offerToPrograms(context);
+    performance.mark("ready");
     document.documentElement.dataset.ready = "yes";
   } catch (error) {
     clear(content).append(element("p", { class: "alarm", role: "alert" }, `The page cannot start: ${error.message}`));
@@ -48,6 +53,17 @@ export function viewOf(hash, model) {
   const route = { view: "", rest: parsed.parts, address: parsed.parts.join("/"), parts: parsed.parts };
   const accepting = route.address && views.find((view) => view.accepts?.(route.address, model));
   return accepting ? { view: accepting, route } : { view: views[0], route: parseHash(`#${views[0].name}`) };
+}
+
+/** window.scratchnet, for the console and for programs that check the page: predict(pixels), predictStrokes(strokes). */
+function offerToPrograms(context) {
+  const { model } = context;
+  const answer = (x) => Array.from(predict(model, x));
+  window.scratchnet = {
+    context,
+    predict: (pixels) => answer(tensor(model.inputShape, pixels)),
+    predictStrokes: (strokes) => answer(inputFromStrokes(strokes, model.inputShape)),
+  };
 }
 
 function showView(content, context, shown) {
