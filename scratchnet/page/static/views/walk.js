@@ -1,0 +1,150 @@
+/** What the views of the walk share: which layer and number they show, and the controls that choose another one. */
+import { formatAddress, parseAddress } from "../net/addresses.js";
+import { isInside } from "../net/terms_moving.js";
+import { numbersOf } from "../net/ledger.js";
+import { indexOf } from "../net/tensor.js";
+import { element } from "../ui/dom.js";
+import { mapGrid } from "../ui/grid.js";
+import { parseHash } from "../ui/hash.js";
+import { hasNegative, heatmap, largestSize, mapOf } from "../ui/heatmap.js";
+import { formatNumber } from "../ui/number.js";
+
+const walkState = { focus: null, ends: [] };
+
+/** All records of these kinds of layers, those within residual blocks included. */
+export function recordsOf(run, kinds) {
+  return Object.values(run.byKey).filter((record) => kinds.includes(record.kind));
+}
+
+/** The kind of the layer of an address, or null: for `accepts`. */
+export function kindAt(address, model) {
+  const [, key] = address.split("/");
+  return layerOf(model.layers, key)?.kind ?? null;
+}
+
+function layerOf(layers, key) {
+  for (const layer of layers) {
+    if (layer.key === key) return layer;
+    const inner = layer.stages && layerOf([...layer.stages, ...layer.shortcut], key);
+    if (inner) return inner;
+  }
+  return null;
+}
+
+/**
+ * The number that the route names, if it is one of these: {record, kind, index}. Else the largest number of the first
+ * of the records (largest in size), of the first kind; null without records.
+ */
+export function chosenNumber(context, run, records, kinds) {
+  try {
+    const { kind, key, index } = parseAddress(context.route.address);
+    const record = run.byKey[key];
+    const fits = records.includes(record) && kinds.includes(kind) && isInside(index, numbersOf(record)[kind]?.shape ?? []);
+    if (fits) return { record, kind, index };
+  } catch {
+    // no address in the route: the view chooses a number itself
+  }
+  const record = records.find(({ key }) => context.route.rest[0] === key) ?? records[0];
+  if (!record) return null;
+  const kind = kinds.find((name) => numbersOf(record)[name]);
+  return { record, kind, index: largestIndex(numbersOf(record)[kind]) };
+}
+
+/** The index of the number that is largest in size. */
+export function largestIndex({ shape, data }) {
+  let best = 0;
+  for (let place = 1; place < data.length; place += 1) if (Math.abs(data[place]) > Math.abs(data[best])) best = place;
+  return indexOf(shape, best);
+}
+
+/** Say in the address bar which number is shown, without a step in the history. */
+export function noteAddress(context, view, kind, key, index) {
+  history.replaceState(null, "", `#${view}/${formatAddress(kind, key, index)}`);
+  context.route = parseHash(location.hash);
+}
+
+/** Go to another number of a view; the control with this id has the focus there again. */
+export function goKeeping(context, hash, id) {
+  walkState.focus = id;
+  context.go(hash);
+}
+
+/**
+ * The frame of a view: a heading, then `fill(container)`, again after every change of the input or the label. Views call
+ * `leaveWalk` when they are hidden.
+ */
+export function showWalk(container, context, heading, fill) {
+  const place = element("div", { class: "walk" });
+  container.append(element("h2", {}, heading), place);
+  const refresh = () => {
+    place.replaceChildren();
+    fill(place);
+    if (walkState.focus) document.getElementById(walkState.focus)?.focus();
+    walkState.focus = null;
+  };
+  walkState.ends.push(context.subscribe(refresh));
+  refresh();
+}
+
+/** End what `showWalk` began. */
+export function leaveWalk() {
+  walkState.ends.splice(0).forEach((end) => end());
+}
+
+/** A labelled choice. options: [[value, text], …]. changed(value). */
+export function choice(id, label, options, current, changed) {
+  const list = options.map(([value, text]) => element("option", { value, selected: String(value) === String(current) }, text));
+  const select = element("select", { id }, ...list);
+  select.addEventListener("change", () => changed(select.value));
+  return element("label", { class: "choice", for: id }, `${label} `, select);
+}
+
+/** A choice among layers that leads to #view/KEY. */
+export function layerChoice(context, view, records, record) {
+  const go = (key) => goKeeping(context, `#${view}/${key}`, "choose-layer");
+  return choice("choose-layer", "Layer", records.map(({ key }) => [key, key]), record.key, go);
+}
+
+/** A choice among n channels or filters, 0 to n - 1. */
+export function channelChoice(id, label, count, current, changed) {
+  const options = Array.from({ length: count }, (_, k) => [k, String(k)]);
+  return choice(id, label, options, current, (value) => changed(Number(value)));
+}
+
+/** Says that the model has nothing for a view to show. */
+export function nothingHere(place, what) {
+  place.append(element("p", {}, `This model has no ${what}. `, element("a", { href: "#strip" }, "These are its layers.")));
+}
+
+/**
+ * A channel of a tensor (h, w, c), or a vector, as a map with a cursor.
+ * name: for a screen reader. scale: of the colours. onMove(i, j), onEnter(i, j): see ui/grid.js.
+ * -> {element, grid, mark(row, column, rows, columns)}: mark draws a frame and returns it.
+ */
+export function cursorMap(tensor, channel, { name, scale = largestSize(tensor.data), onMove, onEnter, mark = "" }) {
+  const slice = tensor.shape.length === 3 ? mapOf(tensor, channel) : { shape: [1, tensor.data.length], data: tensor.data };
+  const [rows, columns] = slice.shape;
+  const canvas = heatmap(element("canvas", { class: "pixels", "aria-hidden": true }), slice, { scale, signed: hasNegative(tensor.data) });
+  const grid = mapGrid(canvas, {
+    rows, columns, name, onMove, onEnter,
+    describe: (i, j) => `row ${i}, column ${j}: ${formatNumber(slice.data[i * columns + j])}`,
+  });
+  grid.element.classList.add("walk-map");
+  if (!onMove) grid.element.classList.add("still");
+  const caption = element("figcaption", {}, name, mark && element("span", { class: "soft small" }, ` ${mark}`));
+  const figure = element("figure", { class: "map-figure" }, caption, grid.element);
+  return { element: figure, grid, mark: (...frame) => frameOn(grid.element, frame, [rows, columns]) };
+}
+
+/** A frame of rows × columns numbers at (row, column) of a map of h × w; what lies outside of the map is cut off. */
+function frameOn(box, [row, column, rows, columns, className = "patch"], [h, w]) {
+  const frame = element("span", { class: className, "aria-hidden": true });
+  const [top, left] = [Math.max(row, 0), Math.max(column, 0)];
+  const [bottom, right] = [Math.min(row + rows, h), Math.min(column + columns, w)];
+  frame.style.setProperty("top", `${(100 * top) / h}%`);
+  frame.style.setProperty("left", `${(100 * left) / w}%`);
+  frame.style.setProperty("height", `${(100 * (bottom - top)) / h}%`);
+  frame.style.setProperty("width", `${(100 * (right - left)) / w}%`);
+  box.append(frame);
+  return frame;
+}
