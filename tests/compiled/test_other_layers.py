@@ -25,6 +25,8 @@ LAYERS = {
     "depthwise, padded, without bias": lambda: sn.DepthwiseConv2D(5, padding=2, use_bias=False),
     "maximum": lambda: sn.MaxPool2D(2),
     "maximum of 3×2": lambda: sn.MaxPool2D((3, 2)),
+    "average": sn.AvgPool2D,
+    "average of 3×2": lambda: sn.AvgPool2D((3, 2)),
     "global average": sn.GlobalAvgPool2D,
 }
 each_layer = pytest.mark.parametrize("name", LAYERS)

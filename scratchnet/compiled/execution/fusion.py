@@ -25,11 +25,12 @@ from scratchnet.compiled.layers.dense import CompiledDense
 from scratchnet.compiled.layers.depthwise import CompiledDepthwiseConv2D
 from scratchnet.compiled.layers.dropout import CompiledDropout
 from scratchnet.compiled.layers.flatten import CompiledFlatten
-from scratchnet.compiled.layers.pool import CompiledGlobalAvgPool2D, CompiledMaxPool2D
+from scratchnet.compiled.layers.pool import CompiledAvgPool2D, CompiledMaxPool2D
 from scratchnet.compiled.layers.rescale import CompiledRescale
 from scratchnet.compiled.layers.residual import CompiledResidual
 from scratchnet.engine import Stage, stages_of
 from scratchnet.layers import (
+    AvgPool2D,
     BatchNorm,
     Conv2D,
     Cropping2D,
@@ -43,6 +44,7 @@ from scratchnet.layers import (
     Rescale,
     Residual,
 )
+from scratchnet.layers.pool import Pool2D
 from scratchnet.layers.row import prefixes
 
 # The first group that fits is taken, so longer groups come first.
@@ -72,7 +74,8 @@ FUSED: tuple[tuple[tuple[type, ...], Any], ...] = (
     ((Flatten,), CompiledFlatten),
     ((DepthwiseConv2D,), CompiledDepthwiseConv2D),
     ((MaxPool2D,), CompiledMaxPool2D),
-    ((GlobalAvgPool2D,), CompiledGlobalAvgPool2D),
+    ((AvgPool2D,), CompiledAvgPool2D),
+    ((GlobalAvgPool2D,), CompiledAvgPool2D),
     *(((kind,), CompiledActivation) for kind in KERNELS),
 )
 
@@ -116,7 +119,7 @@ def compiled_layer(layers, input_shape, needs_dx: bool) -> CompiledLayer | None:
     for kinds, compiled in FUSED:
         group = layers[: len(kinds)]
         # Exactly these classes: a subclass may compute something else.
-        if tuple(map(type, group)) != kinds or any(isinstance(x, MaxPool2D) and x.windows.pads for x in group):
+        if tuple(map(type, group)) != kinds or any(isinstance(x, Pool2D) and x.windows.pads for x in group):
             continue
         if compiled.supports(group, input_shape, needs_dx):
             return compiled(group, input_shape, needs_dx)
