@@ -3,6 +3,8 @@
     recipe      the fields of a recipe, and the steps from a recipe to a trained network
     published   the networks of public MNIST projects and two classics, as published
     ours        the default, the fastest to 99 %, the most accurate
+    deep        residual blocks; ten convolutions in a row
+    fashion     for Fashion-MNIST
     presets     all of these by name
     fitting     the part of a recipe that applies to digits only
 
@@ -14,6 +16,7 @@ for every model: layers hold parameters and belong to one model only.
 'RMSprop(lr=0.001), batch 128, 5 epochs, 5,000 held out'
 """
 
+from scratchnet.zoo.fashion import fashion
 from scratchnet.zoo.fitting import fitted
 from scratchnet.zoo.ours import best, default, fast, pyramid_one_cycle
 from scratchnet.zoo.presets import PRESETS, described
@@ -22,6 +25,6 @@ from scratchnet.zoo.recipe import Recipe
 
 __all__ = [
     "Recipe", "PRESETS", "described", "fitted",
-    "default", "fast", "best", "pyramid_one_cycle",
+    "default", "fast", "best", "fashion", "pyramid_one_cycle",
     "basic", "chollet", "lenet5", "mlp", "pyramid", "two_conv", "two_conv_adam", "vgg_bn",
 ]  # fmt: skip

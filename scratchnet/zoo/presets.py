@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scratchnet.zoo.deep import deep, resnet
+from scratchnet.zoo.fashion import fashion
 from scratchnet.zoo.ours import best, default, fast, pyramid_one_cycle
 from scratchnet.zoo.published import basic, chollet, lenet5, mlp, pyramid, two_conv, two_conv_adam, vgg_bn
 from scratchnet.zoo.recipe import Recipe
@@ -27,6 +28,7 @@ PRESETS: dict[str, Callable[[int], Recipe]] = {
     "vgg-bn": vgg_bn,
     "resnet": resnet,
     "deep": deep,
+    "fashion": fashion,
     "lenet5": lenet5,
     "mlp": mlp,
 }  # name -> a function from the number of classes to a recipe

@@ -18,6 +18,7 @@ from scratchnet.compiled.kernels.conv.small_channels import (
     supports_gradient,
 )
 from scratchnet.compiled.simd.intrinsics import LANES
+from scratchnet.compiled.simd.target import REGISTERS
 from scratchnet.layers import Context, Conv2D, MaxPool2D, ReLU
 
 TOLERANCE = 1e-5
@@ -236,5 +237,6 @@ def test_every_filter_is_in_one_register(filters):
 
 
 def test_kernels_with_many_taps_are_left_to_others():
-    assert supports_forward(3, 3, 1) and supports_forward(5, 5, 1) and not supports_forward(3, 3, 3)
+    assert supports_forward(3, 3, 1) and not supports_forward(3, 3, 3)
+    assert supports_forward(5, 5, 1) == (REGISTERS == 32)
     assert supports_gradient(3, 3, 3) and not supports_gradient(5, 5, 3) and not supports_gradient(1, 1, 16)

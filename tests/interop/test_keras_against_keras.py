@@ -60,6 +60,8 @@ def agree(model, path, rescale, engine="numpy"):
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 @pytest.mark.parametrize("name", models.ONE_LAYER)
 def test_every_layer_gives_keras_outputs(name, ending, tmp_path):
+    if name == "average_pool_same" and keras.backend.backend() == "torch":
+        pytest.skip("of all backends torch alone repeats the pixels at the border and averages over them")
     model = made(lambda: models.chain(*models.ONE_LAYER[name]()))
     model.save(tmp_path / f"m{ending}")
     agree(model, tmp_path / f"m{ending}", 1 / 255)
