@@ -1,4 +1,4 @@
-"""The page for everybody: by keyboard alone, with a screen reader, on a phone, in the dark, without motion or colours."""
+"""The page by keyboard alone, with a screen reader, on a phone, in the dark, without motion or colours of its own."""
 
 import pytest
 
@@ -24,7 +24,11 @@ def test_axe_finds_no_serious_violation(open_page, browser, scheme, size):
     for view in VIEWS:
         opened.go(view)
         found = axe.run(opened.page).response["violations"]
-        serious = [f"{view}: {one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")]
+        serious = [
+            f"{view}: {one['id']}: {one['nodes'][0]['html']}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
         assert serious == []
 
 
