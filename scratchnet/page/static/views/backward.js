@@ -10,7 +10,6 @@ import { sourcePanel } from "../ui/source.js";
 import { explanationPanel } from "./explanation.js";
 import { choice, chosenNumber, cursorMap, goKeeping, leaveWalk, nothingHere, noteAddress, showWalk } from "./walk.js";
 import { channelChoice } from "./walk.js";
-import { shaped } from "./gates.js";
 import { weightPicture } from "./weight_picture.js";
 import { inputPicture } from "./input_picture.js";
 
@@ -39,7 +38,7 @@ function fillBackward(place, context) {
   const records = Object.values(run.byKey);
   const withWeights = records.filter((record) => Object.keys(record.gradients).length);
   const asked = context.route.rest.length ? records : withWeights.slice(-1);
-  const kinds = [...new Set(records.flatMap((record) => kindsOf(record)))];
+  const kinds = [...new Set([...records.flatMap((record) => Object.keys(gradientsOf(record))), "dx", "dy"])];
   const chosen = chosenNumber(context, run, asked, kinds);
   if (!chosen) return nothingHere(place, "layer with parameters");
   const { record } = chosen;
@@ -99,10 +98,10 @@ function mapOfNumbers(context, { record, kind, index }, draw) {
   const array = numbersOf(record)[kind];
   const { slice, channel, cell, indexAt, rest } = sliced(array, index);
   const map = cursorMap(slice, channel, {
-    name: `${kind} of ${record.key}${rest}`, scale: largestSize(array.data), onMove: (i, j) => draw(indexAt(i, j)),
+    name: `${kind} of ${record.key}${rest}`, scale: largestSize(array.data), onMove: (place) => draw(indexAt(place)),
     onEnter: () => document.querySelector(".explanation a")?.focus(),
   });
-  map.grid.move(...cell, true);
+  map.place(cell);
   if (array.shape.length === 2) map.grid.element.classList.add("matrix-map");
   const to = (axis) => (n) => goKeeping(context, `#backward/${kind}/${record.key}/${index.map((k, a) => (a === axis ? n : k))}`, `choose-axis-${axis}`);
   const names = array.shape.length === 4 ? { 2: "Input channel", 3: "Filter" } : array.shape.length === 3 ? { 2: "Map" } : {};
@@ -115,11 +114,11 @@ function sliced(array, index) {
     const [k_h, k_w, c, f] = index;
     const data = Float64Array.from({ length: array.shape[0] * array.shape[1] }, (_, n) => at(array, Math.floor(n / array.shape[1]), n % array.shape[1], c, f));
     const slice = tensor([array.shape[0], array.shape[1], 1], data);
-    return { slice, channel: 0, cell: [k_h, k_w], indexAt: (i, j) => [i, j, c, f], rest: `, channel ${c}, filter ${f}` };
+    return { slice, channel: 0, cell: [k_h, k_w], indexAt: ([i, j]) => [i, j, c, f], rest: `, channel ${c}, filter ${f}` };
   }
-  if (array.shape.length === 3) return { slice: array, channel: index[2], cell: index.slice(0, 2), indexAt: (i, j) => [i, j, index[2]], rest: `, map ${index[2]}` };
-  if (array.shape.length === 2) return { slice: tensor([...array.shape, 1], array.data), channel: 0, cell: index, indexAt: (i, j) => [i, j], rest: "" };
-  return { slice: shaped(array), channel: 0, cell: [0, index[0]], indexAt: (i, j) => [j], rest: "" };
+  if (array.shape.length === 3) return { slice: array, channel: index[2], cell: index.slice(0, 2), indexAt: (place) => place, rest: `, map ${index[2]}` };
+  if (array.shape.length === 2) return { slice: tensor([...array.shape, 1], array.data), channel: 0, cell: index, indexAt: ([i, j]) => [i, j], rest: "" };
+  return { slice: array, channel: 0, cell: index, indexAt: (place) => place, rest: "" };
 }
 
 function sentence(record, kind) {

@@ -89,7 +89,7 @@ function oneCheck(context, run, address) {
     ].map(([name, value]) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, value)));
     return element(
       "section", { "aria-label": "One derivative" }, element("h3", {}, address),
-      element("table", { id: "check-one", "data-error": found.error }, element("tbody", {}, ...rows)),
+      element("div", { class: "table" }, element("table", { id: "check-one", "data-error": found.error }, element("tbody", {}, ...rows))),
       found.corner && found.error >= CHECK_TOLERANCE ? element("p", { class: "warning" }, "The slopes on both sides differ and stay so for a smaller h: a corner of a ReLU or a tie of a pool lies here, and there is no derivative.") : "",
       curve(run, address, found),
     );

@@ -84,21 +84,22 @@ function maps(record, state, redraw) {
   const channel = state.pixel?.[2] ?? 0;
   const input = cursorMap(record.x, channel, {
     name: `Input, channel ${channel}: choose a pixel to see its copies`, scale: largestSize(record.x.data),
-    onMove: (row, column) => {
-      state.pixel = [row, column, channel];
+    onMove: (index) => {
+      state.pixel = index;
       redraw();
     },
   });
   input.mark(i * win.stride_h - win.top, j * win.stride_w - win.left, win.k_h, win.k_w);
-  input.grid.move(...(state.pixel ?? [0, 0]).slice(0, 2), true);
+  if (state.pixel) input.place(state.pixel);
+  else input.grid.element.classList.add("still");
   const output = cursorMap(record.y, f, {
     name: `Output, filter ${f}`, scale: largestSize(record.y.data),
-    onMove: (row, column) => {
-      state.index = [row, column, f];
+    onMove: (index) => {
+      state.index = index;
       redraw();
     },
   });
-  output.grid.move(i, j, true);
+  output.place(state.index);
   return element("div", { class: "side-by-side" }, input.element, output.element);
 }
 

@@ -38,7 +38,7 @@ function termsTable({ value, constant, terms }) {
   const groups = groupsOf(terms);
   const scale = largestSize(terms.map((term) => term.value));
   const shown = groups.length > 1 && terms.length > 12 ? groups.map((group) => groupRows(group, scale)) : [plainRows(terms, scale)];
-  const body = element("tbody", {}, constant && row("constant", numberCell(constant, { scale, digits: 4 })), ...shown.flat());
+  const body = element("tbody", {}, constant !== 0 && row("constant", numberCell(constant, { scale, digits: 4 })), ...shown.flat());
   const total = element("tr", { class: "total" }, element("th", { scope: "row" }, "sum"), element("td", { class: "number", title: exactNumber(value) }, formatNumber(value, 6)));
   return element(
     "div", { class: "table", tabindex: 0, role: "region", "aria-label": "Terms" },

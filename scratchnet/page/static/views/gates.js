@@ -3,10 +3,10 @@
  * "#gates/y/3.maxpool2d/2,3,12".
  */
 import { explain } from "../net/ledger.js";
-import { at, tensor } from "../net/tensor.js";
+import { at } from "../net/tensor.js";
 import { winnerOf } from "../net/terms_pool.js";
 import { element } from "../ui/dom.js";
-import { largestSize } from "../ui/heatmap.js";
+import { hasNegative, largestSize } from "../ui/heatmap.js";
 import { legend } from "../ui/legend.js";
 import { formatNumber } from "../ui/number.js";
 import { sourcePanel } from "../ui/source.js";
@@ -48,25 +48,20 @@ function fillGates(place, context) {
     maps, details,
     sourcePanel(context.sources, `${record.kind}.forward`, record.kind === "MaxPool2D" ? ["argmax", "take_along_axis"] : ["return"]) ?? "",
   );
-  const scale = largestSize(record.x.data);
-  const output = cursorMap(shaped(record.y), channel, { name: "Output", scale, onMove: (i, j) => move(i, j), onEnter: () => details.querySelector("a")?.focus() });
-  const move = (i, j) => {
-    state.index = flat ? [j] : [i, j, channel];
-    const input = cursorMap(shaped(record.x), channel, { name: "Input", scale });
-    frames(input, record, state.index, channel);
-    maps.replaceChildren(input.element, output.element, legend(scale, { signed: record.x.data.some((v) => v < 0) }));
+  const colours = { scale: largestSize(record.x.data), signed: hasNegative(record.x.data) };
+  const onEnter = () => details.querySelector("a")?.focus();
+  const output = cursorMap(record.y, channel, { name: "Output", ...colours, onMove: (index) => move(index), onEnter });
+  const move = (index) => {
+    state.index = index;
+    const input = cursorMap(record.x, channel, { name: "Input", ...colours });
+    frames(input, record, index, channel);
+    maps.replaceChildren(input.element, output.element, legend(colours.scale, colours));
     const explanation = explain(run, `y/${record.key}/${state.index}`);
     details.replaceChildren(POOLS.includes(record.kind) ? windowTable(record, state.index, explanation) : "", explanationPanel(explanation));
     noteAddress(context, "gates", "y", record.key, state.index);
   };
-  const start = flat ? [0, state.index[0]] : state.index;
-  output.grid.move(start[0], start[1], true);
-  move(start[0], start[1]);
-}
-
-/** A vector as an image of one row: (n,) -> (1, n, 1). */
-export function shaped(t) {
-  return t.shape.length === 3 ? t : tensor([1, t.data.length, 1], t.data);
+  output.place(state.index);
+  move(state.index);
 }
 
 function gateSentence(record) {
@@ -85,7 +80,7 @@ function poolSentence(record) {
 /** In the input: the window or number of the output under the cursor, and all winners of a max-pool. */
 function frames(input, record, index, channel) {
   if (!POOLS.includes(record.kind)) {
-    input.mark(index.length === 1 ? 0 : index[0], index.length === 1 ? index[0] : index[1], 1, 1);
+    input.markIndex(index);
     return;
   }
   const win = record.layer.settings.windows;
@@ -104,12 +99,13 @@ function frames(input, record, index, channel) {
 function windowTable(record, index, explanation) {
   const win = record.layer.settings.windows;
   const scale = largestSize(record.x.data);
+  const signed = hasNegative(record.x.data);
   const cells = new Map(explanation.terms.map((term) => [term.factors[0].address.split("/").at(-1).split(",").slice(0, 2).join(), term]));
   const rows = Array.from({ length: win.k_h }, (_, di) => element("tr", {}, ...Array.from({ length: win.k_w }, (_, dj) => {
     const where = [index[0] * win.stride_h + di - win.top, index[1] * win.stride_w + dj - win.left];
     const term = cells.get(where.join());
     if (!term) return element("td", { class: "soft", title: "padding" }, "·");
-    const cell = linkedCell(term.factors[0], scale, 3);
+    const cell = linkedCell(term.factors[0], scale, { digits: 3, signed });
     if (term.label === "the largest") cell.classList.add("won");
     return cell;
   })));

@@ -7,7 +7,6 @@ import { legend } from "../ui/legend.js";
 import { formatNumber, numberCell } from "../ui/number.js";
 import { groupsOf, sumOf } from "./explanation.js";
 import { cursorMap } from "./walk.js";
-import { shaped } from "./gates.js";
 
 /** index: of the input; explanation: its terms -> an element, or null where a table says it all. */
 export function inputPicture(record, index, explanation) {
@@ -26,9 +25,9 @@ function mapMask(record) {
 function beforeAndAfter(record, index, name, other) {
   const channel = index[2] ?? 0;
   const scale = Math.max(largestSize(record.dy.data), largestSize(record.dx.data));
-  const before = cursorMap(shaped(other), channel, { name, scale: name === "dy" ? scale : 1 });
-  const upstream = name === "dy" ? null : cursorMap(shaped(record.dy), channel, { name: "dy", scale });
-  const after = cursorMap(shaped(record.dx), channel, { name: "dx", scale });
+  const before = cursorMap(other, channel, { name, scale: name === "dy" ? scale : 1 });
+  const upstream = name === "dy" ? null : cursorMap(record.dy, channel, { name: "dy", scale });
+  const after = cursorMap(record.dx, channel, { name: "dx", scale });
   const zeros = record.dx.data.reduce((count, value) => count + Number(value === 0), 0);
   const share = ((100 * zeros) / record.dx.data.length).toFixed(0);
   return element(

@@ -35,7 +35,7 @@ function fillLoss(place, context) {
     gradientTable(run, context),
     run.model.loss === "SoftmaxCrossEntropy" ? softmaxTable(run, context) : "",
     explanationPanel(explain(run, address)),
-    sourcePanel(context.sources, "SoftmaxCrossEntropy", "self.each") ?? "", sourcePanel(context.sources, "softmax", "return") ?? "",
+    sourcePanel(context.sources, `${run.model.loss}.each`, ["log_p = ", "return"]) ?? "", sourcePanel(context.sources, "softmax", "return") ?? "",
   );
 }
 

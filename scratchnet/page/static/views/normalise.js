@@ -12,7 +12,6 @@ import { sourcePanel } from "../ui/source.js";
 import { explanationPanel } from "./explanation.js";
 import { channelChoice, chosenNumber, cursorMap, goKeeping, kindAt, layerChoice, leaveWalk, noteAddress } from "./walk.js";
 import { nothingHere, recordsOf, showWalk } from "./walk.js";
-import { shaped } from "./gates.js";
 
 const TWO_MODES = ["BatchNorm", "Dropout"];
 const INSIDE = ["y", "x_hat", "mean", "var", "scale"];
@@ -48,14 +47,14 @@ function fillNormalise(place, context) {
     isNorm ? statistics(runs, record.key, state.index.at(-1)) : "", details,
     sourcePanel(context.sources, `${record.kind}.forward`, marks(isNorm)) ?? "",
   );
-  const output = cursorMap(shaped(record.y), channel, { name: `Output in ${normaliseState.training ? "training" : "evaluation"}`, scale: largestSize(record.y.data), onMove: (i, j) => move(flat ? [j] : [i, j, channel]) });
+  const output = cursorMap(record.y, channel, { name: `Output in ${normaliseState.training ? "training" : "evaluation"}`, scale: largestSize(record.y.data), onMove: (index) => move(index) });
   const move = (index) => {
     state.index = index;
     noteAddress(context, "normalise", "y", record.key, index);
     draw(`y/${record.key}/${index}`);
   };
   const draw = (address) => details.replaceChildren(mapsOf(runs, record, channel, output), isNorm ? chain(runs, record.key, state.index) : "", explanationPanel(explain(run, address)));
-  output.grid.move(...(flat ? [0, state.index[0]] : state.index.slice(0, 2)), true);
+  output.place(state.index);
   draw(full ? `y/${record.key}/${state.index}` : `${kind}/${record.key}/${chosen.index}`);
 }
 
@@ -121,7 +120,7 @@ function chain(runs, key, index) {
 
 /** Input, mask of a Dropout, output. */
 function mapsOf(runs, record, channel, output) {
-  const input = cursorMap(shaped(record.x), channel, { name: "Input", scale: largestSize(record.x.data) });
-  const mask = record.kind === "Dropout" && record.cache ? cursorMap(shaped(tensor(record.x.shape, record.cache)), channel, { name: "mask", scale: largestSize(record.cache) }).element : "";
+  const input = cursorMap(record.x, channel, { name: "Input", scale: largestSize(record.x.data) });
+  const mask = record.kind === "Dropout" && record.cache ? cursorMap(tensor(record.x.shape, record.cache), channel, { name: "mask", scale: largestSize(record.cache) }).element : "";
   return element("div", { class: "side-by-side" }, input.element, mask, output.element, legend(largestSize(record.y.data), { label: "output" }));
 }

@@ -4,7 +4,7 @@
  */
 import { explain } from "../net/ledger.js";
 import { element } from "../ui/dom.js";
-import { largestSize } from "../ui/heatmap.js";
+import { hasNegative, largestSize } from "../ui/heatmap.js";
 import { legend } from "../ui/legend.js";
 import { formatNumber, numberCell, numberLink } from "../ui/number.js";
 import { sourcePanel } from "../ui/source.js";
@@ -47,12 +47,12 @@ function fillPixel(place, context) {
     showDetails(details, run, record, state, redraw);
     noteAddress(context, "pixel", "y", record.key, state.index);
   };
-  const move = (i, j) => {
-    state.index = [i, j, state.index[2]];
+  const move = (index) => {
+    state.index = index;
     redraw();
   };
   const output = cursorMap(record.y, index[2], { name: `Output, filter ${index[2]}`, onMove: move, scale: largestSize(record.y.data), onEnter: () => details.querySelector("a")?.focus() });
-  output.grid.move(index[0], index[1], true);
+  output.place(index);
   redraw();
 }
 
@@ -112,7 +112,8 @@ function patchTables(record, { index, channel }, explanation) {
       return term ? cellOf(term) : element("td", { class: "soft", title: "padding: 0" }, "·");
     })))),
   );
-  const factor = (n) => (term) => linkedCell(term.factors[n], scales[n]);
+  const signed = [hasNegative(record.x.data), true];
+  const factor = (n) => (term) => linkedCell(term.factors[n], scales[n], { signed: signed[n] });
   return element(
     "div", { class: "equation", role: "group", "aria-label": `Patch times kernel, channel ${channel}` },
     table(`patch, channel ${channel}`, factor(0)), element("span", { class: "operator" }, "×"), table(`kernel of filter ${index[2]}`, factor(1)),
@@ -122,8 +123,8 @@ function patchTables(record, { index, channel }, explanation) {
 }
 
 /** A number on its colour that leads to its explanation. */
-export function linkedCell({ address, value }, scale, digits = 2) {
-  const cell = numberCell(value, { scale, digits });
+export function linkedCell({ address, value }, scale, { digits = 2, signed = true } = {}) {
+  const cell = numberCell(value, { scale, digits, signed });
   const link = numberLink(address, value, { digits });
   link.style.setProperty("color", "inherit");
   cell.replaceChildren(link);

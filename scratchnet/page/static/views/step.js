@@ -108,8 +108,9 @@ function knownLoss(context, x, label) {
 /** L(W - lr · g) over the rate, beside the line that the whole gradient promises, L - lr |g|². */
 function slopeChart(run) {
   const squares = Object.values(run.byKey).flatMap((record) => Object.values(record.gradients)).reduce((sum, g) => sum + g.data.reduce((a, value) => a + value * value, 0), 0);
-  const top = squares > 0 ? Math.min(1e3, (2 * run.loss) / squares) : 1;
-  const rates = Array.from({ length: 13 }, (_, n) => (top * n) / 12);
+  const useful = squares > 0 ? Math.min(1e3, (2 * run.loss) / squares) : 1;
+  const top = Math.max(useful, Math.min(stepState.rates.sgd, 10 * useful));
+  const rates = Array.from({ length: 17 }, (_, n) => (top * n) / 16);
   const points = rates.map((lr) => [lr, lossOf(stepped(run, { name: "sgd", settings: { lr } }), run.x, run.label)]);
   const line = rates.map((lr) => [lr, Math.max(run.loss - lr * squares, 0)]);
   return lineChart(

@@ -2,11 +2,12 @@
 import { formatAddress, parseAddress } from "../net/addresses.js";
 import { isInside } from "../net/terms_moving.js";
 import { numbersOf } from "../net/ledger.js";
-import { indexOf } from "../net/tensor.js";
+import { at, indexOf } from "../net/tensor.js";
 import { element } from "../ui/dom.js";
 import { mapGrid } from "../ui/grid.js";
 import { parseHash } from "../ui/hash.js";
-import { hasNegative, heatmap, largestSize, mapOf } from "../ui/heatmap.js";
+import { hasNegative, largestSize, mapOf } from "../ui/heatmap.js";
+import { asMaps, montage } from "../ui/montage.js";
 import { formatNumber } from "../ui/number.js";
 
 const walkState = { focus: null, ends: [] };
@@ -117,23 +118,37 @@ export function nothingHere(place, what) {
 }
 
 /**
- * A channel of a tensor (h, w, c), or a vector, as a map with a cursor.
- * name: for a screen reader. scale: of the colours. onMove(i, j), onEnter(i, j): see ui/grid.js.
- * -> {element, grid, mark(row, column, rows, columns)}: mark draws a frame and returns it.
+ * A channel of a tensor (h, w, c), or a vector as rows of a square, as a map with a cursor.
+ * name: for a screen reader. scale, signed: of the colours. onMove(index), onEnter(index): of the tensor.
+ * -> {element, grid, place(index): moves the cursor, mark(row, column, rows, columns, className): draws a frame,
+ * markIndex(index)}.
  */
-export function cursorMap(tensor, channel, { name, scale = largestSize(tensor.data), onMove, onEnter, mark = "" }) {
-  const slice = tensor.shape.length === 3 ? mapOf(tensor, channel) : { shape: [1, tensor.data.length], data: tensor.data };
-  const [rows, columns] = slice.shape;
-  const canvas = heatmap(element("canvas", { class: "pixels", "aria-hidden": true }), slice, { scale, signed: hasNegative(tensor.data) });
+export function cursorMap(tensor, channel, options) {
+  const { name, scale = largestSize(tensor.data), signed = hasNegative(tensor.data), onMove, onEnter } = options;
+  const maps = asMaps(tensor);
+  const [rows, columns] = maps.shape;
+  const isVector = tensor.shape.length !== 3;
+  const indexAt = (i, j) => (isVector ? [Math.min(i * columns + j, tensor.data.length - 1)] : [i, j, channel]);
+  const cellOf = (index) => (isVector ? [Math.floor(index[0] / columns), index[0] % columns] : index.slice(0, 2));
+  const named = (i, j) => (isVector ? `number ${indexAt(i, j)[0]}` : `row ${i}, column ${j}`);
+  const canvas = element("canvas", { class: "pixels plain", "aria-hidden": true });
+  montage(canvas, oneOf(maps, isVector ? 0 : channel), { scale, signed });
   const grid = mapGrid(canvas, {
-    rows, columns, name, onMove, onEnter,
-    describe: (i, j) => `row ${i}, column ${j}: ${formatNumber(slice.data[i * columns + j])}`,
+    rows, columns, name, onMove: onMove && ((i, j) => onMove(indexAt(i, j))), onEnter: onEnter && ((i, j) => onEnter(indexAt(i, j))),
+    describe: (i, j) => `${named(i, j)}: ${formatNumber(at(tensor, ...indexAt(i, j)))}`,
   });
   grid.element.classList.add("walk-map");
   if (!onMove) grid.element.classList.add("still");
-  const caption = element("figcaption", {}, name, mark && element("span", { class: "soft small" }, ` ${mark}`));
-  const figure = element("figure", { class: "map-figure" }, caption, grid.element);
-  return { element: figure, grid, mark: (...frame) => frameOn(grid.element, frame, [rows, columns]) };
+  const mark = (...frame) => frameOn(grid.element, frame, [rows, columns]);
+  return {
+    element: element("figure", { class: "map-figure" }, element("figcaption", {}, name), grid.element),
+    grid, mark, place: (index) => grid.move(...cellOf(index), true), markIndex: (index) => mark(...cellOf(index), 1, 1),
+  };
+}
+
+/** One channel of maps (h, w, channels) as maps (h, w, 1). */
+function oneOf(maps, channel) {
+  return { ...mapOf(maps, channel), shape: [...maps.shape.slice(0, 2), 1], count: maps.count };
 }
 
 /** A frame of rows × columns numbers at (row, column) of a map of h × w; what lies outside of the map is cut off. */
