@@ -39,23 +39,23 @@ function fillGates(place, context) {
   const flat = record.y.shape.length === 1;
   const channel = flat ? 0 : state.index[2];
   const details = element("div", {});
-  const maps = element("div", { class: "side-by-side" });
+  const before = element("div", {});
   const toChannel = (c) => goKeeping(context, `#gates/y/${record.key}/${[...state.index.slice(0, 2), c]}`, "choose-channel");
+  const colours = { scale: largestSize(record.x.data), signed: hasNegative(record.x.data) };
+  const onEnter = () => details.querySelector("a")?.focus();
+  const output = cursorMap(record.y, channel, { name: "Output", ...colours, onMove: (index) => move(index), onEnter });
   place.append(
     element("div", { class: "controls" }, layerChoice(context, "gates", records, record),
       !flat && channelChoice("choose-channel", `Map (of ${record.y.shape[2]})`, record.y.shape[2], channel, toChannel)),
     element("p", {}, POOLS.includes(record.kind) ? poolSentence(record) : gateSentence(record)),
-    maps, details,
+    element("div", { class: "side-by-side" }, before, output.element, legend(colours.scale, colours)), details,
     sourcePanel(context.sources, `${record.kind}.forward`, record.kind === "MaxPool2D" ? ["argmax", "take_along_axis"] : ["return"]) ?? "",
   );
-  const colours = { scale: largestSize(record.x.data), signed: hasNegative(record.x.data) };
-  const onEnter = () => details.querySelector("a")?.focus();
-  const output = cursorMap(record.y, channel, { name: "Output", ...colours, onMove: (index) => move(index), onEnter });
   const move = (index) => {
     state.index = index;
     const input = cursorMap(record.x, channel, { name: "Input", ...colours });
     frames(input, record, index, channel);
-    maps.replaceChildren(input.element, output.element, legend(colours.scale, colours));
+    before.replaceChildren(input.element);
     const explanation = explain(run, `y/${record.key}/${state.index}`);
     details.replaceChildren(POOLS.includes(record.kind) ? windowTable(record, state.index, explanation) : "", explanationPanel(explanation));
     noteAddress(context, "gates", "y", record.key, state.index);

@@ -11,7 +11,7 @@ import { formatNumber, numberLink } from "../ui/number.js";
 import { sourcePanel } from "../ui/source.js";
 import { explanationPanel } from "./explanation.js";
 import { channelChoice, chosenNumber, cursorMap, goKeeping, kindAt, layerChoice, leaveWalk, noteAddress } from "./walk.js";
-import { nothingHere, recordsOf, showWalk } from "./walk.js";
+import { nothingHere, recordsOf, refreshWalk, showWalk } from "./walk.js";
 
 const TWO_MODES = ["BatchNorm", "Dropout"];
 const INSIDE = ["y", "x_hat", "mean", "var", "scale"];
@@ -41,21 +41,22 @@ function fillNormalise(place, context) {
   const channel = flat ? 0 : state.index[2];
   const toChannel = (c) => goKeeping(context, `#normalise/y/${record.key}/${[...state.index.slice(0, 2), c]}`, "choose-channel");
   const details = element("div", {});
+  const output = cursorMap(record.y, channel, { name: `Output in ${normaliseState.training ? "training" : "evaluation"}`, scale: largestSize(record.y.data), onMove: (index) => move(index) });
   place.append(
-    element("div", { class: "controls" }, layerChoice(context, "normalise", records, record), !flat && channelChoice("choose-channel", `Map (of ${record.y.shape[2]})`, record.y.shape[2], channel, toChannel), modes(context)),
+    element("div", { class: "controls" }, layerChoice(context, "normalise", records, record), !flat && channelChoice("choose-channel", `Map (of ${record.y.shape[2]})`, record.y.shape[2], channel, toChannel), modes()),
     element("p", {}, isNorm ? normSentence() : dropSentence(record)),
-    isNorm ? statistics(runs, record.key, state.index.at(-1)) : "", details,
+    isNorm ? statistics(runs, record.key, state.index.at(-1)) : "", element("div", { class: "side-by-side" }, ...inputMaps(record, channel), output.element), legend(largestSize(record.y.data), { label: "output" }), details,
     sourcePanel(context.sources, `${record.kind}.forward`, marks(isNorm)) ?? "",
   );
-  const output = cursorMap(record.y, channel, { name: `Output in ${normaliseState.training ? "training" : "evaluation"}`, scale: largestSize(record.y.data), onMove: (index) => move(index) });
   const move = (index) => {
     state.index = index;
-    noteAddress(context, "normalise", "y", record.key, index);
-    draw(`y/${record.key}/${index}`);
+    const shown = full ? kind : "y";
+    noteAddress(context, "normalise", shown, record.key, index);
+    draw(`${shown}/${record.key}/${index}`);
   };
-  const draw = (address) => details.replaceChildren(mapsOf(runs, record, channel, output), isNorm ? chain(runs, record.key, state.index) : "", explanationPanel(explain(run, address)));
+  const draw = (address) => details.replaceChildren(isNorm ? chain(runs, record.key, state.index) : "", explanationPanel(explain(run, address)));
   output.place(state.index);
-  draw(full ? `y/${record.key}/${state.index}` : `${kind}/${record.key}/${chosen.index}`);
+  draw(`${kind}/${record.key}/${chosen.index}`);
 }
 
 function marks(isNorm) {
@@ -64,22 +65,17 @@ function marks(isNorm) {
 }
 
 /** Evaluation or training, and new random numbers. */
-function modes(context) {
-  const refresh = (id) => {
-    context.go(`#normalise/${context.route.rest[0] === "y" || !context.route.rest.length ? context.route.address : context.route.rest[0]}`);
-    context.setLabel(context.label);
-    document.getElementById(id)?.focus();
-  };
+function modes() {
   const buttons = [["Evaluation", false], ["Training", true]].map(([name, training]) => element("button", {
     type: "button", id: `mode-${name}`, "aria-pressed": String(normaliseState.training === training),
     onclick: () => {
       normaliseState.training = training;
-      refresh(`mode-${name}`);
+      refreshWalk(`mode-${name}`);
     },
   }, name));
   const again = element("button", { type: "button", id: "other-mask", onclick: () => {
     normaliseState.seed += 1;
-    refresh("other-mask");
+    refreshWalk("other-mask");
   } }, "Other random numbers");
   return element("span", { class: "controls", role: "group", "aria-label": "Mode" }, ...buttons, again);
 }
@@ -118,9 +114,9 @@ function chain(runs, key, index) {
   return element("div", { class: "table" }, element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));
 }
 
-/** Input, mask of a Dropout, output. */
-function mapsOf(runs, record, channel, output) {
+/** Input, and mask of a Dropout. */
+function inputMaps(record, channel) {
   const input = cursorMap(record.x, channel, { name: "Input", scale: largestSize(record.x.data) });
   const mask = record.kind === "Dropout" && record.cache ? cursorMap(tensor(record.x.shape, record.cache), channel, { name: "mask", scale: largestSize(record.cache) }).element : "";
-  return element("div", { class: "side-by-side" }, input.element, mask, output.element, legend(largestSize(record.y.data), { label: "output" }));
+  return [input.element, mask];
 }

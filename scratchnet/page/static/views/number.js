@@ -7,7 +7,7 @@ import { leaveWalk, showWalk } from "./walk.js";
 export const numberView = {
   name: "number",
   title: "Any number",
-  accepts: (address) => /^[\w.]+(\/[^/]+)?(\/[\d,]+)?$/.test(address),
+  accepts: (address) => /^[\w.]+\/.*\d$/.test(address),
   show(container, context) {
     showWalk(container, context, "Any number, and what it is made of", (place) => fillNumber(place, context));
   },

@@ -32,18 +32,18 @@ function fillPixel(place, context) {
   const { record, index } = chosen;
   const state = { index, channel: strongestChannel(run, record, index) };
   const details = element("div", {});
-  const maps = element("div", { class: "side-by-side" });
+  const input = element("div", {});
   const filters = record.y.shape[2];
   const toFilter = (f) => goKeeping(context, `#pixel/y/${record.key}/${[...state.index.slice(0, 2), f]}`, "choose-filter");
+  const output = cursorMap(record.y, index[2], { name: `Output, filter ${index[2]}`, onMove: (at) => move(at), scale: largestSize(record.y.data), onEnter: () => details.querySelector("a")?.focus() });
   place.append(
     element("div", { class: "controls" }, layerChoice(context, "pixel", records, record), channelChoice("choose-filter", `Filter (of ${filters})`, filters, index[2], toFilter)),
     element("p", {}, "Move the cursor over the output. Each of its numbers is the sum of a patch of the input times the filter's weights, and the bias."),
-    maps, details,
+    element("div", { class: "side-by-side" }, input, output.element), details,
     sourcePanel(context.sources, `${record.kind}.forward`, record.kind === "Conv2D" ? ["im2col(", "@ self.W", "+= self.b"] : ["im2col(", "@ self.by_channel", "self.b"]) ?? "",
   );
   const redraw = () => {
-    const input = inputMap(record, state);
-    maps.replaceChildren(input, output.element);
+    input.replaceChildren(inputMap(record, state));
     showDetails(details, run, record, state, redraw);
     noteAddress(context, "pixel", "y", record.key, state.index);
   };
@@ -51,7 +51,6 @@ function fillPixel(place, context) {
     state.index = index;
     redraw();
   };
-  const output = cursorMap(record.y, index[2], { name: `Output, filter ${index[2]}`, onMove: move, scale: largestSize(record.y.data), onEnter: () => details.querySelector("a")?.focus() });
   output.place(index);
   redraw();
 }

@@ -72,7 +72,7 @@ function showStep(results, context) {
   const change = loss - run.loss;
   results.replaceChildren(
     element("p", { class: "big", "data-before": run.loss, "data-after": loss }, "This digit: loss ", numberLink("loss", run.loss), ` before, ${formatNumber(loss)} after `,
-      element("span", { class: change < 0 ? "good" : "warning" }, change < 0 ? "▼ smaller" : change > 0 ? "▲ larger: the step is too long" : "unchanged")),
+      element("span", { class: change < 0 ? "good" : change > 0 ? "warning" : "soft" }, change < 0 ? "▼ smaller" : change > 0 ? "▲ larger: the step is too long" : "unchanged")),
     others, stepState.name === "sgd" ? slopeChart(run) : "", largestChanges(run, after), chosenNew(context, run),
   );
   announce(`Loss ${formatNumber(run.loss)} before, ${formatNumber(loss)} after the step`);

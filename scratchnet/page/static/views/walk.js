@@ -10,7 +10,7 @@ import { hasNegative, largestSize, mapOf } from "../ui/heatmap.js";
 import { asMaps, montage } from "../ui/montage.js";
 import { formatNumber } from "../ui/number.js";
 
-const walkState = { focus: null, ends: [] };
+const walkState = { focus: null, ends: [], refresh: null };
 
 /** All records of these kinds of layers, those within residual blocks included. */
 export function recordsOf(run, kinds) {
@@ -84,7 +84,14 @@ export function showWalk(container, context, heading, fill) {
     walkState.focus = null;
   };
   walkState.ends.push(context.subscribe(refresh));
+  walkState.refresh = refresh;
   refresh();
+}
+
+/** Fill the view again: what it shows depends on more than input and label. The control with this id keeps the focus. */
+export function refreshWalk(id) {
+  walkState.focus = id;
+  walkState.refresh();
 }
 
 /** End what `showWalk` began. */
@@ -138,7 +145,7 @@ export function cursorMap(tensor, channel, options) {
     describe: (i, j) => `${named(i, j)}: ${formatNumber(at(tensor, ...indexAt(i, j)))}`,
   });
   grid.element.classList.add("walk-map");
-  if (!onMove) grid.element.classList.add("still");
+  grid.element.classList.add(onMove ? "live-map" : "still");
   const mark = (...frame) => frameOn(grid.element, frame, [rows, columns]);
   return {
     element: element("figure", { class: "map-figure" }, element("figcaption", {}, name), grid.element),
