@@ -28,11 +28,25 @@ import { normaliseView } from "./views/normalise.js";
 import { checkView } from "./views/check.js";
 import { stepView } from "./views/step.js";
 import { numberView } from "./views/number.js";
+import { trainingView } from "./views/training.js";
+import { teachView } from "./views/teach.js";
 
 /** All views, in the order of the navigation. */
 export const views = [
-  drawView, stripView, pixelView, columnsView, gatesView, normaliseView, denseView, lossView, backwardView, checkView,
-  stepView, numberView,
+  drawView,
+  stripView,
+  pixelView,
+  columnsView,
+  gatesView,
+  normaliseView,
+  denseView,
+  lossView,
+  backwardView,
+  checkView,
+  stepView,
+  numberView,
+  trainingView,
+  teachView,
 ];
 
 /** Read the page's data, check the arithmetic, and show the view of the address. */
