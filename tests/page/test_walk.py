@@ -273,7 +273,26 @@ def test_batchnorm_and_dropout_show_both_modes(open_page, pages):
                 explain_in(run, address).value, rel=1e-10, abs=1e-12
             )
             assert opened.page.evaluate("document.activeElement.id") == button.lstrip("#")
-    opened.page.click("#mode-Evaluation")
+    links = opened.page.locator(".explanation a").all()
+    opened.go(links[0].get_attribute("href"))
+    assert "Training mode" in opened.page.inner_text(".mode-note")
+    opened.page.click("#to-evaluation")
+    assert not opened.page.locator(".mode-note").count()
+
+
+def test_a_derivative_in_training_is_pythons_and_passes_its_check(open_page, pages):
+    model, path = pages["vgg-bn"]
+    opened = open_page(path)
+    opened.go("#normalise/y/3.batchnorm/5,6,2")
+    opened.page.click("#mode-Training")
+    run = Pass(model, opened.x(), opened.page.evaluate("scratchnet.context.label"), training=True)
+    for address in ("dgamma/3.batchnorm/2", "dx/3.batchnorm/5,6,2", "dW/1.conv2d/1,1,0,3"):
+        opened.go(f"#{address}")
+        scale = np.abs(run.by_key[address.split("/")[1]].dx).max()
+        found = exact(opened.page.locator(".explanation output").first)
+        assert found == pytest.approx(explain_in(run, address).value, rel=1e-8, abs=1e-9 * scale)
+    opened.go("#check/dgamma/3.batchnorm/2")
+    assert float(opened.page.locator("#check-one").get_attribute("data-error")) < 1e-5
 
 
 # keys, touch, small windows, other colours
