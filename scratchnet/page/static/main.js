@@ -18,11 +18,12 @@ import { installKeys } from "./ui/keys.js";
 import { makeBanner } from "./banner.js";
 import { drawView } from "./views/draw.js";
 import { stripView } from "./views/strip.js";
+import { learntView } from "./views/learnt.js";
 import { teachView } from "./views/teach.js";
 import { trainingView } from "./views/training.js";
 
 /** All views, in the order of the navigation. */
-export const views = [drawView, stripView, trainingView, teachView];
+export const views = [drawView, stripView, trainingView, learntView, teachView];
 
 /** Read the page's data, check the arithmetic, and show the view of the address. */
 export async function start() {
