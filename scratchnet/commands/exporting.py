@@ -212,5 +212,5 @@ TARGETS = {
     "torch": Target(save_torch, ".py", run_module, "torch"),
     "numpy": Target(save_numpy, ".py", run_module, "numpy"),
     "c": Target(save_c, ".c", run_c, None),
-    "html": Target(save_html, ".html", run_html, "playwright", 200),
+    "html": Target(save_html, ".html", run_html, "playwright", 100),
 }

@@ -25,7 +25,7 @@ METHODS = ("forward", "backward")
 FUNCTIONS: list[Callable[..., Any]] = [
     drawing.digit_from_strokes, drawing._placed, drawing._inked, drawing._centred,
     windows.im2col, windows.col2im,
-    softmax, losses.SoftmaxCrossEntropy.__call__,
+    softmax, losses.SoftmaxCrossEntropy.each, losses.BinaryCrossEntropy.each, losses.MeanSquaredError.each,
     optimizers.SGD.update, optimizers.RMSprop.update, optimizers.Adam.update,
     gradcheck, training.train_epoch, teach.learn,
 ]  # fmt: skip
@@ -55,8 +55,8 @@ def every_layer(row: Iterable[Layer]) -> Iterable[Layer]:
 def name_of(function: Callable[..., Any]) -> str:
     """`SGD.update` of a method, `im2col` of a function, the class alone of what makes its instances callable.
 
-    >>> name_of(optimizers.SGD.update), name_of(windows.im2col), name_of(losses.SoftmaxCrossEntropy.__call__)
-    ('SGD.update', 'im2col', 'SoftmaxCrossEntropy')
+    >>> name_of(optimizers.SGD.update), name_of(windows.im2col), name_of(losses.SoftmaxCrossEntropy.each)
+    ('SGD.update', 'im2col', 'SoftmaxCrossEntropy.each')
     """
     return function.__qualname__.removeprefix("_").removesuffix(".__call__")
 

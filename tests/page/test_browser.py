@@ -1,8 +1,9 @@
-"""The exported page, in a browser without a network: what mouse, finger, pen and keys draw is read as Python reads it."""
+"""The exported page, in a browser without a network: what mouse, finger, pen and keys draw is read as Python does."""
 
 import numpy as np
 import pytest
 
+import scratchnet as sn
 from scratchnet.data.drawing import digit_from_strokes
 from tests.page.pen_digits import drawn_digits
 
@@ -212,6 +213,21 @@ def test_a_picture_is_refused_with_what_to_do_instead(open_page):
     assert "scratchnet predict MODEL picture.png" in opened.page.locator("#note").text_content()
 
 
+def test_at_least_97_of_100_written_digits_are_read_on_the_page(open_page, reader):
+    try:
+        sn.load_mnist(download=False)
+    except sn.DataFileError as error:
+        pytest.skip(f"the model must have been trained on MNIST: {error}")
+    opened = open_page()
+    digits = drawn_digits(20)
+    answers = opened.page.evaluate(
+        "(all) => all.map((strokes) => { const p = scratchnet.predictStrokes(strokes); return p.indexOf(Math.max(...p)); })",
+        [strokes for _, strokes in digits],
+    )
+    right = [label == answer for (label, _), answer in zip(digits, answers, strict=True)]
+    assert len(right) == 200 and np.mean(right) >= 0.97
+
+
 # walking
 
 
@@ -270,4 +286,4 @@ def test_a_page_with_other_weights_says_so_and_does_not_answer(open_page, export
 def test_an_intact_page_says_how_close_it_is_to_python(open_page):
     opened = open_page()
     assert opened.page.locator("#alarm").is_hidden()
-    assert "This page's logits equal Python's within" in opened.page.locator("#check").text_content()
+    assert "This page's logits and derivatives equal Python's within" in opened.page.locator("#check").text_content()

@@ -257,7 +257,7 @@ def test_the_command_writes_a_page_and_opens_it(small, tmp_path, browser):
         cwd=tmp_path, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert re.search(r"checked with playwright [\d.]+ on 200 images: .* the same class for all", done.stdout)
+    assert re.search(r"checked with playwright [\d.]+ on 100 images: .* the same class for all", done.stdout)
     assert "tray" not in parts_of((tmp_path / "digits.html").read_text())[1]
 
 

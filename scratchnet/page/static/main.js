@@ -18,12 +18,26 @@ import { installKeys } from "./ui/keys.js";
 import { makeBanner } from "./banner.js";
 import { drawView } from "./views/draw.js";
 import { stripView } from "./views/strip.js";
+import { pixelView } from "./views/pixel.js";
+import { columnsView } from "./views/columns.js";
+import { gatesView } from "./views/gates.js";
+import { denseView } from "./views/dense.js";
+import { lossView } from "./views/loss.js";
+import { backwardView } from "./views/backward.js";
+import { normaliseView } from "./views/normalise.js";
+import { checkView } from "./views/check.js";
+import { stepView } from "./views/step.js";
+import { numberView } from "./views/number.js";
 import { learntView } from "./views/learnt.js";
+import { speedView } from "./views/speed.js";
 import { teachView } from "./views/teach.js";
 import { trainingView } from "./views/training.js";
 
 /** All views, in the order of the navigation. */
-export const views = [drawView, stripView, trainingView, learntView, teachView];
+export const views = [
+  drawView, stripView, pixelView, columnsView, gatesView, normaliseView, denseView, lossView, backwardView, checkView,
+  stepView, trainingView, learntView, speedView, teachView, numberView,
+];
 
 /** Read the page's data, check the arithmetic, and show the view of the address. */
 export async function start() {
@@ -37,6 +51,7 @@ export async function start() {
     const shown = { view: null };
     const show = () => showView(content, context, shown);
     window.addEventListener("hashchange", show);
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show); // maps are drawn in its colours
     show();
     offerToPrograms(context);
     performance.mark("ready");
@@ -72,16 +87,22 @@ function showView(content, context, shown) {
   if (location.hash === "#content") return;
   const { view, route } = viewOf(location.hash, context.model);
   shown.view?.hide();
+  if (shown.view && shown.view !== view) window.scrollTo({ top: 0, behavior: "instant" });
   shown.view = view;
   context.route = route;
   if (view.name !== "draw") context.needInput();
   document.title = `${view.title} · ${context.name}`;
   for (const link of document.querySelectorAll("#views a")) {
-    if (link.hash === `#${view.name}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.hash !== `#${view.name}`) link.removeAttribute("aria-current");
+    else {
+      link.setAttribute("aria-current", "page");
+      link.parentElement.parentElement.scrollLeft = link.offsetLeft - 40; // where the list of views scrolls
+    }
   }
   content.dataset.view = view.name;
   view.show(clear(content), context);
+  // A link inside of the old view is gone, and the focus with it.
+  if (document.activeElement === document.body && document.documentElement.dataset.ready) content.focus({ preventScroll: true });
 }
 
 start();
