@@ -148,7 +148,7 @@ def peers(path: Path = RESULTS) -> list[dict[str, Any]]:
         return [
             {"case": row["case"], "framework": row["framework"], "batch": row["batch"],
              "ms": 1000 * row["median"] / row["images"], "cpu": found["machine"]["cpu"]}
-            for row in found["rows"] if row["batch"] == BATCH
+            for row in found["rows"] if row.get("batch") == BATCH
         ]  # fmt: skip
     except (OSError, ValueError, LookupError, TypeError):
         return []

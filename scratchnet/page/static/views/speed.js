@@ -35,6 +35,10 @@ export const speedView = {
   },
 };
 
+function costOf(multiplyAdds) {
+  return multiplyAdds ? `${shortCount(multiplyAdds)} multiply-adds` : "";
+}
+
 /** Rows of {name, value, note}: bars with their numbers, the longest of full width. */
 function timeBars(rows, label) {
   const most = Math.max(...rows.map((row) => row.value), 1e-9);
@@ -46,7 +50,7 @@ function timeBars(rows, label) {
 }
 
 function showServer(place, found) {
-  const layers = found.layers.map((row) => ({ name: row.names.join(", "), value: row.engine, note: `${shortCount(row.multiplyAdds)} multiply-adds` }));
+  const layers = found.layers.map((row) => ({ name: row.names.join(", "), value: row.engine, note: costOf(row.multiplyAdds) }));
   const textbook = found.layers.map((row) => ({ name: row.names.join(", "), value: row.textbook }));
   const slow = found.ladder.length > 0 ? found.ladder[0].ms / found.ladder[found.ladder.length - 1].ms : 0;
   place.replaceChildren(
@@ -57,7 +61,7 @@ function showServer(place, found) {
       timeBars(layers, "Milliseconds of each stage of the engine"),
       element("h3", {}, "The same by the textbook, in NumPy"),
       timeBars(textbook, "Milliseconds of the textbook's layers"),
-      found.ladder.length > 0 && element("h3", {}, `One convolution in three ways: ${formatNumber(slow, 2)} times as fast`),
+      found.ladder.length > 0 && element("h3", {}, `One convolution in three ways: ${Number(slow.toPrecision(2)).toLocaleString("en")} times as fast`),
       found.ladder.length > 0 && timeBars(found.ladder.map(({ name, ms, share }) => ({ name, value: ms, note: share < 1 ? `measured on ${formatNumber(100 * share, 2)} % of it` : "" })), "Milliseconds of one convolution"),
       found.peers.length > 0 && peersTable(found.peers),
     ].filter(Boolean),
@@ -97,7 +101,7 @@ function showBrowser(place, context) {
     }, context.x);
   }
   const middle = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
-  const rows = context.model.layers.map((layer, k) => ({ name: layer.key, value: middle(times[k]), note: `${shortCount(layer.multiplyAdds)} multiply-adds` }));
+  const rows = context.model.layers.map((layer, k) => ({ name: layer.key, value: middle(times[k]), note: costOf(layer.multiplyAdds) }));
   const whole = rows.reduce((sum, row) => sum + row.value, 0);
   place.replaceChildren(
     element("h3", {}, `In this browser, in JavaScript: ${formatNumber(whole, 3)} ms for an image`),
