@@ -35,8 +35,8 @@ def page_sources(model: Sequential) -> dict[str, dict[str, Any]]:
     """{"Conv2D.forward": {"file":, "line":, "text":}, ...}: of the model's layers, the losses and the optimizers.
 
     >>> found = page_sources(model)["Dense.backward"]
-    >>> found["file"], found["text"].splitlines()[0]
-    ('scratchnet/layers/dense.py', 'def backward(self, dy: np.ndarray, cache: np.ndarray) -> ...')
+    >>> found["file"], found["text"].split("(")[0]
+    ('scratchnet/layers/dense.py', 'def backward')
     """
     kinds = dict.fromkeys(type(layer) for layer in every_layer(model.layers))
     methods = {f"{kind.__name__}.{name}": getattr(kind, name) for kind in kinds for name in METHODS}

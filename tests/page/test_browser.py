@@ -220,10 +220,8 @@ def test_at_least_97_of_100_written_digits_are_read_on_the_page(open_page, reade
         pytest.skip(f"the model must have been trained on MNIST: {error}")
     opened = open_page()
     digits = drawn_digits(20)
-    answers = opened.page.evaluate(
-        "(all) => all.map((strokes) => { const p = scratchnet.predictStrokes(strokes); return p.indexOf(Math.max(...p)); })",
-        [strokes for _, strokes in digits],
-    )
+    best = "(all) => all.map((strokes) => scratchnet.predictStrokes(strokes)).map((p) => p.indexOf(Math.max(...p)))"
+    answers = opened.page.evaluate(best, [strokes for _, strokes in digits])
     right = [label == answer for (label, _), answer in zip(digits, answers, strict=True)]
     assert len(right) == 200 and np.mean(right) >= 0.97
 
@@ -244,16 +242,31 @@ def test_a_number_of_a_convolution_is_reached_by_keyboard_and_is_pythons(open_pa
         array[...] = reader.parameters()[name]
     y = opened.x()[None].astype(float)
     for layer in exact.layers[:5]:
-        y, _ = layer.forward(y, exact_context())
+        y, _ = layer.forward(y, sn.Context(training=False))
     shown = opened.page.locator(".readout a")
     assert shown.text_content() == "y/4.conv2d/5,7,0"
     assert float(shown.get_attribute("title").replace("−", "-")) == pytest.approx(y[0, 5, 7, 0], rel=1e-10)
+    opened.page.keyboard.press("Enter")
+    opened.page.wait_for_selector("main[data-view=pixel]")
+    assert f"{y[0, 5, 7, 0]:.6g}".replace("-", "−") in opened.page.locator("main").text_content()
+    opened.page.keyboard.press("Backspace")
+    opened.page.wait_for_selector("main[data-view=strip]")
 
 
-def exact_context():
-    from scratchnet import Context
-
-    return Context(training=False)
+def test_the_derivative_of_a_layers_output_is_pythons(open_page, reader):
+    opened = open_page()
+    opened.page.click(".tray-image >> nth=0")
+    opened.go("#strip/4.conv2d")
+    opened.page.click("button:has-text('Backward')")
+    opened.page.focus(".one-map")
+    for key in ["ArrowDown"] * 2 + ["ArrowRight"] * 3:
+        opened.page.keyboard.press(key)
+    shown = opened.page.locator(".readout a")
+    address = shown.text_content()
+    assert address == "dy/4.conv2d/2,3,0"
+    label = opened.page.evaluate("scratchnet.context.label")
+    value = sn.explain(reader, opened.x(), label, address).value
+    assert float(shown.get_attribute("title").replace("−", "-")) == pytest.approx(value, rel=1e-9, abs=1e-15)
 
 
 # the file
@@ -262,7 +275,8 @@ def exact_context():
 def test_nothing_is_asked_of_any_network_and_nothing_is_complained_about(open_page, exported, digits):
     opened = open_page()
     with_mouse(opened, digits[8])
-    for address in ("#strip", "#strip/1.conv2d", "#draw"):
+    named = opened.page.evaluate("[...document.querySelectorAll('#views a')].map((link) => link.hash)")
+    for address in [*named, "#strip/1.conv2d", "#dW/4.conv2d/1,2,0,7"]:
         opened.go(address)
     assert [url.split("#")[0] for url in opened.requests if not url.startswith("data:")] == [exported.as_uri()]
     assert opened.problems == []

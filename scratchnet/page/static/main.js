@@ -35,8 +35,22 @@ import { trainingView } from "./views/training.js";
 
 /** All views, in the order of the navigation. */
 export const views = [
-  drawView, stripView, pixelView, columnsView, gatesView, normaliseView, denseView, lossView, backwardView, checkView,
-  stepView, trainingView, learntView, speedView, teachView, numberView,
+  drawView,
+  stripView,
+  pixelView,
+  columnsView,
+  gatesView,
+  normaliseView,
+  denseView,
+  lossView,
+  backwardView,
+  checkView,
+  stepView,
+  trainingView,
+  learntView,
+  speedView,
+  teachView,
+  numberView,
 ];
 
 /** Read the page's data, check the arithmetic, and show the view of the address. */
