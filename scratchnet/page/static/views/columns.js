@@ -89,8 +89,8 @@ function sizes(record, cols) {
     {},
     `Each window becomes a row: ${n} windows of ${width} numbers, ${cols.data.length.toLocaleString("en")} in all, ` +
       "where the input has " +
-      `${record.x.data.length.toLocaleString("en")}: ${times.toFixed(1)} times as many. For a batch of 128 in " +
-        "float32: ${mega(record.x.data.length)} become ${mega(cols.data.length)}.`,
+      `${record.x.data.length.toLocaleString("en")}: ${times.toFixed(1)} times as many. ` +
+      `For a batch of 128 in float32: ${mega(record.x.data.length)} become ${mega(cols.data.length)}.`,
   );
 }
 
