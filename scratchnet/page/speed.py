@@ -150,5 +150,5 @@ def peers(path: Path = RESULTS) -> list[dict[str, Any]]:
              "ms": 1000 * row["median"] / row["images"], "cpu": found["machine"]["cpu"]}
             for row in found["rows"] if row.get("batch") == BATCH
         ]  # fmt: skip
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return []
