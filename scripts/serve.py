@@ -4,6 +4,7 @@
     python scripts/serve.py digits.safetensors --port 9000 --no-open
     python scripts/serve.py --train vgg-bn --epochs 3    train, and watch it: train.py --preset vgg-bn --watch
 
+What you correct on the page is kept as IDX files in the folder of --corrections.
 Only this machine reaches the page; --host 0.0.0.0 opens it to others, who need the token in the printed address.
 Ctrl-C ends it. The same page as one file, without a server: python scripts/export.py MODEL --to html --out FILE
 Exit codes: 130 after Ctrl-C, 143 after SIGTERM, 2 if the model, the port or a package is missing.
@@ -50,6 +51,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--data-dir", type=options.absolute, help="folder of the IDX files of test images (default: the run's)")
     add("--dataset", choices=data.CHOICES, help="or a data set by its name")
+    add("--corrections", metavar="DIR", help="where corrected images are kept (default: beside the data set)")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
     return parser.parse_args(argv)
 

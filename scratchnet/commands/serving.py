@@ -15,17 +15,22 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from scratchnet import report
 from scratchnet.commands.models import open_model
+from scratchnet.page.classroom import Classroom
 from scratchnet.page.contents import notes_of, page_parts
+from scratchnet.page.corrections import Corrections, class_names, corrections_folder
 from scratchnet.page.server import PORT, Server
 from scratchnet.page.server_site import Site
 from scratchnet.page.snapshots import FILE as SNAPSHOTS
 from scratchnet.page.snapshots import read_snapshots
-from scratchnet.page.tray import find_test_images, settings_of_run
+from scratchnet.page.teach import Images
+from scratchnet.page.tray import TestImages, find_test_images, settings_of_run
 
 
 def page_options() -> argparse.ArgumentParser:
@@ -67,12 +72,36 @@ def serve_model(args: argparse.Namespace) -> Server:
     run = report.find_run(args.model)
     model = open_model(report.find_model(args.model), args.engine)
     chosen = {name: value for name in ("dataset", "data_dir") if (value := getattr(args, name))}
-    images = find_test_images(model, **(chosen or settings_of_run(run)))
+    settings = {**(chosen or settings_of_run(run)), "required": "data_dir" in chosen}
+    images = find_test_images(model, **settings)
     recorded = read_snapshots(run / SNAPSHOTS)
     kept = {} if recorded is None else {SNAPSHOTS: recorded}
     site = Site(model, lambda shown: {**page_parts(shown, images, **notes_of(run)), **kept})
     model.forward(np.zeros((1, *model.input_shape), np.uint8))  # compiles what is not compiled yet
-    return Server(site, args.port, args.host)
+    room = classroom(site, run, args.corrections, images, settings)
+    return Server(site, args.port, args.host, lambda site: teaching_routes_of(site, room))
+
+
+def classroom(
+    site: Site, run: Path, folder: str | None, images: TestImages | None, settings: dict[str, Any]
+) -> Classroom:
+    """What can be taught to the model of a site."""
+    model = site.model
+    kept = Corrections(corrections_folder(model, folder), model.input_shape, class_names(model))
+
+    def others() -> Images | None:
+        found = find_test_images(model, **settings, training=True)
+        return None if found is None else (found.x, found.y)
+
+    site.offers["teach"] = True
+    return Classroom(site, kept, run, lambda: None if images is None else (images.x, images.y), others)
+
+
+def teaching_routes_of(site: Site, room: Classroom) -> list[Any]:
+    """The routes need Starlette, which is imported when a server is made."""
+    from scratchnet.page.server_teaching import teaching_routes
+
+    return teaching_routes(site, room)
 
 
 def show(server: Server, browser: bool) -> None:

@@ -31,12 +31,16 @@ class TestImages(NamedTuple):
 
 
 def find_test_images(
-    model: Sequential, dataset: str = "auto", data_dir: str | None = None, required: bool = False
+    model: Sequential,
+    dataset: str = "auto",
+    data_dir: str | None = None,
+    required: bool = False,
+    training: bool = False,
 ) -> TestImages | None:
     """The test images on this machine that fit the model: of the data set it was trained on, else synthetic digits.
 
     dataset: its name, as in a run's config.json, or "auto". None if no images fit: another shape, other classes.
-    required: raise the error of a folder `data_dir` without a data set.
+    required: raise the error of a folder `data_dir` without a data set. training: the training images of that data set.
     """
     try:
         if dataset == "synthetic":
@@ -47,14 +51,15 @@ def find_test_images(
             found, name = data.read_folder(data_folder(data_dir)), "test images"
             if data.counts_from_1(found[0][1], found[1][1]):
                 found = data.upright(found, first_label=1)
-        images = TestImages(as_images(found[1][0]), found[1][1], name)
+        x, y = found[0] if training else found[1]
+        images = TestImages(as_images(x), y, name)
     except (DataFileError, OSError):
         if required:
             raise
         images = None
     if images is None and data_dir is None and is_model_of_digits(model):
         size = model.input_shape[0]
-        x, y = data.load_synthetic(n_train=1, n_test=500, size=size)[1]
+        x, y = data.load_synthetic(n_train=500, n_test=500, size=size)[0 if training else 1]
         images = TestImages(as_images(x), y, "synthetic digits")
     return images if images is not None and fits(model, images) else None
 

@@ -207,6 +207,15 @@ def test_a_test_image_can_be_taken_and_its_label_is_the_right_class(open_page, r
     assert opened.page.evaluate("scratchnet.context.label") == test_images.y[hardest]
 
 
+def test_the_whole_tray_is_shown_when_asked_for(open_page):
+    opened = open_page()
+    opened.page.click("text=All 128")
+    assert opened.page.locator(".tray-image").count() == 128
+    opened.page.keyboard.press("Enter")  # the first of the new ones has the focus
+    same = "scratchnet.context.x.data.every((value, k) => value === scratchnet.context.tray[30].x.data[k])"
+    assert opened.page.evaluate(same)
+
+
 def test_a_picture_is_refused_with_what_to_do_instead(open_page):
     opened = open_page()
     opened.page.click("text=Picture …")
@@ -242,16 +251,31 @@ def test_a_number_of_a_convolution_is_reached_by_keyboard_and_is_pythons(open_pa
         array[...] = reader.parameters()[name]
     y = opened.x()[None].astype(float)
     for layer in exact.layers[:5]:
-        y, _ = layer.forward(y, exact_context())
+        y, _ = layer.forward(y, sn.Context(training=False))
     shown = opened.page.locator(".readout a")
     assert shown.text_content() == "y/4.conv2d/5,7,0"
     assert float(shown.get_attribute("title").replace("−", "-")) == pytest.approx(y[0, 5, 7, 0], rel=1e-10)
+    opened.page.keyboard.press("Enter")
+    opened.page.wait_for_selector("main[data-view=pixel]")
+    assert f"{y[0, 5, 7, 0]:.6g}".replace("-", "−") in opened.page.locator("main").text_content()
+    opened.page.keyboard.press("Backspace")
+    opened.page.wait_for_selector("main[data-view=strip]")
 
 
-def exact_context():
-    from scratchnet import Context
-
-    return Context(training=False)
+def test_the_derivative_of_a_layers_output_is_pythons(open_page, reader):
+    opened = open_page()
+    opened.page.click(".tray-image >> nth=0")
+    opened.go("#strip/4.conv2d")
+    opened.page.click("button:has-text('Backward')")
+    opened.page.focus(".one-map")
+    for key in ["ArrowDown"] * 2 + ["ArrowRight"] * 3:
+        opened.page.keyboard.press(key)
+    shown = opened.page.locator(".readout a")
+    address = shown.text_content()
+    assert address == "dy/4.conv2d/2,3,0"
+    label = opened.page.evaluate("scratchnet.context.label")
+    value = sn.explain(reader, opened.x(), label, address).value
+    assert float(shown.get_attribute("title").replace("−", "-")) == pytest.approx(value, rel=1e-9, abs=1e-15)
 
 
 # the file
@@ -260,7 +284,8 @@ def exact_context():
 def test_nothing_is_asked_of_any_network_and_nothing_is_complained_about(open_page, exported, digits):
     opened = open_page()
     with_mouse(opened, digits[8])
-    for address in ("#strip", "#strip/1.conv2d", "#draw"):
+    named = opened.page.evaluate("[...document.querySelectorAll('#views a')].map((link) => link.hash)")
+    for address in [*named, "#strip/1.conv2d", "#dW/4.conv2d/1,2,0,7"]:
         opened.go(address)
     assert [url.split("#")[0] for url in opened.requests if not url.startswith("data:")] == [exported.as_uri()]
     assert opened.problems == []

@@ -189,7 +189,8 @@ def test_other_networks_check_themselves_and_answer(preset, tmp_path, open_page)
     save_html(model, tmp_path / "page.html")
     opened = open_page(tmp_path / "page.html")
     assert opened.page.locator("#alarm").is_hidden()
-    for address in ("#strip", "#strip/0.rescale"):
+    named = opened.page.evaluate("[...document.querySelectorAll('#views a')].map((link) => link.hash)")
+    for address in [*named, "#strip/0.rescale"]:
         opened.go(address)
     assert opened.problems == []
 

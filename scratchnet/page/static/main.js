@@ -18,10 +18,40 @@ import { installKeys } from "./ui/keys.js";
 import { makeBanner } from "./banner.js";
 import { drawView } from "./views/draw.js";
 import { stripView } from "./views/strip.js";
+import { pixelView } from "./views/pixel.js";
+import { columnsView } from "./views/columns.js";
+import { gatesView } from "./views/gates.js";
+import { denseView } from "./views/dense.js";
+import { lossView } from "./views/loss.js";
+import { backwardView } from "./views/backward.js";
+import { normaliseView } from "./views/normalise.js";
+import { checkView } from "./views/check.js";
+import { stepView } from "./views/step.js";
+import { numberView } from "./views/number.js";
+import { learntView } from "./views/learnt.js";
+import { speedView } from "./views/speed.js";
+import { teachView } from "./views/teach.js";
 import { trainingView } from "./views/training.js";
 
 /** All views, in the order of the navigation. */
-export const views = [drawView, stripView, trainingView];
+export const views = [
+  drawView,
+  stripView,
+  pixelView,
+  columnsView,
+  gatesView,
+  normaliseView,
+  denseView,
+  lossView,
+  backwardView,
+  checkView,
+  stepView,
+  trainingView,
+  learntView,
+  speedView,
+  teachView,
+  numberView,
+];
 
 /** Read the page's data, check the arithmetic, and show the view of the address. */
 export async function start() {

@@ -1,7 +1,7 @@
 // The ledger: every number of a training step says what it is made of; see scratchnet/page/ledger.py.
 import { OF_THE_MODEL, formatAddress, parseAddress } from "./addresses.js";
 import { ELEMENTWISE, dropoutInput, dropoutOutput, elementwiseInput, elementwiseOutput } from "./terms_elementwise.js";
-import { arrayOf, partsOf, productOf, upstreamOf } from "./parts.js";
+import { arrayFactor, partsOf, productOf, upstreamFactor } from "./parts.js";
 import { at, tensor } from "./tensor.js";
 import { averageInput, averageOutput, globalInput, globalOutput, maxInput, maxOutput } from "./terms_pool.js";
 import { borderInput, borderOutput, flattenInput, flattenOutput, isInside } from "./terms_moving.js";
@@ -91,7 +91,7 @@ function ofALayer(run, record, kind, index) {
   const { parameters, state } = record.layer;
   if (kind in parameters || kind in state) {
     const what = kind in parameters ? "a parameter of the model" : "gathered in training";
-    return partsOf(what, [], arrayOf(record, kind, index).value);
+    return partsOf(what, [], arrayFactor(record, kind, index).value);
   }
   return kind === "dx" ? inputGradientOf(record, index) : RULES[record.kind][kind](record, index);
 }
@@ -100,7 +100,7 @@ function ofALayer(run, record, kind, index) {
 function upstreamParts(run, record, index) {
   if (record.next) return inputGradientOf(record.next, index);
   if (record.owner) {
-    return partsOf("dy of the block: both ways are added", [productOf([upstreamOf(record.owner, index)])]);
+    return partsOf("dy of the block: both ways are added", [productOf([upstreamFactor(record.owner, index)])]);
   }
   const dlogit = { address: formatAddress("dlogits", "", index), value: run.dlogits[index[0]] };
   return partsOf("dy[k] = dz[k]: the last layer gives the logits", [productOf([dlogit])]);

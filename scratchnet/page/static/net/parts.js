@@ -4,34 +4,34 @@ import { formatAddress } from "./addresses.js";
 import { at } from "./tensor.js";
 
 /** x[index] of a layer: a pixel, or a number that the layer before gives. */
-export function inputOf(record, index) {
+export function inputFactor(record, index) {
   return { address: `${record.source}/${index.join(",")}`, value: at(record.x, ...index) };
 }
 
 /** y[index]. */
-export function outputOf(record, index) {
+export function outputFactor(record, index) {
   return { address: formatAddress("y", record.key, index), value: at(record.y, ...index) };
 }
 
 /** dy[index]. */
-export function upstreamOf(record, index) {
+export function upstreamFactor(record, index) {
   return { address: formatAddress("dy", record.key, index), value: at(record.dy, ...index) };
 }
 
 /** dx[index]. */
-export function downstreamOf(record, index) {
+export function downstreamFactor(record, index) {
   return { address: formatAddress("dx", record.key, index), value: at(record.dx, ...index) };
 }
 
 /** A number of a parameter, of the state, or of what is inside a BatchNorm. */
-export function arrayOf(record, name, index) {
+export function arrayFactor(record, name, index) {
   const { parameters, state } = record.layer;
   const found = parameters[name] ?? state[name] ?? record.cache[name];
   return { address: formatAddress(name, record.key, index), value: at(found, ...index) };
 }
 
 /** The derivative by a parameter. */
-export function gradientOf(record, name, index) {
+export function gradientFactor(record, name, index) {
   return { address: formatAddress(`d${name}`, record.key, index), value: at(record.gradients[name], ...index) };
 }
 

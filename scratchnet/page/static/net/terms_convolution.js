@@ -1,11 +1,11 @@
 // The terms of Conv2D and DepthwiseConv2D; see scratchnet/page/terms/convolution.py.
-import { arrayOf, inputOf, partsOf, productOf, upstreamOf } from "./parts.js";
+import { arrayFactor, inputFactor, partsOf, productOf, upstreamFactor } from "./parts.js";
 import { eachPixel, eachWindow } from "./windows.js";
 import { indexOf } from "./tensor.js";
 
 /** b[f], if the layer has a bias. */
 export function biasTerms(record, index) {
-  return record.layer.parameters.b ? [productOf([arrayOf(record, "b", index)], { label: "bias", group: "bias" })] : [];
+  return record.layer.parameters.b ? [productOf([arrayFactor(record, "b", index)], { label: "bias", group: "bias" })] : [];
 }
 
 /** y[i, j, f] = Σ x · W + b, grouped by input channel. */
@@ -14,7 +14,7 @@ export function convOutput(record, [i, j, f]) {
   for (let c = 0; c < record.x.shape[2]; c += 1) {
     eachPixel(record.layer.settings.windows, record.x.shape, i, j, (di, dj, place) => {
       const [row, column] = indexOf(record.x.shape, place);
-      const factors = [inputOf(record, [row, column, c]), arrayOf(record, "W", [di, dj, c, f])];
+      const factors = [inputFactor(record, [row, column, c]), arrayFactor(record, "W", [di, dj, c, f])];
       terms.push(productOf(factors, { group: `channel ${c}` }));
     });
   }
@@ -27,7 +27,7 @@ export function convInput(record, [row, column, c]) {
   const terms = [];
   eachWindow(record.layer.settings.windows, row, column, (i, j, di, dj) => {
     for (let f = 0; f < record.y.shape[2]; f += 1) {
-      const factors = [upstreamOf(record, [i, j, f]), arrayOf(record, "W", [di, dj, c, f])];
+      const factors = [upstreamFactor(record, [i, j, f]), arrayFactor(record, "W", [di, dj, c, f])];
       terms.push(productOf(factors, { group: `window ${i},${j}` }));
     }
   });
@@ -50,7 +50,7 @@ export function positionTerms(record, di, dj, c, f) {
       const row = i * win.stride_h + di - win.top;
       const column = j * win.stride_w + dj - win.left;
       if (row < 0 || row >= h || column < 0 || column >= w) continue;
-      const factors = [inputOf(record, [row, column, c]), upstreamOf(record, [i, j, f])];
+      const factors = [inputFactor(record, [row, column, c]), upstreamFactor(record, [i, j, f])];
       terms.push(productOf(factors, { group: `row ${i}` }));
     }
   }
@@ -62,7 +62,7 @@ export function imageBias(record, [f]) {
   const [h, w] = record.y.shape;
   const terms = [];
   for (let i = 0; i < h; i += 1) {
-    for (let j = 0; j < w; j += 1) terms.push(productOf([upstreamOf(record, [i, j, f])], { group: `row ${i}` }));
+    for (let j = 0; j < w; j += 1) terms.push(productOf([upstreamFactor(record, [i, j, f])], { group: `row ${i}` }));
   }
   return partsOf("db[f] = Σ dy[i, j, f]", terms);
 }
@@ -74,7 +74,7 @@ export function depthwiseOutput(record, [i, j, f]) {
   const terms = [];
   eachPixel(record.layer.settings.windows, record.x.shape, i, j, (di, dj, place) => {
     const [row, column] = indexOf(record.x.shape, place);
-    const factors = [inputOf(record, [row, column, c]), arrayOf(record, "W", [di, dj, c, f % m])];
+    const factors = [inputFactor(record, [row, column, c]), arrayFactor(record, "W", [di, dj, c, f % m])];
     terms.push(productOf(factors, { group: `channel ${c}` }));
   });
   const formula = "y[i, j, c·m + q] = Σ x[i·s + di, j·s + dj, c] · W[di, dj, c, q] + b[c·m + q]";
@@ -87,7 +87,7 @@ export function depthwiseInput(record, [row, column, c]) {
   const terms = [];
   eachWindow(record.layer.settings.windows, row, column, (i, j, di, dj) => {
     for (let q = 0; q < m; q += 1) {
-      const factors = [upstreamOf(record, [i, j, c * m + q]), arrayOf(record, "W", [di, dj, c, q])];
+      const factors = [upstreamFactor(record, [i, j, c * m + q]), arrayFactor(record, "W", [di, dj, c, q])];
       terms.push(productOf(factors, { group: `window ${i},${j}` }));
     }
   });

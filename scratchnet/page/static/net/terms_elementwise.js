@@ -1,5 +1,5 @@
 // The terms of layers that work number by number: one term each, f(x) forward and dy · f'(x) backward.
-import { inputOf, outputOf, partsOf, productOf, termOf, upstreamOf } from "./parts.js";
+import { inputFactor, outputFactor, partsOf, productOf, termOf, upstreamFactor } from "./parts.js";
 import { normalDensity, normalShare, sigmoid } from "./smooth_activations.js";
 import { offset } from "./tensor.js";
 
@@ -36,7 +36,7 @@ export const ELEMENTWISE = [...Object.keys(FUNCTIONS_OF_X), ...Object.keys(SLOPE
 
 export function elementwiseOutput(record, index) {
   const [formula, , f] = FUNCTIONS_OF_X[record.kind] ?? SLOPES_OF_Y[record.kind];
-  const x = inputOf(record, index);
+  const x = inputFactor(record, index);
   const constant = record.kind === "Rescale" ? record.layer.settings.offset : 0;
   return partsOf(formula, [termOf(f(x.value, record.layer.settings), [x])], constant);
 }
@@ -44,8 +44,8 @@ export function elementwiseOutput(record, index) {
 export function elementwiseInput(record, index) {
   const ofY = record.kind in SLOPES_OF_Y;
   const [, formula, , slope] = ofY ? SLOPES_OF_Y[record.kind] : FUNCTIONS_OF_X[record.kind];
-  const dy = upstreamOf(record, index);
-  const here = ofY ? outputOf(record, index) : inputOf(record, index);
+  const dy = upstreamFactor(record, index);
+  const here = ofY ? outputFactor(record, index) : inputFactor(record, index);
   const s = slope(here.value, record.layer.settings);
   return partsOf(formula, [termOf(dy.value * s, [dy, here], `slope ${Number(s.toPrecision(4))}`)]);
 }
@@ -58,11 +58,11 @@ export function maskAt(record, index) {
 export function dropoutOutput(record, index) {
   const times = maskAt(record, index);
   const label = `mask ${Number(times.toPrecision(4))}`;
-  return partsOf("y = x · mask", [productOf([inputOf(record, index)], { times, label })]);
+  return partsOf("y = x · mask", [productOf([inputFactor(record, index)], { times, label })]);
 }
 
 export function dropoutInput(record, index) {
   const times = maskAt(record, index);
   const label = `mask ${Number(times.toPrecision(4))}`;
-  return partsOf("dx = dy · mask", [productOf([upstreamOf(record, index)], { times, label })]);
+  return partsOf("dx = dy · mask", [productOf([upstreamFactor(record, index)], { times, label })]);
 }

@@ -1,6 +1,6 @@
 // The terms behind the last layer: logits, probabilities, the loss, and its derivative by the logits, p - t.
 import { formatAddress } from "./addresses.js";
-import { inputOf, outputOf, partsOf, productOf, termOf, upstreamOf } from "./parts.js";
+import { inputFactor, outputFactor, partsOf, productOf, termOf, upstreamFactor } from "./parts.js";
 import { sigmoid, softmax } from "./smooth_activations.js";
 import { softmaxCrossEntropy, targets } from "./losses.js";
 
@@ -18,7 +18,7 @@ function ownFirst(count, k) {
 }
 
 export function logitParts(run, [k]) {
-  return partsOf("z[k] = y[k] of the last layer", [productOf([outputOf(run.layers.at(-1), [k])])]);
+  return partsOf("z[k] = y[k] of the last layer", [productOf([outputFactor(run.layers.at(-1), [k])])]);
 }
 
 export function probabilityParts(run, [k]) {
@@ -64,7 +64,7 @@ export function dlogitParts(run, [k]) {
 export function softmaxOutput(record, index) {
   const front = index.slice(0, -1);
   const k = index.at(-1);
-  const factors = ownFirst(record.x.shape.at(-1), k).map((j) => inputOf(record, [...front, j]));
+  const factors = ownFirst(record.x.shape.at(-1), k).map((j) => inputFactor(record, [...front, j]));
   const p = softmax(factors.map((factor) => factor.value))[0];
   return partsOf("y[k] = exp(x[k] - max x) / Σ_j exp(x[j] - max x)", [termOf(p, factors)]);
 }
@@ -72,10 +72,10 @@ export function softmaxOutput(record, index) {
 /** dx_k = y_k dy_k - y_k Σ_j y_j dy_j. */
 export function softmaxInput(record, index) {
   const front = index.slice(0, -1);
-  const own = outputOf(record, index);
-  const terms = [productOf([own, upstreamOf(record, index)], { label: "direct", group: "direct" })];
+  const own = outputFactor(record, index);
+  const terms = [productOf([own, upstreamFactor(record, index)], { label: "direct", group: "direct" })];
   for (let j = 0; j < record.x.shape.at(-1); j += 1) {
-    const factors = [own, outputOf(record, [...front, j]), upstreamOf(record, [...front, j])];
+    const factors = [own, outputFactor(record, [...front, j]), upstreamFactor(record, [...front, j])];
     terms.push(productOf(factors, { times: -1, group: "through the sum" }));
   }
   return partsOf("dx[k] = y[k] · dy[k] - y[k] · Σ_j y[j] · dy[j]", terms);

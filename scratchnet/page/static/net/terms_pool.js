@@ -2,7 +2,7 @@
 //
 // A max-pool's y has a term for every number of its window: the winner counts once, the others not at all. Its dx has a
 // term for every window that the pixel is in: dy where the pixel won, and exactly 0 where another one did.
-import { inputOf, partsOf, productOf, termOf, upstreamOf } from "./parts.js";
+import { inputFactor, partsOf, productOf, termOf, upstreamFactor } from "./parts.js";
 import { eachPixel, eachWindow } from "./windows.js";
 import { indexOf, offset } from "./tensor.js";
 import { pixelsIn } from "./pool.js";
@@ -26,7 +26,7 @@ export function maxOutput(record, index) {
   const terms = placesIn(record, index).map((place) => {
     const largest = place.join() === won;
     const label = largest ? "the largest" : "not the largest";
-    return productOf([inputOf(record, place)], { times: Number(largest), label });
+    return productOf([inputFactor(record, place)], { times: Number(largest), label });
   });
   return partsOf("y[i, j, c] = max of the window", terms);
 }
@@ -34,9 +34,9 @@ export function maxOutput(record, index) {
 export function maxInput(record, [row, column, c]) {
   const terms = [];
   eachWindow(record.layer.settings.windows, row, column, (i, j) => {
-    const won = inputOf(record, winnerOf(record, [i, j, c]));
-    const isOwn = won.address === inputOf(record, [row, column, c]).address;
-    const dy = upstreamOf(record, [i, j, c]);
+    const won = inputFactor(record, winnerOf(record, [i, j, c]));
+    const isOwn = won.address === inputFactor(record, [row, column, c]).address;
+    const dy = upstreamFactor(record, [i, j, c]);
     terms.push(termOf(isOwn ? dy.value : 0, [dy, won], isOwn ? "won" : `lost to ${won.address}`, `window ${i},${j}`));
   });
   return partsOf("dx = Σ dy of the windows in which this number is the largest", terms);
@@ -44,7 +44,7 @@ export function maxInput(record, [row, column, c]) {
 
 export function averageOutput(record, index) {
   const places = placesIn(record, index);
-  const terms = places.map((place) => productOf([inputOf(record, place)], { times: 1 / places.length }));
+  const terms = places.map((place) => productOf([inputFactor(record, place)], { times: 1 / places.length }));
   return partsOf("y[i, j, c] = Σ x / m over the m pixels of the window", terms);
 }
 
@@ -53,7 +53,7 @@ export function averageInput(record, [row, column, c]) {
   const terms = [];
   eachWindow(win, row, column, (i, j) => {
     const times = 1 / pixelsIn(win, record.x.shape, i, j);
-    terms.push(productOf([upstreamOf(record, [i, j, c])], { times, group: `window ${i},${j}` }));
+    terms.push(productOf([upstreamFactor(record, [i, j, c])], { times, group: `window ${i},${j}` }));
   });
   return partsOf("dx = Σ dy / m over the windows with this pixel", terms);
 }
@@ -63,7 +63,7 @@ export function globalOutput(record, [c]) {
   const terms = [];
   for (let i = 0; i < h; i += 1) {
     for (let j = 0; j < w; j += 1) {
-      terms.push(productOf([inputOf(record, [i, j, c])], { times: 1 / (h * w), group: `row ${i}` }));
+      terms.push(productOf([inputFactor(record, [i, j, c])], { times: 1 / (h * w), group: `row ${i}` }));
     }
   }
   return partsOf("y[c] = Σ x[i, j, c] / (h·w)", terms);
@@ -71,5 +71,5 @@ export function globalOutput(record, [c]) {
 
 export function globalInput(record, [, , c]) {
   const [h, w] = record.x.shape;
-  return partsOf("dx[i, j, c] = dy[c] / (h·w)", [productOf([upstreamOf(record, [c])], { times: 1 / (h * w) })]);
+  return partsOf("dx[i, j, c] = dy[c] / (h·w)", [productOf([upstreamFactor(record, [c])], { times: 1 / (h * w) })]);
 }

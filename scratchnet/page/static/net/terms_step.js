@@ -1,6 +1,6 @@
 // The terms of a parameter after one first step of an optimizer: the parameter, and what the step adds to it.
 import { OPTIMIZERS, update } from "./optimizers.js";
-import { arrayOf, gradientOf, partsOf, productOf, termOf } from "./parts.js";
+import { arrayFactor, gradientFactor, partsOf, productOf, termOf } from "./parts.js";
 import { tensor } from "./tensor.js";
 
 const STEP_FORMULAS = {
@@ -21,10 +21,10 @@ export function penalised(record, name) {
 
 /** step: {name, settings} of `update`. -> {value, formula, terms, constant} of W after it. */
 export function newWeight(record, name, index, step) {
-  const before = arrayOf(record, name, index);
+  const before = arrayFactor(record, name, index);
   const first = productOf([before], { label: "before" });
   if (!record.layer.trainable) return { value: before.value, ...partsOf("W' = W: the layer is frozen", [first]) };
-  const dW = gradientOf(record, name, index);
+  const dW = gradientFactor(record, name, index);
   const l2 = name === "W" ? 2 * (record.layer.settings.l2 ?? 0) : 0;
   const g = dW.value + l2 * before.value;
   const after = update(step.name, step.settings, tensor([1], [before.value]), tensor([1], [g])).weight.data[0];

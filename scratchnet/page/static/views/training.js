@@ -8,6 +8,7 @@ import { element } from "../ui/dom.js";
 import { lineChart } from "../ui/chart.js";
 import { announce } from "../ui/live.js";
 import { formatNumber, percent } from "../ui/number.js";
+import { sourcePanel } from "../ui/source.js";
 import { readJson } from "../orders.js";
 import { trainingControls } from "./training_controls.js";
 import { openFeed } from "./training_feed.js";
@@ -47,7 +48,8 @@ function showTraining(place, context, live) {
   const snapshot = element("div", {});
   const slider = snapshotSlider(() => showChosen(snapshot, context));
   const controls = live ? trainingControls(context, training) : null;
-  place.replaceChildren(...[status, controls?.element, charts, slider.element, snapshot].filter(Boolean));
+  const source = sourcePanel(context.sources, "train_epoch", ["train_step(", "on_batch_end"], false);
+  place.replaceChildren(...[status, controls?.element, charts, slider.element, snapshot, source].filter(Boolean));
   const update = () => {
     status.textContent = live ? statusText(training) : `${training.snapshots.length} snapshots of this training were recorded.`;
     controls?.update(training.state);

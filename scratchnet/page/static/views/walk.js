@@ -2,14 +2,15 @@
 import { formatAddress, parseAddress } from "../net/addresses.js";
 import { isInside } from "../net/terms_moving.js";
 import { numbersOf } from "../net/ledger.js";
-import { indexOf } from "../net/tensor.js";
+import { at, indexOf } from "../net/tensor.js";
 import { element } from "../ui/dom.js";
 import { mapGrid } from "../ui/grid.js";
 import { parseHash } from "../ui/hash.js";
-import { hasNegative, heatmap, largestSize, mapOf } from "../ui/heatmap.js";
+import { hasNegative, largestSize, mapOf } from "../ui/heatmap.js";
+import { asMaps, montage } from "../ui/montage.js";
 import { formatNumber } from "../ui/number.js";
 
-const walkState = { focus: null, ends: [] };
+const walkState = { focus: null, ends: [], refresh: null, mode: { training: false, seed: 0 } };
 
 /** All records of these kinds of layers, those within residual blocks included. */
 export function recordsOf(run, kinds) {
@@ -39,7 +40,8 @@ export function chosenNumber(context, run, records, kinds) {
   try {
     const { kind, key, index } = parseAddress(context.route.address);
     const record = run.byKey[key];
-    const fits = records.includes(record) && kinds.includes(kind) && isInside(index, numbersOf(record)[kind]?.shape ?? []);
+    const fits =
+      records.includes(record) && kinds.includes(kind) && isInside(index, numbersOf(record)[kind]?.shape ?? []);
     if (fits) return { record, kind, index };
   } catch {
     // no address in the route: the view chooses a number itself
@@ -69,8 +71,19 @@ export function goKeeping(context, hash, id) {
   context.go(hash);
 }
 
+/** The pass of the page's input and label, in the mode that the reader chose: evaluation, or a training step. */
+export function runOf(context) {
+  return context.pass(walkState.mode);
+}
+
+/** {training, seed}: of `runOf`; with an argument it is changed first. */
+export function walkMode(changes = {}) {
+  return Object.assign(walkState.mode, changes);
+}
+
 /**
- * The frame of a view: a heading, then `fill(container)`, again after every change of the input or the label. Views call
+ * The frame of a view: a heading, then `fill(container)`, again after every change of the input or the label. ` +
+   `Views call
  * `leaveWalk` when they are hidden.
  */
 export function showWalk(container, context, heading, fill) {
@@ -78,12 +91,30 @@ export function showWalk(container, context, heading, fill) {
   container.append(element("h2", {}, heading), place);
   const refresh = () => {
     place.replaceChildren();
+    if (walkState.mode.training) place.append(modeNote());
     fill(place);
     if (walkState.focus) document.getElementById(walkState.focus)?.focus();
     walkState.focus = null;
   };
   walkState.ends.push(context.subscribe(refresh));
+  walkState.refresh = refresh;
   refresh();
+}
+
+/** Fill the view again: what it shows depends on more than input and label. The control `id` keeps the focus. */
+export function refreshWalk(id) {
+  walkState.focus = id;
+  walkState.refresh();
+}
+
+function modeNote() {
+  const text = "Training mode: as in a step on this image alone, with its own statistics and dropout masks. ";
+  const back = element("button", { type: "button", id: "to-evaluation" }, "Evaluation");
+  back.addEventListener("click", () => {
+    walkMode({ training: false });
+    refreshWalk(null);
+  });
+  return element("p", { class: "mode-note" }, text, back);
 }
 
 /** End what `showWalk` began. */
@@ -93,7 +124,9 @@ export function leaveWalk() {
 
 /** A labelled choice. options: [[value, text], …]. changed(value). */
 export function choice(id, label, options, current, changed) {
-  const list = options.map(([value, text]) => element("option", { value, selected: String(value) === String(current) }, text));
+  const list = options.map(([value, text]) =>
+    element("option", { value, selected: String(value) === String(current) }, text),
+  );
   const select = element("select", { id }, ...list);
   select.addEventListener("change", () => changed(select.value));
   return element("label", { class: "choice", for: id }, `${label} `, select);
@@ -102,7 +135,13 @@ export function choice(id, label, options, current, changed) {
 /** A choice among layers that leads to #view/KEY. */
 export function layerChoice(context, view, records, record) {
   const go = (key) => goKeeping(context, `#${view}/${key}`, "choose-layer");
-  return choice("choose-layer", "Layer", records.map(({ key }) => [key, key]), record.key, go);
+  return choice(
+    "choose-layer",
+    "Layer",
+    records.map(({ key }) => [key, key]),
+    record.key,
+    go,
+  );
 }
 
 /** A choice among n channels or filters, 0 to n - 1. */
@@ -113,27 +152,50 @@ export function channelChoice(id, label, count, current, changed) {
 
 /** Says that the model has nothing for a view to show. */
 export function nothingHere(place, what) {
-  place.append(element("p", {}, `This model has no ${what}. `, element("a", { href: "#strip" }, "These are its layers.")));
+  place.append(
+    element("p", {}, `This model has no ${what}. `, element("a", { href: "#strip" }, "These are its layers.")),
+  );
 }
 
 /**
- * A channel of a tensor (h, w, c), or a vector, as a map with a cursor.
- * name: for a screen reader. scale: of the colours. onMove(i, j), onEnter(i, j): see ui/grid.js.
- * -> {element, grid, mark(row, column, rows, columns)}: mark draws a frame and returns it.
+ * A channel of a tensor (h, w, c), or a vector as rows of a square, as a map with a cursor.
+ * name: for a screen reader. scale, signed: of the colours. onMove(index), onEnter(index): of the tensor.
+ * -> {element, grid, place(index): moves the cursor, mark(row, column, rows, columns, className): draws a frame,
+ * markIndex(index)}.
  */
-export function cursorMap(tensor, channel, { name, scale = largestSize(tensor.data), onMove, onEnter, mark = "" }) {
-  const slice = tensor.shape.length === 3 ? mapOf(tensor, channel) : { shape: [1, tensor.data.length], data: tensor.data };
-  const [rows, columns] = slice.shape;
-  const canvas = heatmap(element("canvas", { class: "pixels", "aria-hidden": true }), slice, { scale, signed: hasNegative(tensor.data) });
+export function cursorMap(tensor, channel, options) {
+  const { name, scale = largestSize(tensor.data), signed = hasNegative(tensor.data), onMove, onEnter } = options;
+  const maps = asMaps(tensor);
+  const [rows, columns] = maps.shape;
+  const isVector = tensor.shape.length !== 3;
+  const indexAt = (i, j) => (isVector ? [Math.min(i * columns + j, tensor.data.length - 1)] : [i, j, channel]);
+  const cellOf = (index) => (isVector ? [Math.floor(index[0] / columns), index[0] % columns] : index.slice(0, 2));
+  const named = (i, j) => (isVector ? `number ${indexAt(i, j)[0]}` : `row ${i}, column ${j}`);
+  const canvas = element("canvas", { class: "pixels plain", "aria-hidden": true });
+  montage(canvas, oneOf(maps, isVector ? 0 : channel), { scale, signed });
   const grid = mapGrid(canvas, {
-    rows, columns, name, onMove, onEnter,
-    describe: (i, j) => `row ${i}, column ${j}: ${formatNumber(slice.data[i * columns + j])}`,
+    rows,
+    columns,
+    name,
+    onMove: onMove && ((i, j) => onMove(indexAt(i, j))),
+    onEnter: onEnter && ((i, j) => onEnter(indexAt(i, j))),
+    describe: (i, j) => `${named(i, j)}: ${formatNumber(at(tensor, ...indexAt(i, j)))}`,
   });
   grid.element.classList.add("walk-map");
-  if (!onMove) grid.element.classList.add("still");
-  const caption = element("figcaption", {}, name, mark && element("span", { class: "soft small" }, ` ${mark}`));
-  const figure = element("figure", { class: "map-figure" }, caption, grid.element);
-  return { element: figure, grid, mark: (...frame) => frameOn(grid.element, frame, [rows, columns]) };
+  grid.element.classList.add(onMove ? "live-map" : "still");
+  const mark = (...frame) => frameOn(grid.element, frame, [rows, columns]);
+  return {
+    element: element("figure", { class: "map-figure" }, element("figcaption", {}, name), grid.element),
+    grid,
+    mark,
+    place: (index) => grid.move(...cellOf(index), true),
+    markIndex: (index) => mark(...cellOf(index), 1, 1),
+  };
+}
+
+/** One channel of maps (h, w, channels) as maps (h, w, 1). */
+function oneOf(maps, channel) {
+  return { ...mapOf(maps, channel), shape: [...maps.shape.slice(0, 2), 1], count: maps.count };
 }
 
 /** A frame of rows × columns numbers at (row, column) of a map of h × w; what lies outside of the map is cut off. */
