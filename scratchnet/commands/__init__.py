@@ -34,6 +34,7 @@ PROGRAMS = {
     "compare": "compare runs: which is better, and by more than chance?",
     "tune": "search for good settings with many short training runs",
     "lr-find": "find a learning rate",
+    "learn": "exercises that check themselves",
     "export": "write a model for another program: ONNX, PyTorch, Keras, NumPy, C",
     "report": "draw a run's pictures and its report again",
     "make-idx": "make a data set from pictures, .npz, CSV or other IDX files",
