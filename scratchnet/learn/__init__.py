@@ -8,6 +8,7 @@ Read in this order:
     sandbox     starts it, with a time limit, and says how it ended
     compare     where two results differ, as a table and a map
     verdict     the answer: right, or the smallest case that is wrong, and the hint that fits
+    solution    the lines of the library, for an exercise or a lesson
     progress    which exercises are solved, in the user's data folder
 
 The file that runs is the learner's own. It is compared with the library's layers, and its gradients with finite
@@ -17,6 +18,7 @@ here, and its docstring is the hint.
 
 from scratchnet.learn.exercise import Exercise
 from scratchnet.learn.exercises import EXERCISES
+from scratchnet.learn.solution import lines
 from scratchnet.learn.verdict import Verdict, check
 
-__all__ = ["EXERCISES", "Exercise", "Verdict", "check"]
+__all__ = ["EXERCISES", "Exercise", "Verdict", "check", "lines"]

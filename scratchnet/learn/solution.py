@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import scratchnet
 from scratchnet.learn.exercise import Exercise
@@ -42,3 +45,41 @@ def lines_of(source: str, name: str) -> tuple[int, list[str]]:
         body = found[0].body  # type: ignore[attr-defined]
     lines = source.splitlines()[found[0].lineno - 1 : found[0].end_lineno]
     return found[0].lineno, lines
+
+
+def lines(thing: Any, *only: str) -> str:
+    """The lines of the library that define a function, a class or a method, as text, under the name of their file.
+
+    only: texts; then the lines that contain one of them, with "..." for what is left out.
+    Raises ValueError if a text is in no line.
+
+    >>> from scratchnet.layers import ReLU
+    >>> print(lines(ReLU.backward))
+    # scratchnet/layers/activation.py
+    def backward(self, dy: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        return dy * positive, {}
+    """
+    thing = inspect.unwrap(thing)
+    file = Path(inspect.getsourcefile(thing) or "").relative_to(Path(scratchnet.__file__).parents[1])
+    found = textwrap.dedent(inspect.getsource(thing)).splitlines()
+    for text in only:
+        if not any(text in line for line in found):
+            raise ValueError(f"{file}: no line of {thing.__qualname__} has {text!r}")
+    if only:
+        found = shortened(found, [any(text in line for text in only) for line in found])
+    return "\n".join([f"# {file.as_posix()}", *found])
+
+
+def shortened(found: list[str], wanted: list[bool]) -> list[str]:
+    """The wanted lines, without their common indentation; "..." between lines that are no neighbours.
+
+    >>> shortened(["  a", "  b", "  c", "  d"], [True, False, True, True])
+    ['a', '...', 'c', 'd']
+    """
+    chosen: list[str] = []
+    for i, line in enumerate(found):
+        if wanted[i]:
+            if chosen and not wanted[i - 1]:
+                chosen.append(f"{line[: len(line) - len(line.lstrip())]}...")
+            chosen.append(line)
+    return textwrap.dedent("\n".join(chosen)).splitlines()
