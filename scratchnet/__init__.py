@@ -17,6 +17,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     out_of_distribution                        does an image resemble the training data?
     lr_finder       which learning rate?       search        and which other settings?
     interop/        models from and for other programs
+    page/           draw a digit, and walk through a model number by number; `explain` is its core
     summary         a model's table of layers    classifier    the same with scikit-learn's interface
     saving/         a model in one file, read from untrusted sources    process/    signals and output
 
@@ -29,6 +30,10 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     model.fit(x, y, epochs=1)
     print(model.evaluate(*test))
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 from scratchnet.callbacks import (
     Callback,
@@ -49,6 +54,7 @@ from scratchnet.data import (
     Augment,
     DataFileError,
     digit_from_image,
+    digit_from_strokes,
     digits_from_image,
     load_fashion_mnist,
     load_idx_dataset,
@@ -109,7 +115,7 @@ __all__ = [
     # data
     "DataFileError", "read_idx", "write_idx", "load_mnist", "load_fashion_mnist", "load_idx_dataset",
     "write_idx_dataset", "load_synthetic", "train_val_split", "digit_from_image", "digits_from_image", "whole_image",
-    "Augment",
+    "digit_from_strokes", "Augment",
     # layers, in the order in which an image meets them
     "Layer", "Context", "Rescale", "Cropping2D", "ZeroPadding2D", "Conv2D", "DepthwiseConv2D",
     "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softmax",
@@ -128,5 +134,29 @@ __all__ = [
     # is it well?
     "Health", "lr_find", "LearningRates",
     # is it right?
-    "gradcheck", "GradientError",
+    "gradcheck", "GradientError", "explain",
 ]  # fmt: skip
+
+
+def explain(
+    model: Sequential, x: Any, label: int, address: str,
+    training: bool = False, seed: int = 0, optimizer: Optimizer | str = "sgd",
+) -> Any:  # fmt: skip
+    """What a number of a training step is made of, in float64: its value, its formula and its terms.
+
+    x: one image as `predict` takes it. label: its class. training: as in a step on this image alone, with the dropout
+    masks of `seed`. optimizer: whose step the addresses new.W/... are about.
+    address: "y/1.conv2d/5,7,12" (what a layer gives), "dy/..." (the loss' derivative by it), "W/...", "dW/...",
+    "new.W/..." (after one step), "x/5,7,0", "dx/5,7,0", "logits/3", "probabilities/3", "dlogits/3", "loss".
+    Raises ValueError for an address that the model does not have; it lists what there is.
+
+    constant + Σ terms = value, and each term names the numbers that it is made of. An explanation prints itself:
+
+    >>> explain(model, x[0], 3, "db/2.dense/3")
+    db/2.dense/3 = -0...
+        db[j] = dy[j]
+        -0...  dy/2.dense/3 = -0...
+    """
+    from scratchnet.page.ledger import explain as explain_number  # read when first needed: importing is to stay cheap
+
+    return explain_number(model, x, label, address, training, seed, optimizer)

@@ -5,8 +5,10 @@ python scripts/export.py latest --to keras --out digits.keras       Keras
 python scripts/export.py latest --to torch --out digits.py          PyTorch: a program, and digits.safetensors
 python scripts/export.py latest --to numpy --out digits.py          one Python file that needs NumPy alone
 python scripts/export.py latest --to c --out digits.c               one file of C99
+python scripts/export.py latest --to html --out digits.html         a page: draw a digit, and walk through the model
 
-All of them take the pixels as they are in the files, 0 to 255.
+All of them take the pixels as they are in the files, 0 to 255. A page holds the weights, and 128 test images of the data
+set that is found on this machine; with --no-digits it holds none.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import scratchnet as sn
 from scratchnet import report
-from scratchnet.commands.exporting import TARGETS, Check, check, export
+from scratchnet.commands.exporting import TARGETS, Check, check, export, page_settings
+from scratchnet.commands.models import open_model
 from scratchnet.commands.running import exit_code
 from scratchnet.process.pipes import run_script
 
@@ -26,8 +28,11 @@ from scratchnet.process.pipes import run_script
 @exit_code
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    model = sn.load_model(report.find_model(args.model), args.engine)
-    for path in export(model, args.to, Path(args.out)):
+    model = open_model(report.find_model(args.model), args.engine)
+    page = {}
+    if args.to == "html":
+        page = page_settings(model, report.find_run(args.model), args.data_dir, not args.no_digits)
+    for path in export(model, args.to, Path(args.out), **page):
         print(f"wrote {path}, {path.stat().st_size / 1024:,.1f} KiB")
     if args.no_check:
         return 0
@@ -41,10 +46,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("model", metavar="MODEL", help="folder of a run, `latest`, or a model file")
     add("--to", choices=list(TARGETS), required=True, help="the other program")
-    add("--out", metavar="FILE", required=True, help="the file to write: .onnx, .keras, .py (torch, numpy), .c")
+    add("--out", metavar="FILE", required=True, help="the file to write: .onnx, .keras, .py (torch, numpy), .c, .html")
     add("--engine", choices=["numba", "numpy"], default="numba", help="what the export is compared with")
+    add("--data-dir", metavar="DIR", help="html: the folder of the test images in the page")
+    add("--no-digits", action="store_true", help="html: no test images in the page")
     add("--no-check", action="store_true", help="do not run what was written")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.to != "html" and (args.data_dir or args.no_digits):
+        parser.error("--data-dir and --no-digits are for --to html")
+    return args
 
 
 if __name__ == "__main__":

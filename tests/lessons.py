@@ -4,10 +4,10 @@
     python tests/lessons.py 3 6           only these
     python tests/lessons.py 3 --update    write the outputs and the pictures into the lesson
 
-A lesson is Markdown. Its code cells are run from top to bottom in one process, in an empty folder. What a cell prints is
-quoted in the fence after it, ```text or ```python, and compared exactly. A fence ```text about quotes times and
-accuracies, which differ from machine to machine: there everything but the numbers is compared, and the cell asserts what
-must hold. The figures that a cell leaves open are its pictures, the images after it.
+A lesson is Markdown. Its code cells are run from top to bottom in one process, in an empty folder. What a cell prints
+is quoted in the fence after it, ```text or ```python, and compared exactly. A fence ```text about quotes times and
+accuracies, which differ from machine to machine: there everything but the numbers is compared, and the cell asserts
+what must hold. The figures that a cell leaves open are its pictures, the images after it.
 """
 
 from __future__ import annotations

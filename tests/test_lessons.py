@@ -9,7 +9,15 @@ from scratchnet.learn import EXERCISES
 from tests import lessons
 
 every_lesson = pytest.mark.parametrize("lesson", lessons.LESSONS, ids=lambda path: path.stem)
-PARTS = ("**The question.**", "guess", "lines(", "## In the ledger", "](../live/page.html#", "](../../scratchnet/", "![")
+PARTS = (
+    "**The question.**",
+    "guess",
+    "lines(",
+    "## In the ledger",
+    "](../live/page.html#",
+    "](../../scratchnet/",
+    "![",
+)
 
 
 def test_there_are_ten():

@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "randomness", "run", "saving", "summary", "training", "transfer",
     },
     "interop": {"data", "keywords", "layers", "model", "saving"},
+    "page": {"data", "gradcheck", "layers", "losses", "model", "optimizers", "randomness"},
     "examples": ARRAYS_ONLY,
     "learn": {"data", "layers", "losses", "optimizers", "team"},
     "classifier": {
@@ -83,7 +84,7 @@ MAY_IMPORT = {
     },
     "commands": {
         "checkpoint", "compiled", "data", "divergence", "interop", "learn", "losses", "metrics", "model", "optimizers",
-        "process", "report", "saving", "schedules", "team", "transfer", "zoo",
+        "page", "process", "report", "saving", "schedules", "team", "transfer", "zoo",
     },
     "__main__": {"commands"},
 }  # fmt: skip

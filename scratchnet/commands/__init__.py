@@ -34,11 +34,11 @@ PROGRAMS = {
     "compare": "compare runs: which is better, and by more than chance?",
     "tune": "search for good settings with many short training runs",
     "lr-find": "find a learning rate",
-    "learn": "exercises that check themselves",
-    "export": "write a model for another program: ONNX, PyTorch, Keras, NumPy, C",
+    "export": "write a model for another program: ONNX, PyTorch, Keras, NumPy, C, a page",
     "report": "draw a run's pictures and its report again",
     "make-idx": "make a data set from pictures, .npz, CSV or other IDX files",
     "doctor": "check network and data before training",
+    "learn": "exercises that check themselves",
     "info": "print versions, threads, and the locations of caches and data",
 }
 USAGE = "usage: scratchnet NAME ...        scratchnet NAME --help        scratchnet --version"

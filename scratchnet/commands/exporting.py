@@ -1,8 +1,8 @@
 """The formats of `scratchnet export`, and the check of what was written: it is run, and compared with the model.
 
 The check runs the exported file as its user would, in another process: with onnxruntime, with PyTorch, with Keras, as a
-program of a Python that does not see this package, compiled by the C compiler of this machine. Where the tool is not
-installed, that is the answer.
+program of a Python that does not see this package, compiled by the C compiler of this machine, opened in a browser.
+Where the tool is not installed, that is the answer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from scratchnet.interop.onnx_export import save_onnx
 from scratchnet.interop.torch_export import save_torch
 from scratchnet.losses import softmax
 from scratchnet.model import Sequential
+from scratchnet.page.contents import notes_of
+from scratchnet.page.export import save_html
+from scratchnet.page.tray import find_test_images, settings_of_run
 
 TOLERANCE = 1e-4  # of a probability
 SECONDS = 600
@@ -55,30 +58,44 @@ class Check(NamedTuple):
 class Target(NamedTuple):
     """A format: what writes it, the ending of its files, what runs it, and the package that needs."""
 
-    write: Callable[[Sequential, Path], None]
+    write: Callable[..., None]  # (model, file), and the settings of a page
     ending: str
     run: Callable[[Path, np.ndarray], np.ndarray]  # (file, images) -> probabilities
     package: str | None
+    images: int = 1000  # of a check
 
 
-def export(model: Sequential, to: str, path: Path) -> list[Path]:
-    """Write the model; the files that were written."""
+def export(model: Sequential, to: str, path: Path, **page: Any) -> list[Path]:
+    """Write the model; the files that were written. page: what a page holds besides, from `page_settings`."""
     target = TARGETS[to]
     path = Path(path).expanduser()
     if path.suffix != target.ending:
         raise ValueError(f"{path}: a file for {to} ends with {target.ending}")
-    target.write(model, path)
+    target.write(model, path, **page)
     return [path, path.with_suffix(".safetensors")] if to == "torch" else [path]
 
 
-def check(model: Sequential, to: str, path: Path, images: int = 1000) -> Check | str:
+def page_settings(model: Sequential, run: Path, data_dir: str | None = None, digits: bool = True) -> dict[str, Any]:
+    """What a page holds beside the model: its name, a sentence about it, and test images of this machine.
+
+    run: the folder of a run, or a model file. data_dir: of the test images; digits: whether to look for any.
+    """
+    asked = {"data_dir": data_dir, "required": True} if data_dir else {}
+    settings = {**settings_of_run(run), **asked}
+    return {**notes_of(run), "images": find_test_images(model, **settings) if digits else None}
+
+
+def check(model: Sequential, to: str, path: Path, images: int | None = None) -> Check | str:
     """Run an exported file on images; or a sentence that says why it was not run."""
     target = TARGETS[to]
+    images = images or target.images
     tool = compiler() if to == "c" else target.package
     if tool is None:
         return "not checked: there is no C compiler here (cc, gcc, clang, or the variable CC)"
     if to != "c" and importlib.util.find_spec(tool) is None:
         return f"not checked: {tool} is not installed here (python -m pip install {tool})"
+    if to == "html" and browser() is None:
+        return "not checked: there is no Chromium here"
     x = pictures(model.input_shape, images)
     try:
         theirs = target.run(Path(path).expanduser().resolve(), x)
@@ -111,6 +128,12 @@ def compiler() -> str | None:
     return next(
         (path for name in (os.environ.get("CC"), "cc", "gcc", "clang") if name and (path := shutil.which(name))), None
     )
+
+
+def browser() -> str | None:
+    """The path of a Chromium."""
+    names = "chromium", "chromium-browser", "google-chrome", "chrome"
+    return next((path for name in names if (path := shutil.which(name))), None)
 
 
 # running
@@ -166,10 +189,25 @@ def run_c(path: Path, x: np.ndarray) -> np.ndarray:
     return np.array([line.split()[1:] for line in done.stdout.splitlines()], np.float64)
 
 
+def run_html(path: Path, x: np.ndarray) -> np.ndarray:
+    """What the page answers in a browser without a network."""
+    program = f"""
+from playwright.sync_api import sync_playwright
+with sync_playwright() as playwright:
+    opened = playwright.chromium.launch(executable_path={browser()!r}, chromium_sandbox=False, args=["--disable-gpu"])
+    page = opened.new_context(offline=True).new_page()
+    page.goto({path.as_uri()!r})
+    page.wait_for_selector("html[data-ready=yes]", timeout=60000)
+    y = np.array([page.evaluate("pixels => scratchnet.predict(pixels)", image.ravel().tolist()) for image in x])
+    opened.close()"""
+    return run_python(program, path, x)
+
+
 TARGETS = {
     "onnx": Target(save_onnx, ".onnx", run_onnx, "onnxruntime"),
     "keras": Target(save_keras, ".keras", run_keras, "keras"),
     "torch": Target(save_torch, ".py", run_module, "torch"),
     "numpy": Target(save_numpy, ".py", run_module, "numpy"),
     "c": Target(save_c, ".c", run_c, None),
+    "html": Target(save_html, ".html", run_html, "playwright", 200),
 }

@@ -15,6 +15,7 @@
     ink         foreground from background
     strokes     which pieces of ink form a digit
     images      photographed digits, preprocessed as MNIST was
+    drawing     strokes of a pen, drawn as MNIST's digits were
     labelled    a folder of labelled pictures -> a data set
     npz         an archive of NumPy arrays -> a data set
     table       a CSV file, an image in each line -> a data set
@@ -29,6 +30,7 @@ from scratchnet.data.augment import Augment
 from scratchnet.data.batches import batches, epoch_order, train_val_split
 from scratchnet.data.choose import CHOICES, class_names, load_dataset, only_place
 from scratchnet.data.download import DownloadError
+from scratchnet.data.drawing import digit_from_strokes
 from scratchnet.data.fashion import load_fashion_mnist
 from scratchnet.data.folder import (
     count_classes,
@@ -72,6 +74,7 @@ __all__ = [
     "CHOICES",
     "digit_from_image",
     "digits_from_image",
+    "digit_from_strokes",
     "whole_image",
     "load_labelled_images",
     "LabelledImages",
