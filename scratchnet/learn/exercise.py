@@ -44,7 +44,6 @@ class Exercise:
     cases: a random generator -> arguments for the function, at least 20 of them.
     mistakes: wrong implementations; the docstring of each is its hint.
     library: where the library has it, "layers/pool.py: MaxPool2D.backward".
-    view: the address of the page's view that shows it.
     loss: for gradients, the function whose derivative they are: the same arguments -> a number.
     gradients: name of an output -> the argument that it is the gradient of.
     law: (cases, results) -> a sentence if the results together break a rule, else "".
@@ -60,7 +59,6 @@ class Exercise:
     cases: Callable[[np.random.Generator], Iterable[Arguments]]
     mistakes: tuple[Callable[..., Any], ...]
     library: str
-    view: str = ""
     loss: Callable[..., float] | None = None
     gradients: dict[str, str] = field(default_factory=dict)
     law: Callable[[list[Arguments], list[Any]], str] | None = None

@@ -113,7 +113,7 @@ def root_forgotten(p, g, m, s, t, lr, beta1, beta2, eps):
 
 EXERCISE = Exercise(
     number=7, lesson=7, title="one step of Adam", stub=adam_step, outputs=("p", "m", "s"), textbook=textbook,
-    cases=cases, library="optimizers.py: Adam.update", view="#step",
+    cases=cases, library="optimizers.py: Adam.update",
     mistakes=(
         no_bias_correction, steps_from_zero, eps_within_the_root, gradient_not_squared, corrected_moments_kept,
         step_uphill, root_forgotten,

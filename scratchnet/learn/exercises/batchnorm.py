@@ -105,7 +105,7 @@ def gamma_from_x(dy: np.ndarray, x: np.ndarray, gamma: np.ndarray, eps: float) -
 EXERCISE = Exercise(
     number=13, lesson=6, title="the gradients of batch normalisation", stub=batchnorm_backward,
     outputs=("dx", "dgamma", "dbeta"), textbook=textbook, cases=cases,
-    library="layers/batchnorm.py: BatchNorm.backward", view="#backward",
+    library="layers/batchnorm.py: BatchNorm.backward",
     loss=lambda dy, x, gamma, eps: (dy * layer_of(x, gamma, eps).forward(x, Context(training=True))[0]).sum(),
     gradients={"dx": "x", "dgamma": "gamma"},
     mistakes=(

@@ -98,7 +98,7 @@ def not_rounded_to_whole_levels(ink: np.ndarray, size: int) -> np.ndarray:
 
 EXERCISE = Exercise(
     number=9, lesson=9, title="a digit placed by its centre of mass", stub=centre, outputs=("field",),
-    textbook=textbook, cases=cases, library="data/images.py: _in_field", view="#draw",
+    textbook=textbook, cases=cases, library="data/images.py: _in_field",
     mistakes=(
         box_in_the_middle, rounded, rounded_down, middle_at_half_the_size, rows_and_columns_exchanged,
         not_rounded_to_whole_levels,

@@ -92,6 +92,6 @@ def channels_first(cols: np.ndarray, shape: tuple[int, ...], k_h: int, k_w: int,
 
 EXERCISE = Exercise(
     number=11, lesson=4, title="col2im, the way back", stub=col2im, outputs=("x",), textbook=textbook, cases=cases,
-    library="layers/windows.py: col2im", view="#columns",
+    library="layers/windows.py: col2im",
     mistakes=(overwritten, averaged, stride_ignored, windows_turned, channels_first),
 )  # fmt: skip

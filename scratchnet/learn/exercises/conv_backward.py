@@ -99,7 +99,7 @@ def overlaps_overwritten(dy: np.ndarray, x: np.ndarray, W: np.ndarray) -> tuple[
 
 EXERCISE = Exercise(
     number=12, lesson=5, title="the gradients of a convolution", stub=conv_backward, outputs=("dx", "dW", "db"),
-    textbook=textbook, cases=cases, library="layers/conv.py: Conv2D.backward", view="#backward",
+    textbook=textbook, cases=cases, library="layers/conv.py: Conv2D.backward",
     loss=lambda dy, x, W: (dy * layer_of(x, W).forward(x, Context())[0]).sum(), gradients={"dx": "x", "dW": "W"},
     mistakes=(
         kernel_not_turned, dW_turned, mean_over_examples, bias_of_one_position, dy_forgotten, overlaps_overwritten,

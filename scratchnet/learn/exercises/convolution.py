@@ -89,7 +89,7 @@ def last_window_missing(x: np.ndarray, W: np.ndarray, b: np.ndarray, stride: int
 
 EXERCISE = Exercise(
     number=3, lesson=3, title="a convolution, with loops", stub=convolution, outputs=("y",), textbook=textbook,
-    cases=cases, library="layers/conv.py: Conv2D.forward", view="#pixel",
+    cases=cases, library="layers/conv.py: Conv2D.forward",
     mistakes=(
         kernel_flipped, kernel_transposed, bias_forgotten, bias_for_every_product, first_channel_only, stride_ignored,
         stride_in_the_shape_only, last_window_missing,

@@ -74,7 +74,7 @@ def dy_forgotten(dy: np.ndarray, x: np.ndarray, W: np.ndarray) -> tuple[np.ndarr
 
 EXERCISE = Exercise(
     number=5, lesson=5, title="the gradients of a dense layer", stub=dense_backward, outputs=("dx", "dW", "db"),
-    textbook=textbook, cases=cases, library="layers/dense.py: Dense.backward", view="#backward",
+    textbook=textbook, cases=cases, library="layers/dense.py: Dense.backward",
     loss=lambda dy, x, W: (dy * (x @ W)).sum(), gradients={"dx": "x", "dW": "W"},
     mistakes=(
         dW_transposed, W_not_transposed, divided_by_n_again, bias_summed_over_units, bias_not_summed, dy_forgotten,

@@ -96,7 +96,7 @@ def gradient_not_scaled(x: np.ndarray, dy: np.ndarray, draws: np.ndarray, rate: 
 
 EXERCISE = Exercise(
     number=14, lesson=6, title="dropout in training and in evaluation", stub=dropout, outputs=("y", "dx"),
-    textbook=textbook, cases=cases, library="layers/dropout.py: Dropout", view="#gates",
+    textbook=textbook, cases=cases, library="layers/dropout.py: Dropout",
     loss=lambda x, dy, *rest: (dy * textbook(x, dy, *rest)[0]).sum(), gradients={"dx": "x"},
     mistakes=(
         not_scaled, scaled_in_evaluation, dropped_in_evaluation, rate_is_what_stays, gradient_not_masked,

@@ -94,7 +94,7 @@ def first_index_fastest(data: bytes) -> np.ndarray:
 
 EXERCISE = Exercise(
     number=1, lesson=1, title="read the bytes of an IDX file", stub=read_idx, outputs=("array",), textbook=textbook,
-    cases=cases, library="data/idx.py: decode_idx", view="#draw",
+    cases=cases, library="data/idx.py: decode_idx",
     mistakes=(
         sizes_of_little_endian_numbers, entries_of_little_endian_numbers, always_bytes, signed_bytes,
         header_of_16_bytes, first_index_fastest,

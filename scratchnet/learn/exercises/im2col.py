@@ -75,7 +75,7 @@ def windows_side_by_side(x: np.ndarray, k_h: int, k_w: int, stride: int) -> np.n
 
 EXERCISE = Exercise(
     number=4, lesson=4, title="im2col, every window as a row", stub=im2col, outputs=("cols",), textbook=textbook,
-    cases=cases, library="layers/windows.py: im2col", view="#columns",
+    cases=cases, library="layers/windows.py: im2col",
     mistakes=(
         channels_first, windows_column_by_column, pixels_column_by_column, matrix_transposed, stride_ignored,
         windows_side_by_side,

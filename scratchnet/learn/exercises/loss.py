@@ -101,7 +101,7 @@ def only_the_true_class(logits: np.ndarray, labels: np.ndarray) -> tuple[float, 
 
 EXERCISE = Exercise(
     number=2, lesson=2, title="softmax cross-entropy and its gradient", stub=softmax_cross_entropy,
-    outputs=("value", "dlogits"), textbook=textbook, cases=cases, view="#loss",
+    outputs=("value", "dlogits"), textbook=textbook, cases=cases,
     library="losses/softmax_cross_entropy.py: SoftmaxCrossEntropy",
     loss=lambda logits, labels: textbook(logits, labels)[0], gradients={"dlogits": "logits"},
     mistakes=(

@@ -104,7 +104,7 @@ def ones_at_the_winners(dy: np.ndarray, x: np.ndarray, size: int) -> np.ndarray:
 
 EXERCISE = Exercise(
     number=6, lesson=6, title="the gradient of a max-pool", stub=maxpool_backward, outputs=("dx",), textbook=textbook,
-    cases=cases, library="layers/pool.py: MaxPool2D.backward", view="#gates",
+    cases=cases, library="layers/pool.py: MaxPool2D.backward",
     loss=lambda dy, x, size: (dy * pooling(x, size).forward(x, Context())[0]).sum(), gradients={"dx": "x"},
     mistakes=(ties_all_win, ties_share, last_tie_wins, spread_evenly, copied_to_all, ones_at_the_winners),
 )  # fmt: skip

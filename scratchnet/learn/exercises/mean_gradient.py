@@ -87,6 +87,6 @@ def last_chunk_only(arrived: list[tuple[int, int, np.ndarray]]) -> np.ndarray:
 
 EXERCISE = Exercise(
     number=10, lesson=10, title="one gradient from many chunks", stub=mean_gradient, outputs=("g",), textbook=textbook,
-    cases=cases, law=same_bits, library="team.py: ordered_sum", view="#speed", tolerance=1e-5,
+    cases=cases, law=same_bits, library="team.py: ordered_sum", tolerance=1e-5,
     mistakes=(chunks_not_weighted, means_added, not_divided, divided_by_chunks, last_chunk_only),
 )  # fmt: skip

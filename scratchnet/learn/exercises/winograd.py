@@ -82,6 +82,6 @@ def entries_summed(d, g, BT, G, AT):
 
 EXERCISE = Exercise(
     number=8, lesson=8, title="a convolution by Winograd's method", stub=winograd_tile, outputs=("V", "U", "y"),
-    textbook=textbook, cases=cases, library="compiled/kernels/winograd/transforms.py", view="#speed",
+    textbook=textbook, cases=cases, library="compiled/kernels/winograd/transforms.py",
     mistakes=(matrix_product_in_the_middle, kernel_flipped, transform_transposed, rows_only, entries_summed),
 )  # fmt: skip
