@@ -39,4 +39,5 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
 html_show_sphinx = False
+html_show_search_summary = False  # it is fetched, which file:// does not allow
 html_theme_options = {"navigation_with_keys": True, "footer_icons": []}

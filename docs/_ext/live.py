@@ -7,10 +7,10 @@ build takes no time for it.
 import numpy as np
 from sphinx.util import logging
 
-SIZE, TRAIN, TEST, EPOCHS = 28, 4000, 500, 5
+SIZE, TRAIN, TEST = 28, 4000, 500
 
 
-def trained():
+def trained(epochs):
     """The model, and its test images."""
     import scratchnet as sn
 
@@ -23,7 +23,7 @@ def trained():
         input_shape=(SIZE, SIZE, 1),
     )  # fmt: skip
     augment = sn.Augment(shift=2, rotate=10, zoom=0.15, shear=0.1)
-    model.fit(x, y, epochs=EPOCHS, optimizer=sn.Adam(2e-3), augment=augment, verbose=False)
+    model.fit(x, y, epochs=epochs, optimizer=sn.Adam(2e-3), augment=augment, verbose=False)
     return model, test
 
 
@@ -35,7 +35,7 @@ def write(app, error):
     from scratchnet.page.export import save_html
     from scratchnet.page.tray import TestImages
 
-    model, (x, y) = trained()
+    model, (x, y) = trained(app.config.live_epochs)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_html(model, path, TestImages(x[..., np.newaxis], np.asarray(y, np.int64), "synthetic digits"))
     accuracy = model.evaluate(x, y)["accuracy"]
@@ -44,5 +44,6 @@ def write(app, error):
 
 def setup(app):
     """Called by Sphinx."""
+    app.add_config_value("live_epochs", 5, "", [int])
     app.connect("build-finished", write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

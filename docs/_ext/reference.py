@@ -4,7 +4,9 @@ A paragraph that is indented, or begins with >>>, is a block as it stands; in al
 meaning for Sphinx are escaped, and `name` is code. So x_hat, |g| and *args mean themselves.
 """
 
+import inspect
 import re
+from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -13,43 +15,64 @@ from sphinx.util.docutils import SphinxDirective
 import scratchnet
 
 MARKS = re.compile(r"([\\*_|`])")
+ITEM = re.compile(r"[a-z]\w*(, [a-z]\w*)*: ")
 GROUP = re.compile(r"\s*# (.+)")
 
 
 def as_rst(lines):
     """The lines of a docstring, cleaned by autodoc, as reStructuredText.
 
-    >>> as_rst(["y_n is `x`", "", "    y = |x|"])
-    ['y\\\\_n is ``x``', '', '.. code-block:: text', '', '    y = |x|', '']
+    >>> print(*as_rst(["y_n is `x`", "    y = |x|", "size: in pixels, a", "number. more: too"]), sep="\\n")
+    y\\_n is ``x``
+    <BLANKLINE>
+    .. code-block:: text
+    <BLANKLINE>
+        y = |x|
+    <BLANKLINE>
+    * ``size``: in pixels, a
+      number. more: too
+    <BLANKLINE>
     """
     found = []
-    for block in blocks(lines):
-        if block[0].startswith(">>>"):
-            found += [".. code-block:: pycon", "", *(f"    {line}" for line in block), ""]
-        elif all(line.startswith(" ") or not line for line in block):
-            found += [".. code-block:: text", "", *block, ""]
+    for kind, block in blocks(lines):
+        if kind == "text":
+            found += [escaped(line) for line in block]
+        elif kind == "item":
+            name, _, rest = block[0].partition(": ")
+            found += [f"* ``{name}``: {escaped(rest)}", *(f"  {escaped(line)}" for line in block[1:])]
         else:
-            found += [*(escaped(line) for line in block), ""]
-    return found[:-1] if found and block[0][:1] not in (" ", ">") else found
-
-
-def blocks(lines):
-    """Runs of lines without a blank one; a run is cut where prose and indented text meet, and before an example."""
-    found, block = [], []
-    for line in [*lines, ""]:
-        if block and (not line.strip() or begins_another(block, line)):
-            found.append(block)
-            block = []
-        if line.strip():
-            block.append(line)
+            indent = "" if all(line.startswith(" ") for line in block) else "    "
+            language = "pycon" if kind == "example" else "text"
+            found += [f".. code-block:: {language}", "", *(f"{indent}{line}" for line in block)]
+        found.append("")
     return found
 
 
-def begins_another(block, line):
-    """Whether a line is of another kind than the block before it. The output of an example belongs to the example."""
-    if block[0].startswith(">>>"):
-        return False
-    return line.startswith(">>>") or line.startswith(" ") != block[0].startswith(" ")
+def blocks(lines):
+    """(kind, lines): a run without a blank line, cut where the kind changes, and before each argument."""
+    found, open_block = [], False
+    for line in lines:
+        if not line.strip():
+            open_block = False
+            continue
+        kind = kind_of(line)
+        before = found[-1][0] if open_block else None
+        joins = before == kind != "item" or before == "example" or (before == "item" and kind == "text")
+        if joins:
+            found[-1][1].append(line)
+        else:
+            found.append((kind, [line]))
+        open_block = True
+    return found
+
+
+def kind_of(line):
+    """An example, verbatim text (indented, or set in columns), an argument, or prose."""
+    if line.startswith(">>>"):
+        return "example"
+    if line.startswith(" ") or "   " in line.strip():
+        return "verbatim"
+    return "item" if ITEM.match(line) else "text"
 
 
 def escaped(line):
@@ -64,23 +87,22 @@ def plain_text(app, what, name, obj, options, lines):
 
 
 class PublicNames(SphinxDirective):
-    """{public-names} GROUP: every public name of a group of __all__, with its docstring and methods."""
+    """.. public-names:: GROUP: every public name of a group of __all__, with its docstring, methods and source."""
 
     required_arguments = 1
     final_argument_whitespace = True
 
     def run(self):
-        container = nodes.section()
-        container.document = self.state.document
         text = []
         for name in groups()[self.arguments[0]]:
             thing = getattr(scratchnet, name)
-            kind = "autoexception" if isinstance(thing, type) and issubclass(thing, Exception) else "autoclass"
-            kind = kind if isinstance(thing, type) else "autofunction"
-            text += [f".. {kind}:: scratchnet.{name}"]
-            text += ["   :members:"] if kind == "autoclass" else []
-            text += [""]
-        self.state.nested_parse(StringList(text, "reference"), 0, container)
+            file = Path(inspect.getsourcefile(inspect.unwrap(thing))).relative_to(Path(scratchnet.__file__).parents[1])
+            kind = "autofunction" if not isinstance(thing, type) else "autoclass"
+            kind = "autoexception" if kind == "autoclass" and issubclass(thing, Exception) else kind
+            members = ["   :members:"] if kind == "autoclass" else []
+            text += [f".. {kind}:: scratchnet.{name}", *members, "", f"   `{file} <../source/{file}.html>`__", ""]
+        container = nodes.section()
+        self.state.nested_parse(StringList(text, "reference"), self.content_offset, container)
         return container.children
 
 
