@@ -14,6 +14,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     gradcheck       is backward really the derivative of forward?
     health          measurements inside the network    doctor    what they mean, in words
     ensemble        the mean of several models, or of several views of an image
+    answers         predictions to look at     html          tables and pictures for notebooks
     out_of_distribution                        does an image resemble the training data?
     lr_finder       which learning rate?       search        and which other settings?
     interop/        models from and for other programs
@@ -35,6 +36,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from scratchnet.answers import ConfusionMatrix, Predictions
 from scratchnet.callbacks import (
     Callback,
     CSVLogger,
@@ -132,7 +134,7 @@ __all__ = [
     # from and for other programs
     "load_keras", "load_keras_weights", "save_keras", "save_onnx", "load_onnx", "load_torch",
     # is it well?
-    "Health", "lr_find", "LearningRates",
+    "Predictions", "ConfusionMatrix", "Health", "lr_find", "LearningRates",
     # is it right?
     "gradcheck", "GradientError", "explain",
 ]  # fmt: skip

@@ -41,6 +41,8 @@ class ImageClassifier:
 
     After fit: classes_, n_features_in_ (numbers in one example), model_ (the Sequential), history_.
 
+    `fit` raises ValueError for rows that are no images of one shape; `predict` before `fit` is an error, too.
+
     >>> classifier = ImageClassifier(epochs=3, engine="numpy").fit(x, ["even", "odd"] * 4)
     >>> classifier.classes_.tolist(), classifier.predict_proba(x).shape
     (['even', 'odd'], (8, 2))

@@ -22,6 +22,12 @@ class TrainingDivergedError(ArithmeticError):
 
     step: the number of the optimizer's step, from 1. layer: the name of the first layer concerned, as in
     `model.names`, or None if it is no layer (the images, the loss).
+
+    It is an ArithmeticError.
+
+    >>> model.fit(np.full((8, 28, 28), np.inf), y, epochs=1, verbose=False)
+    Traceback (most recent call last):
+    scratchnet.divergence.TrainingDivergedError: the training has diverged at step ...
     """
 
     def __init__(self, message: str, step: int = 0, layer: str | None = None):

@@ -23,6 +23,8 @@ from scratchnet.layers.base import integer
 class Ensemble:
     """Several models; `predict` returns the mean of their probabilities. They have the same input and classes.
 
+    x: images, as each of the models takes them. Raises ValueError for models of different inputs or classes.
+
     >>> both = Ensemble([model, model])
     >>> bool((both.predict(x) == model.predict(x)).all())
     True
@@ -55,6 +57,8 @@ def predict_augmented(model: Any, x: np.ndarray, shifts: int = 1, batch_size: in
 
     (2 shifts + 1)² views of each image, itself among them; what a shift uncovers repeats the image's border.
     model: anything with `predict` and `check_input`, an Ensemble too.
+
+    Raises ValueError for images that the model does not take.
 
     >>> predict_augmented(model, x, shifts=1).shape
     (8, 10)

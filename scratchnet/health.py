@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet import html
 from scratchnet.callbacks import Callback
 from scratchnet.callbacks.base import warn_on_os_error
 from scratchnet.data.atomic import replacing
@@ -48,6 +49,8 @@ class Health(Callback):
     training set are looked at. every: steps between two records, instead of an epoch's.
     A record of 32 images costs about as much as training on 400, some 20 milliseconds; `seconds` says what all of
     them took. Of so few images a unit that fires for one in ten may be silent by chance (3 %).
+
+    Raises ValueError for a sample or an `every` below 1.
 
     >>> health = Health()
     >>> history = model.fit(x, y, epochs=2, callbacks=[health], verbose=False)
@@ -80,6 +83,22 @@ class Health(Callback):
         if (step + 1) % (self.every or run.batches_per_epoch) == 0:
             self.before = copies(run.model)
         self.seconds += time.perf_counter() - start
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the last record, a row for each layer, and the update ratios as curves."""
+        steps = sorted({row["step"] for row in self.rows})
+        last = [row for row in self.rows if row["step"] == steps[-1]] if steps else []
+        ratios: dict[str, list[float]] = {}
+        for row in self.rows:
+            if row["update_ratio"] is not None:
+                ratios.setdefault(row["layer"], []).append(row["update_ratio"])
+        lines = [[cell(row[name]) for name in COLUMNS] for row in last]
+        return html.table(COLUMNS, lines) + html.curves(ratios, "update ratio of each record")
+
+
+def cell(value: Any) -> str:
+    """A cell of the table: text as it is, numbers with four digits, nothing for None."""
+    return "" if value is None else value if isinstance(value, str) else f"{value:.4g}"
 
 
 def copies(model: Any) -> dict[str, np.ndarray]:

@@ -41,7 +41,13 @@ WORTH = 0.05  # by so much the smoothed loss must fall, or there is nothing to s
 
 @dataclass(frozen=True)
 class LearningRates:
-    """What a sweep found. Three arrays of equal length: the rate of each step, the batch's loss before it, smoothed."""
+    """What a sweep found. Three arrays of equal length: the rate of each step, the batch's loss before it, smoothed.
+
+    >>> rates = np.geomspace(1e-4, 1, 5)
+    >>> found = LearningRates(rates, rates, np.array([2.0, 1.5, 0.5, 1.0, 9.0]))
+    >>> found.lowest, found.suggestion
+    (0.01..., 0.001)
+    """
 
     rates: np.ndarray
     losses: np.ndarray
@@ -119,6 +125,8 @@ def lr_find(
     x, y, batch_size, loss, augment: as for `fit`. optimizer: by default Adam; a copy of it is used, whatever its
     own learning rate. Neither the model nor the optimizer nor any random state is changed.
     The sweep ends early when the smoothed loss has passed four times its lowest value.
+
+    Raises ValueError for rates that are not positive and rising, and for fewer than 10 steps.
 
     >>> found = lr_find(model, x, y, steps=20)
     >>> len(found.rates) == len(found.losses) <= 20

@@ -40,6 +40,7 @@ class Sequential:
     seed: decides the initial weights, the order of the examples and the dropout masks.
     engine: "numba" (compiled, float32) or "numpy" (the textbook, any floating dtype).
     class_names: what the outputs mean; kept in the model file.
+    Raises ValueError for a layer that does not fit the one before it; the message says what to do.
 
     A deep copy (copy.deepcopy) shares no array with its original. Pickling takes a model to another process, as
     multiprocessing and joblib do; a file is written by `save`, and read by `load_model` without running code.
@@ -174,7 +175,6 @@ class Sequential:
 
     def freeze(self, *layers: Any) -> list[str]:
         """Freeze layers (layer.trainable = False): their arrays keep their values. The names of those with parameters.
-
         layers: names ("1.conv2d"), ranges of them ("0.rescale..5.maxpool2d", "..5"), beginnings of the names of classes
         ("conv"), classes, numbers; without any all layers.
         """
@@ -217,8 +217,7 @@ class Sequential:
         example. Only the value that is minimised is weighted, "training_loss".
         callbacks: a Callback, or several. augment: a function (images, rng) -> images, called on every chunk of a
         batch; see `Augment`.
-        resume: a file that `Checkpoint` wrote, or its folder: continue from there, to the same bits.
-        verbose: show progress.
+        resume: a file that `Checkpoint` wrote, or its folder: continue there, to the same bits. verbose: show progress.
 
         Ctrl-C ends the training after the batch, with a checkpoint if there is a Checkpoint, as KeyboardInterrupt.
         Raises TrainingDivergedError when the loss or a parameter is no longer a finite number.
@@ -288,6 +287,7 @@ def from_config(config: dict[str, Any], engine: str = "numba", layers: Any = (),
 @explained
 def load_model(path: Path, engine: str = "numba", layers: Iterable[type[Layer]] = ()) -> Sequential:
     """Read a model file. layers: your own layer classes, if the model has any; files name, never bring, code.
+    Raises ModelFileError for a file that is damaged or no model, FileNotFoundError without a file.
 
     >>> model.save("digits.safetensors")
     >>> np.allclose(load_model("digits.safetensors").predict(x), model.predict(x))

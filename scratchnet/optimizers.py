@@ -12,11 +12,7 @@ arrays: the same optimizer resumes with the same model and raises an error for a
 
 lr is a number, or a schedule: a function from the step number (0, 1, ...) to the learning rate. `lr_scale`
 is a factor in front of it, initially 1; callbacks lower it when the rate proves too large.
-
-Where the loss is steep, a single gradient can move the parameters far away. With `clip_norm` = c a gradient
-keeps its direction and has at most the length c, taken over all parameters together (arXiv 1211.5063):
-
-    g = g · min(1, c / |g|)          |g|² = Σ g² over every number of every parameter
+`clip_norm` limits the length of a gradient: see `clipping`.
 """
 
 from __future__ import annotations
@@ -25,11 +21,11 @@ import copy
 import inspect
 import weakref
 from collections.abc import Callable
-from math import sqrt
 from typing import Any, ClassVar
 
 import numpy as np
 
+from scratchnet.clipping import clip_factor, squares
 from scratchnet.keywords import explained
 
 Schedule = Callable[[int], float]
@@ -37,6 +33,7 @@ Schedule = Callable[[int], float]
 
 class Optimizer:
     """The common part: count the steps, look up the learning rate, find each parameter's memory.
+    Parameters, gradients: name -> array, of equal shapes. Raises KeyError for a gradient without a parameter.
 
     >>> params = {"W": np.array([1.0])}
     >>> SGD(lr=0.1).step(params, {"W": np.array([2.0])})
@@ -139,6 +136,10 @@ class SGD(Optimizer):
 
     nesterov: look ahead, and take the gradient's step from where the momentum will have carried p:
     p += μ v - lr g.
+    Raises ValueError for a momentum outside of [0, 1).
+
+    >>> SGD(lr=0.1, momentum=0.9)
+    SGD(lr=0.1, momentum=0.9)
     """
 
     slots = ("v",)
@@ -163,7 +164,14 @@ class SGD(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """Divide each step by the root of a running mean of g²: parameters with small gradients move too."""
+    """Divide each step by the root of a running mean of g²: parameters with small gradients move too.
+    Raises ValueError for a rho outside of [0, 1).
+
+    >>> params = {"W": np.array([0.0, 0.0])}
+    >>> RMSprop(lr=0.1, rho=0.9).step(params, {"W": np.array([1e-3, 1e3])})
+    >>> params["W"].round(3)  # the first step: lr / √(1 - rho), whatever the gradient
+    array([-0.316, -0.316])
+    """
 
     slots = ("s",)
 
@@ -186,6 +194,12 @@ class Adam(Optimizer):
 
     m = β₁ m + (1-β₁) g          m̂ = m / (1 - β₁ᵗ)
     s = β₂ s + (1-β₂) g²         ŝ = s / (1 - β₂ᵗ)        p -= lr m̂ / (√ŝ + ε)
+    Raises ValueError for a beta outside of [0, 1).
+
+    >>> params = {"W": np.array([0.0, 0.0])}
+    >>> Adam(lr=0.1).step(params, {"W": np.array([1e-3, 1e3])})
+    >>> params["W"].round(3)  # the first step: lr, whatever the gradient
+    array([-0.1, -0.1])
     """
 
     slots = ("m", "s")
@@ -218,6 +232,12 @@ class AdamW(Adam):
     """Adam, and every weight shrinks by lr · weight_decay at each step, whatever its gradient.
 
     Biases and BatchNorm's gamma and beta are not decayed: they hardly contribute to overfitting.
+    Raises ValueError for a negative weight_decay.
+
+    >>> params = {"W": np.array([1.0]), "b": np.array([1.0])}
+    >>> AdamW(lr=0.1, weight_decay=0.5).step(params, {"W": np.array([0.0]), "b": np.array([0.0])})
+    >>> params["W"].round(3), params["b"]
+    (array([0.95]), array([1.]))
     """
 
     @explained
@@ -245,21 +265,6 @@ class AdamW(Adam):
     def decays(self, name: str) -> bool:
         """Whether the parameter of this name ("3.dense.W") is one that decays."""
         return name.rpartition(".")[2] not in ("b", "gamma", "beta")
-
-
-def squares(g: np.ndarray) -> float:
-    """Σ g², in float64: of a million float32 numbers the sum would lose three digits."""
-    return float(np.square(g, dtype=np.float64).sum())
-
-
-def clip_factor(total: float, clip_norm: float) -> float:
-    """By what to multiply a gradient whose Σ g² is `total`: 1, or less if it is longer than `clip_norm`.
-
-    >>> clip_factor(3.0**2 + 4.0**2, clip_norm=1.0)
-    0.2
-    """
-    norm = sqrt(total)
-    return clip_norm / norm if norm > clip_norm else 1.0
 
 
 def fraction(name: str, value: float) -> float:

@@ -6,6 +6,7 @@ how far it has come. No other object holds state of a training run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet import checkpoint, transfer
+from scratchnet import checkpoint, html, transfer
 from scratchnet.optimizers import Optimizer
 
 
@@ -21,7 +22,12 @@ class History:
     """What was recorded at the end of each epoch.
 
     `history.epochs` is a list of dicts, `history["val_accuracy"]` one quantity over the epochs. The time that
-    kernels took to compile before the first epoch is in no epoch's "seconds", but in `compile_seconds`.
+    kernels took to compile before the first epoch is in no epoch's "seconds", but in `compile_seconds`. In a notebook
+    it shows itself as a table and a picture. A quantity that was not recorded is a KeyError.
+
+    >>> history = model.fit(x, y, epochs=2, verbose=False)
+    >>> len(history["loss"]), sorted(history.epochs[0])
+    (2, ['accuracy', 'epoch', 'images', 'loss', 'lr', 'seconds', 'training_loss'])
     """
 
     def __init__(self, epochs: Iterable[dict[str, float]] = ()) -> None:
@@ -38,6 +44,13 @@ class History:
     def history(self) -> dict[str, list[float]]:
         """Name -> values, for those who know it from Keras."""
         return {name: self[name] for name in (self.epochs[0] if self.epochs else ())}
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a row for each epoch, and the losses as curves."""
+        names = list(self.epochs[0]) if self.epochs else []
+        rows = [[f"{logs.get(name, math.nan):.4g}" for name in names] for logs in self.epochs]
+        losses = {name: self[name] for name in names if name in ("training_loss", "val_loss")}
+        return html.table(names, rows) + (html.curves(losses, "loss over epochs") if losses else "")
 
 
 def no_signal() -> bool:

@@ -17,7 +17,11 @@ from math import cos, pi
 
 @dataclass(frozen=True)
 class Constant:
-    """The same learning rate at every step."""
+    """The same learning rate at every step.
+
+    >>> Constant(0.1)(1000)
+    0.1
+    """
 
     lr: float
 
@@ -27,7 +31,11 @@ class Constant:
 
 @dataclass(frozen=True)
 class StepDecay:
-    """lr · factor^⌊step / every⌋: a decreasing staircase, one stair per `every` steps."""
+    """lr · factor^⌊step / every⌋: a decreasing staircase, one stair per `every` steps.
+
+    >>> [StepDecay(0.1, every=100)(step) for step in (0, 99, 100, 200)]
+    [0.1, 0.1, 0.05, 0.025]
+    """
 
     lr: float
     every: int
@@ -39,7 +47,11 @@ class StepDecay:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Half a cosine wave from lr at step 0 down to `final` at step `steps` and after (arXiv 1608.03983)."""
+    """Half a cosine wave from lr at step 0 down to `final` at step `steps` and after (arXiv 1608.03983).
+
+    >>> [round(Cosine(0.1, steps=100)(step), 3) for step in (0, 50, 100, 200)]
+    [0.1, 0.05, 0.0, 0.0]
+    """
 
     lr: float
     steps: int
@@ -55,6 +67,9 @@ class OneCycle:
     """Up to `peak` during the first `rise` of all steps, then down to almost nothing, both as half cosines.
 
     Starts at peak / start_divisor, ends at peak / end_divisor (Smith 2018, arXiv 1803.09820).
+
+    >>> [round(OneCycle(0.1, steps=100)(step), 5) for step in (0, 30, 100)]
+    [0.004, 0.1, 1e-05]
     """
 
     peak: float
@@ -74,7 +89,11 @@ class OneCycle:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Rise in a straight line to the first value of another schedule in `steps` steps, then follow it."""
+    """Rise in a straight line to the first value of another schedule in `steps` steps, then follow it.
+
+    >>> [round(WarmUp(Constant(0.1), steps=4)(step), 3) for step in range(6)]
+    [0.025, 0.05, 0.075, 0.1, 0.1, 0.1]
+    """
 
     schedule: Callable[[int], float]
     steps: int

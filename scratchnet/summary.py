@@ -5,11 +5,10 @@ The table lists each layer's output shape, parameters and cost. It is printed, o
 
 from __future__ import annotations
 
-import html
 import math
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from scratchnet import html
 from scratchnet.process.pipes import console, say
 
 
@@ -54,7 +53,10 @@ def frozen(name: str, model: Any) -> str:
 
 
 def print_summary(model: Any) -> None:
-    """Print the table with rich."""
+    """Print the table with rich; in a notebook, show it."""
+    if html.in_notebook():
+        html.Shown(html_table(model))
+        return
     from rich.table import Table
 
     table = Table("layer", box=None, header_style="bold", pad_edge=False)
@@ -122,15 +124,7 @@ def html_table(model: Any) -> str:
         for row, layer in zip(layers, model.layers, strict=True)
     ]  # fmt: skip
     foot = ("total", "", f"{model.count_params():,}", f"{sum(row.multiply_adds for row in layers):,}")
-    return (
-        f"<table><thead>{html_row(head, 'th')}</thead><tbody>{''.join(html_row(row, 'td') for row in body)}</tbody>"
-        f"<tfoot>{html_row(foot, 'th')}</tfoot></table>"
-    )
-
-
-def html_row(cells: Iterable[str], tag: str) -> str:
-    """<tr> with the cells, escaped."""
-    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+    return html.table(head, body, foot)
 
 
 def kibibytes(n: int) -> str:

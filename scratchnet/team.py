@@ -281,6 +281,8 @@ def set_threads(n: int) -> None:
 
     n: any integer type, NumPy's too.
 
+    Raises ValueError for anything but an integer from 1 to 256.
+
     >>> set_threads(2)
     """
     try:

@@ -19,6 +19,8 @@ from typing import Any
 class Callback:
     """Override the hooks you need. logs: the latest numbers, name -> value.
 
+    An error in a hook ends the training, and is raised by `fit`.
+
     >>> class Shout(Callback):
     ...     def on_epoch_end(self, run, logs):
     ...         print(f"{logs['accuracy']:.1%}!")

@@ -23,6 +23,8 @@ class EarlyStopping(Monitor):
     min_delta: the smallest change that counts as an improvement. restore_best_weights: when training ends, for any
     reason, the model gets back the parameters and BatchNorm statistics of its best epoch.
 
+    `fit` raises ValueError for a `monitor` that is not recorded; it lists what is.
+
     >>> stop = EarlyStopping("val_accuracy", patience=5)
     >>> history = model.fit(x, y, epochs=2, validation_data=(x, y), callbacks=[stop], verbose=False)
     """

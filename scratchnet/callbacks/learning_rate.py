@@ -21,6 +21,8 @@ class ReduceLROnPlateau(Monitor):
     the rate at the step of the reduction). min_delta: the smallest change that counts as an improvement.
     The reduction remains in the optimizer, as its `lr_scale`.
 
+    Raises ValueError for a factor outside of (0, 1).
+
     >>> callbacks = [ReduceLROnPlateau("loss", factor=0.5, patience=3, min_lr=1e-7)]
     >>> history = model.fit(x, y, callbacks=callbacks, verbose=False)
     """
@@ -71,6 +73,8 @@ class LearningRateSchedule(Callback):
 
     Any of `scratchnet.schedules` works; here it counts epochs, as the optimizer's `lr` it counts steps.
     The optimizer gets its own `lr` back when training ends.
+
+    Raises TypeError for a schedule that is no function; `fit` raises ValueError for a rate that is not positive.
 
     >>> callbacks = [LearningRateSchedule(StepDecay(0.01, every=10))]
     >>> model.fit(x, y, callbacks=callbacks, verbose=False)["lr"]

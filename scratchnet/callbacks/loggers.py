@@ -18,6 +18,8 @@ class CSVLogger(Callback):
 
     Each update rewrites the whole history, so resuming never duplicates a line.
 
+    A file that cannot be written is a warning; the training continues.
+
     >>> history = model.fit(x, y, epochs=2, callbacks=[CSVLogger("history.csv")], verbose=False)
     """
 
@@ -40,6 +42,8 @@ class CSVLogger(Callback):
 
 class LambdaCallback(Callback):
     """A callback made of functions, with the same arguments as the hooks, for what is too small for a class.
+
+    Raises TypeError for a name that is no hook.
 
     >>> def shout(run, logs):
     ...     print(f"epoch {run.epoch + 1}!")

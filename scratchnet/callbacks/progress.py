@@ -5,19 +5,28 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from scratchnet import html
 from scratchnet.callbacks.base import Callback
 from scratchnet.process.pipes import console, say
 
 
 class Progress(Callback):
-    """A live line on a terminal; elsewhere (a file, a pipe, a notebook log) one flushed line per epoch."""
+    """A live line on a terminal, a live table in a notebook; elsewhere (a file, a pipe) one flushed line per epoch.
+
+    `fit` adds one itself, unless verbose=False.
+
+    >>> history = model.fit(x, y, epochs=1, callbacks=[Progress()], verbose=False)
+    epoch 1/1  loss ...  accuracy ... %  ... s
+    """
 
     def on_train_begin(self, run: Any) -> None:
         self.console = console()
         self.bar: Any = None
+        self.table = html.Shown(in_html(run)) if html.in_notebook() else None
+        self.shown = time.monotonic()
 
     def on_epoch_begin(self, run: Any) -> None:
-        if not self.console.is_terminal:
+        if not self.console.is_terminal or self.table:
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -34,6 +43,9 @@ class Progress(Callback):
         self.shown = time.monotonic()
 
     def on_batch_end(self, run: Any, logs: dict[str, float]) -> None:
+        if self.table and time.monotonic() - self.shown > 0.2:
+            self.table.replace(in_html(run))
+            self.shown = time.monotonic()
         if self.bar is None:
             return
         value = logs["training_loss"]
@@ -46,11 +58,21 @@ class Progress(Callback):
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
-        say(epoch_line(run, logs))
+        if self.table:
+            self.table.replace(in_html(run))
+        else:
+            say(epoch_line(run, logs))
 
     def on_train_end(self, run: Any) -> None:
         if self.bar is not None:  # interrupted: give the terminal back
             self.bar.stop()
+
+
+def in_html(run: Any) -> str:
+    """A bar for the current epoch, if there is one, and the table of the finished ones."""
+    batch, count = run.batch, run.batches_per_epoch
+    bar = f'<progress value="{batch}" max="{count}"></progress> epoch {run.epoch + 1} of {run.epochs}'
+    return (bar if batch < count else "") + (run.history._repr_html_() if run.history.epochs else "")
 
 
 def epoch_line(run: Any, logs: dict[str, float]) -> str:

@@ -29,6 +29,8 @@ class WeightAverage(Callback):
     next epoch it holds the average: evaluation, ModelCheckpoint, EarlyStopping and the final model use averages.
     A run that ends within an epoch leaves the trained weights.
 
+    Raises ValueError for a decay outside of [0, 1).
+
     >>> history = model.fit(x, y, epochs=2, callbacks=[WeightAverage(0.99)], verbose=False)
     """
 

@@ -29,6 +29,8 @@ class WhitenedStart(Callback):
     epsilon: ε above, relative to the variance of the convolution's inputs. If there are more filters than twice the
     entries of a patch, the others keep their initial values. Skipped when resuming.
 
+    `fit` raises ValueError for a model without Conv2D, and for one that is frozen.
+
     >>> callbacks = [WhitenedStart()]  # for model.fit(x, y, callbacks=callbacks)
     """
 

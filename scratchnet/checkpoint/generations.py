@@ -35,6 +35,8 @@ class Checkpoint(Callback):
     A failed save (a full disk) is a warning: training continues, the files are unchanged, and the next save is tried.
     A diverged model is not saved.
 
+    Raises ValueError for every_batches below 1.
+
     >>> history = model.fit(x, y, callbacks=[Checkpoint("checkpoint.safetensors")], verbose=False)
     >>> len(model.fit(x, y, epochs=1, resume="checkpoint.safetensors", verbose=False).epochs)  # nothing left to do
     1

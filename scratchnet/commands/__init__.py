@@ -40,6 +40,7 @@ PROGRAMS = {
     "report": "draw a run's pictures and its report again",
     "make-idx": "make a data set from pictures, .npz, CSV or other IDX files",
     "doctor": "check network and data before training",
+    "learn": "exercises that check themselves",
     "info": "print versions, threads, and the locations of caches and data",
 }
 USAGE = "usage: scratchnet NAME ...        scratchnet NAME --help        scratchnet --version"

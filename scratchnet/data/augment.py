@@ -57,6 +57,8 @@ class Augment:
 
     images: (n, h, w) or (n, h, w, channels). The dtype is kept; integers are rounded and clipped to their range.
 
+    Raises ValueError for an argument out of its range.
+
     >>> Augment.light()
     Augment(shift=1, rotate=5, zoom=0.05, shear=0, elastic=0, thickness=0, noise=0, erase=0, mirror=0)
     >>> images = np.zeros((4, 28, 28), np.uint8)

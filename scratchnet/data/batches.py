@@ -23,6 +23,8 @@ def train_val_split(labels: np.ndarray, val: float | int, seed: int = 0) -> tupl
     labels: (n,), any classes. val: the number of examples to hold out, an integer from 0 to n - 1, or their
     fraction, below 1. Each class contributes in proportion, rounded down or up so that the sum is exact.
 
+    Raises ValueError if the share or the number that is held out leaves one of the two parts empty.
+
     >>> train, val = train_val_split(np.array([0, 0, 0, 0, 1, 1, 1, 1]), 2, seed=0)
     >>> len(train), len(val)
     (6, 2)

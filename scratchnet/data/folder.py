@@ -129,6 +129,8 @@ def write_idx_dataset(
 ) -> None:
     """Write the four IDX files, packed, and classes.txt if names are given, into a folder, created if necessary.
 
+    Raises DataFileError for arrays that IDX cannot represent, OSError if the folder cannot be written.
+
     >>> x, y = np.zeros((6, 20, 20, 3), np.uint8), np.array([0, 1, 2] * 2, np.uint8)
     >>> write_idx_dataset("fruit", ((x, y), (x, y)), ["apple", "pear", "quince"])
     >>> load_idx_dataset("fruit")[0][0].shape, read_class_names("fruit")

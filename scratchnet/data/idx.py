@@ -45,7 +45,14 @@ AGAIN = "Delete the file and fetch or copy it again."
 
 
 class DataFileError(ValueError):
-    """A data file is invalid. The message names the file, what was expected, what was found, and what to do."""
+    """A data file is invalid. The message names the file, what was expected, what was found, and what to do.
+
+    It is a ValueError; MissingDataError, one of its kinds, is a FileNotFoundError too: there is no such file.
+
+    >>> read_idx("nothing.gz")
+    Traceback (most recent call last):
+    scratchnet.data.idx.MissingDataError: nothing.gz: there is no such file. Check the path or fetch it.
+    """
 
 
 class MissingDataError(DataFileError, FileNotFoundError):

@@ -56,6 +56,8 @@ def digits_from_image(source: Source, size: int = 28, box: int = 20) -> list[np.
 
     The digits must not touch each other, and the smallest must be at least half as high as the largest.
 
+    Raises ValueError if no digit is found, or if `source` is not an image.
+
     >>> paper = np.full((60, 100), 255, np.uint8)
     >>> paper[10:50, 18:22] = paper[10:50, 60:64] = 0
     >>> len(digits_from_image(paper))

@@ -51,6 +51,8 @@ def load_synthetic(
     labels are uint8 (n,), equally many of each class: the digits, then capital letters. The files are cached in
     a subfolder of `data_dir` (default: the user's cache directory). The same arguments give the same images.
 
+    Raises ValueError for an argument out of its range.
+
     >>> (x_train, y_train), (x_test, y_test) = load_synthetic(n_train=50, n_test=10, data_dir=".")
     >>> x_train.shape, y_test.max()
     ((50, 28, 28), np.uint8(9))

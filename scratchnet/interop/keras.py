@@ -128,6 +128,8 @@ def load_keras_weights(model: Sequential, path: Path) -> None:
     compared before the first array changes. For a Residual whose shortcut has weights the order is not determined by
     the model: read the whole model with `load_keras`.
 
+    Raises ModelFileError if the arrays do not fit the model; nothing is copied then.
+
     >>> save_keras(model, "digits.keras")
     >>> load_keras_weights(model, "digits.keras")
     """

@@ -41,7 +41,7 @@ def load_torch(model: Sequential, path: str | os.PathLike[str], names: dict[str,
     """Copy the arrays of a PyTorch state_dict, saved as safetensors, into `model`; return which came from where.
 
     names: pairs to begin with, our layer's name -> their module's. {"1.conv2d": "stem.conv"}
-    Nothing is copied unless every layer has its arrays and every array its layer; the error lists both sides.
+    Nothing is copied unless every layer has its arrays and every array its layer; the ModelFileError lists both sides.
     A state_dict has no epsilon: PyTorch's BatchNorm has 1e-5, ours 1e-3 unless it is BatchNorm(epsilon=1e-5), which is
     a warning. Its momentum 0.1 is the share of the new statistics, ours 0.9 that of the old ones.
 

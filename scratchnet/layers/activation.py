@@ -24,6 +24,8 @@ class ReLU(Layer):
 
     Backward: dx = dy where x > 0, and 0 elsewhere. At x = 0 the slope is taken to be 0.
 
+    Any shape; no input is an error.
+
     >>> ReLU().forward(np.array([-1.0, 0.0, 2.0]), Context())[0]
     array([0., 0., 2.])
     """
@@ -41,6 +43,8 @@ class LeakyReLU(Layer):
     Backward: dx = dy where x > 0, and s dy elsewhere.
 
     slope: s, 0 or more. 0.01 is PyTorch's default and the paper's value; Keras' default is 0.3.
+
+    Any shape. Raises ValueError for a negative slope.
 
     >>> LeakyReLU(0.1).forward(np.array([-1.0, 0.0, 2.0]), Context())[0]
     array([-0.1,  0. ,  2. ])
@@ -64,6 +68,8 @@ class ELU(Layer):
     Backward: dx = dy where x > 0, and dy α eˣ elsewhere.
 
     alpha: α, 0 or more. With α = 1 the slope has no jump at 0.
+
+    Any shape. Raises ValueError for a negative alpha.
 
     >>> ELU().forward(np.array([-1.0, 0.0, 2.0]), Context())[0].round(3)
     array([-0.632,  0.   ,  2.   ])

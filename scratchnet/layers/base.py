@@ -36,6 +36,8 @@ class Context:
     chunk: this chunk's place among the others when a batch is cut into chunks that run side by side
     (`scratchnet.team`); None for a batch in one piece.
 
+    A layer that needs random numbers raises ValueError if rng is None.
+
     >>> y, cache = Dropout(0.5).forward(x, Context(training=True, rng=np.random.default_rng(0)))
     """
 

@@ -38,6 +38,8 @@ class BatchNorm(Layer):
     momentum: the share of the old running average that is kept at each step, as in Keras.
     epsilon: added to the variance. gamma, beta: (c,), trained. running_mean, running_var: (c,), saved.
 
+    Raises ValueError for a momentum outside of [0, 1), an epsilon that is not positive, and an empty batch in training.
+
     >>> BatchNorm().build((14, 14, 32), np.random.default_rng(0))
     (14, 14, 32)
     """

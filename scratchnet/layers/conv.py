@@ -36,6 +36,8 @@ class Conv2D(Layer):
     activation: the name of an activation that a model puts behind it, "relu" for instance.
     l2: λ of the penalty λ Σ W², whose gradient 2 λ W is added to dW in training; as Keras' regularizers.L2(λ).
 
+    Raises ValueError for input that is no image (h, w, c), and for a kernel that does not fit into it.
+
     >>> conv = Conv2D(32, kernel_size=3)
     >>> conv.build((28, 28, 1), np.random.default_rng(0))
     (26, 26, 32)

@@ -17,6 +17,8 @@ class Cropping2D(Layer):
 
     border: b_h and b_w, one integer or two. Backward: dx is dy, with zeros around it.
 
+    Raises ValueError if nothing would be left of the image.
+
     >>> Cropping2D(3).build((28, 28, 1), np.random.default_rng(0))
     (22, 22, 1)
     """

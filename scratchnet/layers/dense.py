@@ -28,6 +28,8 @@ class Dense(Layer):
     activation: the name of an activation that a model puts behind it, "relu" for instance.
     l2: λ of the penalty λ Σ W², whose gradient 2 λ W is added to dW in training; as Keras' regularizers.L2(λ).
 
+    Raises ValueError for input that is not flat; the message says where Flatten() belongs.
+
     >>> dense = Dense(10)
     >>> dense.build((128,), np.random.default_rng(0))
     (10,)

@@ -28,6 +28,8 @@ class DepthwiseConv2D(Layer):
     W: (k_h, k_w, c, m), by default from a He normal distribution; b: (c·m,), zeros. Output channel c·m + j is filter
     j of channel c, as in Keras.
 
+    Raises ValueError for input that is no image (h, w, c), and for a kernel that does not fit into it.
+
     >>> DepthwiseConv2D(3, padding="same").build((28, 28, 8), np.random.default_rng(0))
     (28, 28, 8)
     """

@@ -22,6 +22,8 @@ class Dropout(Layer):
 
     rate: the fraction of values that is dropped, in [0, 1).
 
+    Any shape. Raises ValueError for another rate, and in training without random numbers.
+
     >>> y, _ = Dropout(0.9).forward(np.ones((1, 1000)), Context(training=True, rng=np.random.default_rng(0)))
     >>> round(float((y == 0).mean()), 1)
     0.9

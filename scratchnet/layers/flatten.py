@@ -14,6 +14,8 @@ class Flatten(Layer):
 
     Backward: dx is dy in the input's shape.
 
+    Any shape; no input is an error.
+
     >>> Flatten().build((5, 5, 64), np.random.default_rng(0))
     (1600,)
     """

@@ -22,6 +22,8 @@ class ZeroPadding2D(Layer):
     padding: pixels on every side, or (height, width), or ((top, bottom), (left, right)).
     Backward: dx is the part of dy that lies within the borders.
 
+    Raises ValueError for a negative padding.
+
     >>> ZeroPadding2D(((0, 1), (0, 1))).build((28, 28, 1), np.random.default_rng(0))
     (29, 29, 1)
     """

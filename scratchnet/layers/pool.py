@@ -59,6 +59,9 @@ class MaxPool2D(Pool2D):
 
     Backward: dx = dy at that value, 0 at the others.
 
+    (n, h, w, c) -> (n, out_h, out_w, c). Raises ValueError for input that is no image, and for a window that does not
+    fit into it.
+
     >>> pool = MaxPool2D(2)
     >>> pool.build((26, 26, 32), np.random.default_rng(0))
     (13, 13, 32)
@@ -82,6 +85,9 @@ class AvgPool2D(Pool2D):
 
     Backward: each of the m pixels in a window gets dy / m.
 
+    (n, h, w, c) -> (n, out_h, out_w, c). Raises ValueError for input that is no image, and for a window that does not
+    fit into it.
+
     >>> AvgPool2D(2, stride=1).build((4, 4, 3), np.random.default_rng(0))
     (3, 3, 3)
     """
@@ -99,6 +105,8 @@ class GlobalAvgPool2D(Layer):
     """The mean of each channel over the whole image: (n, h, w, c) -> (n, c).
 
     Backward: each of the h·w pixels gets dy / (h·w).
+
+    Raises ValueError for input that is no image (h, w, c).
 
     >>> GlobalAvgPool2D().build((7, 7, 64), np.random.default_rng(0))
     (64,)

@@ -19,6 +19,8 @@ class Rescale(Layer):
 
     Integer images become the model's dtype; floating ones keep theirs. Any shape.
 
+    Raises ValueError or TypeError for a scale that is no number.
+
     >>> y, _ = Rescale(1 / 255).forward(np.array([[0, 255]], np.uint8), Context())
     >>> y
     array([[0., 1.]], dtype=float32)

@@ -38,6 +38,8 @@ class Residual(Layer):
     layers: the branch, unbuilt layers. shortcut: a layer or several, for x on its way around; None: x as it is.
     A ReLU after the sum is a layer of its own behind the block.
 
+    Raises ValueError if the two outputs have different shapes, and for an empty branch.
+
     >>> block = Residual([Conv2D(16, 3, padding="same"), BatchNorm(), ReLU(), Conv2D(16, 3, padding="same")])
     >>> block.build((14, 14, 16), np.random.default_rng(0))
     (14, 14, 16)

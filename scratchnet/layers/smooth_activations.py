@@ -38,6 +38,8 @@ class Sigmoid(Layer):
 
     Backward: dx = dy y (1 - y).
 
+    Any shape; no input is an error.
+
     >>> Sigmoid().forward(np.array([0.0, 2.0]), Context())[0].round(3)
     array([0.5  , 0.881])
     """
@@ -55,6 +57,8 @@ class Tanh(Layer):
 
     Backward: dx = dy (1 - y²).
 
+    Any shape; no input is an error.
+
     >>> Tanh().forward(np.array([0.0, 2.0]), Context())[0].round(3)
     array([0.   , 0.964])
     """
@@ -71,6 +75,8 @@ class SiLU(Layer):
     """y = x σ(x), element by element; also called swish.
 
     Backward: dx = dy (σ + x σ (1 - σ)).
+
+    Any shape; no input is an error.
 
     >>> SiLU().forward(np.array([-2.0, 0.0, 2.0]), Context())[0].round(3)
     array([-0.238,  0.   ,  1.762])
@@ -93,6 +99,8 @@ class GELU(Layer):
     Backward: dx = dy (Φ + x φ) with φ = exp(-x²/2) / √(2π).
 
     This is the exact form, the default of Keras and PyTorch too. Their approximation by tanh differs by up to 5e-4.
+
+    Any shape; no input is an error.
 
     >>> GELU().forward(np.array([-2.0, 0.0, 2.0]), Context())[0].round(3)
     array([-0.046,  0.   ,  1.954])
@@ -117,6 +125,8 @@ class Softmax(Layer):
 
     A classifier does not end with it: SoftmaxCrossEntropy works on the numbers before softmax, where nothing is lost
     to rounding, and `predict` applies softmax.
+
+    Any shape; no input is an error.
 
     >>> Softmax().forward(np.array([[0.0, 0.0], [1000.0, 0.0]]), Context())[0]
     array([[0.5, 0.5],

@@ -31,6 +31,8 @@ class BinaryCrossEntropy:
 
     logits: (n, k). labels: 0 or 1, or a probability, of shape (n, k), with one output also (n,); or class numbers (n,).
 
+    Raises ValueError for labels and logits that do not belong together.
+
     >>> value, dlogits = BinaryCrossEntropy()(np.array([[0.0]]), np.array([1]))
     >>> round(float(value), 4), dlogits
     (0.6931, array([[-0.5]]))

@@ -70,6 +70,8 @@ class SoftmaxCrossEntropy:
 
     logits: (n, classes). labels: integers (n,) or one-hot (n, classes). label_smoothing: s, in [0, 1).
 
+    Raises ValueError for labels that are not classes, and for shapes that do not belong together.
+
     >>> value, dlogits = SoftmaxCrossEntropy()(np.zeros((1, 4)), np.array([3]))
     >>> round(float(value), 4), dlogits
     (1.3863, array([[ 0.25,  0.25,  0.25, -0.75]]))

@@ -38,7 +38,16 @@ DTYPES = {
 
 
 class ModelFileError(ValueError):
-    """A model file is damaged, or is not a model file."""
+    """A model file is damaged, or is not a model file.
+
+    It is a ValueError; the message names the file and what is wrong in it.
+
+    >>> with open("not-a-model.txt", "w") as file:
+    ...     length = file.write("hello")
+    >>> load_model("not-a-model.txt")
+    Traceback (most recent call last):
+    scratchnet.saving.container.ModelFileError: not-a-model.txt: ...
+    """
 
 
 class Entry(NamedTuple):
