@@ -16,6 +16,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     ensemble        the mean of several models, or of several views of an image
     out_of_distribution                        does an image resemble the training data?
     lr_finder       which learning rate?       search        and which other settings?
+    world, distributed/                        the same step on several machines
     interop/        models from and for other programs
     summary         a model's table of layers    classifier    the same with scikit-learn's interface
     saving/         a model in one file, read from untrusted sources    process/    signals and output
@@ -60,6 +61,7 @@ from scratchnet.data import (
     write_idx,
     write_idx_dataset,
 )
+from scratchnet.distributed import distribute, rank, ranks
 from scratchnet.divergence import TrainingDivergedError
 from scratchnet.ensemble import Ensemble, predict_augmented
 from scratchnet.gradcheck import GradientError, gradcheck
@@ -123,6 +125,8 @@ __all__ = [
     "Callback", "Progress", "CSVLogger", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
     "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage", "WhitenedStart", "ModelCheckpoint",
     "Checkpoint",
+    # on several machines
+    "distribute", "rank", "ranks",
     # from and for other programs
     "load_keras", "load_keras_weights", "save_keras", "save_onnx", "load_onnx", "load_torch",
     # is it well?

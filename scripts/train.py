@@ -4,6 +4,7 @@
     python scripts/train.py --preset vgg-bn --epochs 3      another network from scratchnet/zoo
     python scripts/train.py --augment light                 new random shifts, rotations and zooms in every epoch
     python scripts/train.py --resume latest                 resume the last run, with bit-identical results
+    mpirun -n 4 python -m mpi4py scripts/train.py --distributed mpi       on several machines: docs/machines.md
 
 Ctrl-C and SIGTERM finish the batch, save, and print how to resume (exit codes 130 and 143).
 `scratchnet train` is this file. It calls the package scratchnet/; its options are defined in commands/options.py.
@@ -15,11 +16,12 @@ from collections.abc import Sequence
 
 import scratchnet as sn
 from scratchnet import doctor, metrics, report, zoo
-from scratchnet.commands import options
+from scratchnet.commands import options, ranks
 from scratchnet.commands.images import build, choose_recipe, load_images
 from scratchnet.commands.run_folder import RunFolder
 from scratchnet.commands.running import exit_code, stoppable
 from scratchnet.process.pipes import run_script
+from scratchnet.world import shared_world
 
 
 @exit_code
@@ -28,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.list_presets:
         print(*map(zoo.described, zoo.PRESETS), sep="\n")
         return 0
-    with RunFolder(args.preset, args.out, args.resume, args.overwrite) as folder:
+    writes = ranks.begin(args)
+    with RunFolder(args.preset, *(args.out, args.resume, args.overwrite) if writes else ()) as folder:
         return stoppable(lambda: train(args, folder), folder.print_how_to_resume)
 
 
@@ -51,10 +54,11 @@ def train(args: argparse.Namespace, folder: RunFolder) -> int:
               f"{len(images.test[1]):,} to test", *filter(None, [why]), sep="\n")  # fmt: skip
 
     how = recipe.fit_options(len(rows), args.warm_up)
-    out = folder.begin()
+    out = shared_world().first(folder.begin)
     config = {**vars(args), **recipe.settings(), **images.settings(args), "out": str(out), "arguments": vars(args)}
+    if not sn.rank():  # not before the training begins: a refused resume changes nothing
+        how["callbacks"].append(sn.LambdaCallback(on_train_begin=lambda run: folder.write_config(config)))
     how["callbacks"] += [
-        sn.LambdaCallback(on_train_begin=lambda run: folder.write_config(config)),  # a refused resume changes nothing
         sn.ModelCheckpoint(out / "model.safetensors", save_best_only=recipe.keep == "best"),
         sn.Checkpoint(out / "checkpoint.safetensors"),
         sn.CSVLogger(out / "history.csv"),
@@ -62,6 +66,8 @@ def train(args: argparse.Namespace, folder: RunFolder) -> int:
     ]
     resume = out if args.resume else None
     history = model.fit(x, y, validation_data=validation, verbose=not args.quiet, resume=resume, **how)
+    if sn.rank():
+        return 0  # rank 0 writes the files
 
     best = sn.load_model(out / "model.safetensors", args.engine)
     confusion = metrics.confusion_matrix(validation[1], best.predict(validation[0]).argmax(axis=1), images.classes)
@@ -82,6 +88,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--list-presets", action="store_true", help="describe the presets, and exit")
     add("--threads", type=options.at_least_one, help="default: all processors this process may use")
+    ranks.add_options(parser)
     add("--doctor", action="store_true", help="check model and data first; exit with code 1 if a check fails")
     add("--out", help="folder of the run (default: a new one, runs/<time>-<preset>)")
     add("--overwrite", action="store_true", help="replace the run in the folder --out")

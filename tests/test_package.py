@@ -40,9 +40,11 @@ MAY_IMPORT = {
     "gradcheck": {"layers", "losses", "process"},
     "saving": {"data", "initializers", "layers"},
     "engine": {"inputs", "layers", "losses", "team"},
-    "compiled": {"data", "engine", "layers", "losses", "optimizers", "randomness", "team"},
+    "compiled": {"data", "engine", "layers", "losses", "optimizers", "randomness", "team", "world"},
     "engines": {"compiled", "engine"},
     "process": ARRAYS_ONLY,
+    "world": {"process"},
+    "distributed": {"compiled", "process", "team", "world"},
     "inputs": {"layers"},
     "divergence": {"layers"},
     "callbacks": {"data", "layers", "process"},
@@ -57,7 +59,7 @@ MAY_IMPORT = {
     "run": {"checkpoint", "optimizers", "transfer"},
     "training": {
         "arguments", "callbacks", "checkpoint", "data", "divergence", "engine", "example_weights", "inputs", "losses",
-        "optimizers", "process", "randomness", "run",
+        "optimizers", "process", "randomness", "run", "world",
     },
     "model": {
         "building", "callbacks", "engine", "engines", "inputs", "keywords", "layers", "losses", "optimizers",
@@ -81,8 +83,8 @@ MAY_IMPORT = {
         "transfer",
     },
     "commands": {
-        "checkpoint", "compiled", "data", "divergence", "interop", "losses", "metrics", "model", "optimizers",
-        "process", "report", "saving", "schedules", "team", "transfer", "zoo",
+        "checkpoint", "compiled", "data", "distributed", "divergence", "interop", "losses", "metrics", "model",
+        "optimizers", "process", "report", "saving", "schedules", "team", "transfer", "world", "zoo",
     },
     "__main__": {"commands"},
 }  # fmt: skip

@@ -12,6 +12,8 @@ from scratchnet.process.pipes import console, say
 class Progress(Callback):
     """A live line on a terminal; elsewhere (a file, a pipe, a notebook log) one flushed line per epoch."""
 
+    writes = True
+
     def on_train_begin(self, run: Any) -> None:
         self.console = console()
         self.bar: Any = None
