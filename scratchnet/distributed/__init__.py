@@ -39,7 +39,8 @@ def distribute(how: str | None = "mpi", common_target: bool = False) -> int:
     elif shared_world().ranks == 1:
         from scratchnet.distributed.mpi import MpiWorld
 
-        enter(MpiWorld(common_target))
+        enter(world := MpiWorld())
+        world.meet(common_target)
     return rank()
 
 

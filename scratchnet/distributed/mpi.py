@@ -1,14 +1,15 @@
 """The ranks that mpirun has started, and what they send each other.
 
-Every message is waited for in the same loop (`MpiWorld.wait`): it lets Python see a Ctrl-C, looks whether another rank
-has ended, and sleeps in between where the processor may be needed. So no rank waits for ever, and more ranks than
-processors do not slow each other down by waiting.
+Every message is waited for in the same loop (`MpiWorld.wait`): it lets Python see a Ctrl-C, and sleeps in between where
+the processor may be needed, so that more ranks than processors do not slow each other down by waiting. A thread looks
+whether another rank has ended (`peers`), so that none waits for ever.
 
 Exchanges happen in the thread of the caller only, one at a time.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 import sys
@@ -29,7 +30,6 @@ from scratchnet.world import World
 PATIENCE = 3.0  # seconds in which all ranks of a program come to the same end
 SPINS = 2000  # looks at a message, a millisecond or more, before a rank with a processor of its own sleeps in between
 NAP = 5e-5  # seconds between two looks then; with more ranks than processors at once
-LOOKS = 100  # at a message, before the other ranks are looked at
 TEXT = 2000  # bytes of an error message that are sent
 
 
@@ -54,7 +54,7 @@ class DistributedSignals(HeldSignals):
 class MpiWorld(World):
     """All processes of MPI_COMM_WORLD."""
 
-    def __init__(self, common_target: bool = False):
+    def __init__(self) -> None:
         self.mpi = import_mpi()
         self.training_program = distributed_program
         self.comm = self.mpi.COMM_WORLD
@@ -63,25 +63,27 @@ class MpiWorld(World):
         self.agreed_signal = 0
         self.peers, self.times, self.spins = Peers([]), Times(), 0
         sys.excepthook = self.abort_on_error
+
+    def meet(self, common_target: bool) -> None:
+        """Learn where the other ranks are. Raise ValueError if their processors differ: see `distribute`."""
         found = self.gather((platform.node(), os.getpid()))
         self.hosts, processes = [host for host, _ in found], [process for _, process in found]
         here = [r for r in range(self.ranks) if self.hosts[r] == self.hosts[self.rank]]
         self.leader, self.spins = here[0] == self.rank, SPINS if len(here) <= (os.cpu_count() or 1) else 0
         self.peers = Peers((r, processes[r]) for r in here if r != self.rank)
+        self.peers.watch(self.say_ended)
+        atexit.register(self.peers.close)
         agreement.agree_on_target(self.gather(agreement.target()), self.hosts, common_target)
 
     # messages
 
     def wait(self, request: Any) -> None:
-        """Return when a message is complete. Ends the job if a rank of this machine has ended."""
+        """Return when a message is complete."""
         looks = 0
         while not request.Test():
             looks += 1
             if looks > self.spins:
                 time.sleep(NAP)
-            if looks % LOOKS == 0 and (ended := self.peers.ended()):
-                self.say_ended(ended)
-                self.comm.Abort(1)
 
     def say_ended(self, ended: list[int]) -> None:
         """Name the ranks that have ended; of all that noticed it, the first one of the machine says it."""
@@ -89,6 +91,8 @@ class MpiWorld(World):
         if self.rank == here[0]:
             who = f"rank{'s' * (len(ended) > 1)} {', '.join(map(str, ended))}"
             say_error(f"{who} on {self.hosts[self.rank]} ended; the job ends. Resume it from its checkpoint: --resume")
+        time.sleep(PATIENCE)  # mpirun ends the other ranks; if it does not, they end themselves
+        os._exit(1)
 
     def gather(self, value: Any) -> list[Any]:
         """The values of all ranks, plain data, on every rank."""
@@ -221,6 +225,7 @@ class MpiWorld(World):
                 who = [rank for rank, found in enumerate(errors) if found == one]
                 ranks = f"rank{'s' * (len(who) > 1)} {', '.join(map(str, who))}: "
                 say_error(one if len(who) == self.ranks else ranks + one)
+        self.peers.close()
         self.mpi.Finalize()
         return code
 
