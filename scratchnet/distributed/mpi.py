@@ -58,6 +58,7 @@ class MpiWorld(World):
         self.mpi = import_mpi()
         self.training_program = distributed_program
         self.comm = self.mpi.COMM_WORLD
+        self.ending = self.comm.Dup()  # of its own: a rank that fails ends where the others send other messages
         self.rank, self.ranks = self.comm.rank, self.comm.size
         self.held: DistributedSignals | None = None
         self.agreed_signal = 0
@@ -211,7 +212,7 @@ class MpiWorld(World):
         said = np.zeros((self.ranks, TEXT), np.uint8)
         text = error.encode()[:TEXT]
         said[self.rank, : len(text)] = np.frombuffer(text, np.uint8)
-        request = self.comm.Iallgather(self.mpi.IN_PLACE, said)
+        request = self.ending.Iallgather(self.mpi.IN_PLACE, said)
         deadline = time.monotonic() + PATIENCE
         while code and not request.Test():
             if time.monotonic() > deadline:

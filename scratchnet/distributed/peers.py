@@ -27,16 +27,17 @@ class Peers:
         self.closed = False
         if not hasattr(os, "pidfd_open"):
             return
-        self.poll = select.poll()
         for rank, process in processes:
             with suppress(OSError):
                 descriptor = os.pidfd_open(process)
                 self.ranks[descriptor] = rank
-                self.poll.register(descriptor, select.POLLIN)
 
     def ended(self, wait: int | None = None) -> list[int]:
         """The ranks of those that have ended. wait: for one, milliseconds; None: for as long as it takes."""
-        return sorted(self.ranks[descriptor] for descriptor, _ in self.poll.poll(wait))
+        poll = select.poll()
+        for descriptor in self.ranks:
+            poll.register(descriptor, select.POLLIN)
+        return sorted(self.ranks[descriptor] for descriptor, _ in poll.poll(wait))
 
     def watch(self, react: Callable[[list[int]], None]) -> None:
         """Call react(ranks) in a thread as soon as one has ended."""

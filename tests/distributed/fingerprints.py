@@ -82,26 +82,43 @@ CASES = {
     # 100: 7 chunks, the last of 4 images; the last batch is of 30: 2 chunks
     "default": lambda: preset("default", 330, 100),
     "vgg-bn": lambda: preset("vgg-bn", 230, 100, augment="light"),
-    "dropout": lambda: of_layers(small(sn.Dropout(0.4), sn.Flatten(), sn.Dense(24), sn.ReLU(), sn.Dropout(0.5)), 300,
-                                 batch_size=128, optimizer=sn.Adam(0.01)),  # fmt: skip
+    "dropout": lambda: of_layers(
+        small(sn.Dropout(0.4), sn.Flatten(), sn.Dense(24), sn.ReLU(), sn.Dropout(0.5)),
+        300,
+        batch_size=128,
+        optimizer=sn.Adam(0.01),
+    ),
     "clipping": lambda: of_layers(
-        small(), 300, batch_size=128, optimizer=sn.AdamW(0.01, clip_norm=0.1), callbacks=[sn.WeightAverage(0.9)],
-        class_weight={1: 3.0}, loss=sn.SoftmaxCrossEntropy(0.1),
-    ),  # fmt: skip
+        small(),
+        300,
+        batch_size=128,
+        optimizer=sn.AdamW(0.01, clip_norm=0.1),
+        callbacks=[sn.WeightAverage(0.9)],
+        class_weight={1: 3.0},
+        loss=sn.SoftmaxCrossEntropy(0.1),
+    ),
     "residual": lambda: of_layers(
-        small(sn.Residual([sn.Conv2D(8, 3, padding="same"), sn.BatchNorm(), sn.ReLU()]), sn.ReLU()), 300,
-        batch_size=128, optimizer=sn.RMSprop(0.01),
-    ),  # fmt: skip
+        small(sn.Residual([sn.Conv2D(8, 3, padding="same"), sn.BatchNorm(), sn.ReLU()]), sn.ReLU()),
+        300,
+        batch_size=128,
+        optimizer=sn.RMSprop(0.01),
+    ),
     "frozen": lambda: of_layers(
-        small(frozen(sn.Conv2D(8, 3)), frozen(sn.BatchNorm()), sn.ReLU(), sn.BatchNorm()), 200, batch_size=64,
+        small(frozen(sn.Conv2D(8, 3)), frozen(sn.BatchNorm()), sn.ReLU(), sn.BatchNorm()),
+        200,
+        batch_size=64,
         optimizer="sgd",
-    ),  # fmt: skip
+    ),
     "in python": lambda: of_layers(
-        small(Centre()), 230, batch_size=100, optimizer=Wander(0.05), loss=lambda z, y: sn.SoftmaxCrossEntropy()(z, y),
+        small(Centre()),
+        230,
+        batch_size=100,
+        optimizer=Wander(0.05),
+        loss=lambda z, y: sn.SoftmaxCrossEntropy()(z, y),
         augment=noisy,
-    ),  # fmt: skip
+    ),
     "textbook": lambda: of_layers(small(sn.BatchNorm()), 60, engine="numpy", batch_size=32, optimizer=sn.Adam(0.01)),
-}
+}  # fmt: skip
 
 
 def fingerprint(case: str) -> str:
