@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 
 import scratchnet as sn
-from scratchnet import doctor, metrics, report, zoo
+from scratchnet import data, doctor, metrics, report, zoo
 from scratchnet.commands import options, ranks
 from scratchnet.commands.images import build, choose_recipe, load_images
 from scratchnet.commands.run_folder import RunFolder
@@ -43,7 +43,7 @@ def train(args: argparse.Namespace, folder: RunFolder) -> int:
     recipe, why = choose_recipe(args, images)
     model = build(args, images, recipe)
     rows, held_out = recipe.split(images.y, args.seed)
-    x, y, validation = images.x[rows], images.y[rows], (images.x[held_out], images.y[held_out])
+    x, y, validation = data.take(images.x, rows), images.y[rows], (images.x[held_out], images.y[held_out])
 
     if args.doctor and (failed := doctor.print_checks(model, x, y)):
         print(f"error: {failed}; not trained", file=sys.stderr)

@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "process": ARRAYS_ONLY,
     "world": {"process"},
     "distributed": {"compiled", "process", "team", "world"},
-    "inputs": {"layers"},
+    "inputs": {"data", "layers"},
     "divergence": {"layers"},
     "callbacks": {"data", "layers", "process"},
     "checkpoint": {"callbacks", "divergence", "saving"},

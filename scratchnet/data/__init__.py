@@ -16,6 +16,7 @@
     strokes     which pieces of ink form a digit
     images      photographed digits, preprocessed as MNIST was
     labelled    a folder of labelled pictures -> a data set
+    mapped      images that stay in their file
     npz         an archive of NumPy arrays -> a data set
     table       a CSV file, an image in each line -> a data set
     choose      which data set a script uses
@@ -43,6 +44,7 @@ from scratchnet.data.folder import (
 from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write_idx
 from scratchnet.data.images import digit_from_image, digits_from_image
 from scratchnet.data.labelled import LabelledImages, load_labelled_images
+from scratchnet.data.mapped import MappedImages, take
 from scratchnet.data.mnist import load_mnist
 from scratchnet.data.npz import load_npz_dataset
 from scratchnet.data.pictures import whole_image
@@ -74,6 +76,8 @@ __all__ = [
     "digits_from_image",
     "whole_image",
     "load_labelled_images",
+    "MappedImages",
+    "take",
     "LabelledImages",
     "load_npz_dataset",
     "load_csv_dataset",
