@@ -17,8 +17,8 @@ import numpy as np
 
 from scratchnet.data.idx import GZIP_MAGIC, entries_of
 
-KEPT = 2**26  # bytes that may be touched before the pages are given back
-PAGE = 2**16  # bytes that the system maps around a byte that is touched
+KEPT = 2**28  # bytes that may be mapped before the pages are given back
+FOLIO = 2**21  # bytes that the system may map at once when one of them is touched
 PIECE = 4096  # rows that are looked at together
 
 
@@ -34,13 +34,23 @@ class Mapping:
 
     def read(self, rows: Any) -> np.ndarray:
         """A copy of these rows."""
-        found = np.array(self.array[rows])
-        scattered = isinstance(rows, np.ndarray)
-        self.touched += max(found.nbytes, PAGE * len(found)) if scattered else found.nbytes
+        if isinstance(rows, slice) or (len(rows) and np.ptp(rows) < 4 * len(rows)):  # neighbours
+            found = np.array(self.array[rows])
+            self.count(4 * found.nbytes)
+            return found
+        found = np.empty((len(rows), *self.array.shape[1:]), self.array.dtype)
+        for start in range(0, len(rows), KEPT // FOLIO):
+            some = slice(start, start + KEPT // FOLIO)
+            found[some] = self.array[rows[some]]
+            self.count(FOLIO * len(rows[some]))
+        return found
+
+    def count(self, touched: int) -> None:
+        """Give all pages back when many may have been mapped."""
+        self.touched += touched
         if self.touched > KEPT and hasattr(mmap, "MADV_DONTNEED"):
             self.map.madvise(mmap.MADV_DONTNEED)
             self.touched = 0
-        return found
 
 
 class MappedImages:
@@ -84,7 +94,7 @@ class MappedImages:
         if isinstance(index, np.ndarray) and index.dtype == bool:
             index = np.flatnonzero(index)
         if isinstance(index, int | np.integer):
-            return self[int(index) % len(self) : int(index) % len(self) + 1][0]
+            return self[np.array([range(len(self))[index]])][0]
         images = self.mapping.read(index if self.rows is None else self.rows[index])
         return images[..., None] if self.channel else images
 

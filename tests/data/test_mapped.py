@@ -40,7 +40,7 @@ def test_every_way_of_indexing_reads_the_same_images(images, file):
 
 
 def test_what_is_read_is_a_copy_and_survives_the_pages(images, file, monkeypatch):
-    monkeypatch.setattr(mapped, "KEPT", 0)  # every read gives the pages back
+    monkeypatch.setattr(mapped, "KEPT", mapped.FOLIO)  # every read gives the pages back
     found = data.MappedImages.of(file)
     first = found[:10]
     first[...] += 1
