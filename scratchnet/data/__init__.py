@@ -16,7 +16,7 @@
     strokes     which pieces of ink form a digit
     images      photographed digits, preprocessed as MNIST was
     labelled    a folder of labelled pictures -> a data set
-    mapped      images that stay in their file
+    mapped      images that stay in their file      stream      images in their order, some at a time
     npz         an archive of NumPy arrays -> a data set
     table       a CSV file, an image in each line -> a data set
     choose      which data set a script uses

@@ -27,7 +27,8 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BufferedIOBase
 
 import numpy as np
@@ -123,6 +124,30 @@ def entries_of(path: str | os.PathLike[str]) -> tuple[tuple[int, ...], np.dtype,
     offset = 4 + 4 * len(sizes)
     stream.check_promise(offset + math.prod(sizes) * entry.itemsize, path)
     return sizes, entry, offset
+
+
+@contextmanager
+def packed_entries(
+    path: str | os.PathLike[str],
+) -> Iterator[tuple[tuple[int, ...], np.dtype, Callable[[int], bytearray]]]:
+    """Shape and type of the entries of a packed IDX file, and a function that unpacks the next n bytes of them.
+
+    >>> write_idx("labels.gz", np.array([5, 0, 4], np.uint8))
+    >>> with packed_entries("labels.gz") as (shape, dtype, read):
+    ...     shape, bytes(read(2)), bytes(read(2))
+    ((3,), b'\\x05\\x00', b'\\x04')
+    """
+    with open(path, "rb") as file:
+        stream = _Packed(file, os.fstat(file.fileno()).st_size)
+
+        def read(n: int) -> bytearray:
+            try:
+                return stream.read(n)
+            except zlib.error as error:
+                raise _error(path, "intact gzip data", f"damage ({error})", AGAIN) from error
+
+        sizes, entry = _header(lambda n, what: read(n).ljust(n, b"\xff"), file, path)
+        yield sizes, entry, read
 
 
 def _header(
