@@ -84,7 +84,10 @@ def many(model: sn.Sequential, path: Path, names: list[str], args: argparse.Name
     seconds = followed(done, source.count, left, args.quiet)
     unusable = shards.join()
     rate = f"{left:,} images in {seconds:.1f} s ({left / max(seconds, 1e-9):,.0f}/s)"
-    print(f"{args.out}: {source.count:,} rows; {rate}" + f"; pictures that could not be used: {unusable:,}" * bool(unusable))
+    print(
+        f"{args.out}: {source.count:,} rows; {rate}"
+        + f"; pictures that could not be used: {unusable:,}" * bool(unusable)
+    )
     return 1 if unusable else 0
 
 
