@@ -10,16 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.distributed.services import missing
+
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 DEBIAN = (Path("/usr/lib/x86_64-linux-gnu/libmpich.so.12"), Path("/usr/lib/aarch64-linux-gnu/libmpich.so.12"))
-
-
-def missing(what: str) -> None:
-    """Skip the test, with a reason; where services are required, fail."""
-    if os.environ.get("SCRATCHNET_SERVICES") == "required":
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 class Mpi:

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import glob
 import os
-import pwd
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,46 +17,16 @@ import pytest
 
 import scratchnet as sn
 from scratchnet.search import places
-from tests.distributed.conftest import missing
+from tests.distributed.services import database, free_port
 
 ROOT = Path(__file__).parents[2]
 pytest.importorskip("optuna")
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def postgresql():
     """The address of a database of its own, for as long as the tests of this file run."""
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin")) or [os.path.dirname(shutil.which("initdb") or "")]
-    if not found[-1]:
-        missing("PostgreSQL is not installed here (Debian: postgresql)")
-    try:
-        import psycopg  # noqa: F401
-        import sqlalchemy  # noqa: F401
-    except ImportError as error:
-        missing(f"the extra [postgresql] is not installed here ({error})")
-    folder, port, user = Path(tempfile.mkdtemp(prefix="postgresql-")), free_port(), None
-    if os.getuid() == 0:  # it refuses to run as root
-        user = pwd.getpwnam("postgres").pw_name
-        shutil.chown(folder, user)
-    how = {"user": user, "cwd": folder, "capture_output": True, "text": True, "timeout": 120}
-    control = [f"{found[-1]}/pg_ctl", "-D", folder / "data", "-w"]
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        made = subprocess.run([f"{found[-1]}/initdb", "-D", folder / "data", "-U", "tester", "-A", "trust"], **how)
-        assert made.returncode == 0, made.stderr
-        started = subprocess.run(
-            [*control, "-l", folder / "log", "-o", options, "start"], **{**how, "capture_output": False},
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        assert started.returncode == 0, (folder / "log").read_text()
-        stack.callback(subprocess.run, [*control, "-m", "immediate", "stop"], **how)
+    with database() as port:
         yield f"postgresql://tester@127.0.0.1:{port}/postgres"
 
 
