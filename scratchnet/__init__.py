@@ -17,6 +17,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     answers         predictions to look at     html          tables and pictures for notebooks
     out_of_distribution                        does an image resemble the training data?
     lr_finder       which learning rate?       search        and which other settings?
+    world, distributed/                        the same step on several machines
     interop/        models from and for other programs
     page/           draw a digit, and walk through a model number by number; `explain` is its core
     summary         a model's table of layers    classifier    the same with scikit-learn's interface
@@ -68,6 +69,7 @@ from scratchnet.data import (
     write_idx,
     write_idx_dataset,
 )
+from scratchnet.distributed import distribute, rank, ranks
 from scratchnet.divergence import TrainingDivergedError
 from scratchnet.ensemble import Ensemble, predict_augmented
 from scratchnet.gradcheck import GradientError, gradcheck
@@ -131,6 +133,8 @@ __all__ = [
     "Callback", "Progress", "CSVLogger", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
     "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage", "WhitenedStart", "ModelCheckpoint",
     "Checkpoint",
+    # on several machines
+    "distribute", "rank", "ranks",
     # from and for other programs
     "load_keras", "load_keras_weights", "save_keras", "save_onnx", "load_onnx", "load_torch",
     # is it well?

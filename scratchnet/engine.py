@@ -189,6 +189,10 @@ class Engine:
             self.network.add_penalties(grads)
             return float(value), grads
 
+    def batch(self, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The examples of a batch; those that another process computes may be missing: zeros."""
+        return x[rows]
+
     def augmented(self, augment: Any, x: np.ndarray, rng: Any) -> np.ndarray:
         """augment(images, rng), checked as any input; the images as they are for augment=None."""
         return x if augment is None else self.check_input(augment(x, rng))

@@ -58,6 +58,8 @@ class Health(Callback):
     [(2, '0.rescale'), (2, '1.flatten'), (2, '2.dense')]
     """
 
+    writes = True
+
     def __init__(self, path: str | os.PathLike | None = None, sample: int = 32, every: int | None = None):
         if sample < 1 or (every is not None and every < 1):
             raise ValueError(f"Health: sample and every must be at least 1, got {sample} and {every}")

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.data.mapped import MappedImages
 from scratchnet.layers import Rescale
 from scratchnet.layers.base import Shape, integer, show_shape
 
@@ -78,7 +79,7 @@ def as_examples(x: Any, input_shape: Shape, dtype: np.dtype, keeps_integers: boo
     """
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise ValueError(f"{np.ma.count_masked(x):,} pixels are masked. Fill them first: x.filled(0)")
-    x = np.asarray(x)
+    x = x if isinstance(x, MappedImages) else np.asarray(x)
     given = x.shape
     if len(input_shape) == 3 and input_shape[2] == 1 and x.ndim == 3:
         x = x[..., None]  # grey images without a channel axis

@@ -30,6 +30,8 @@ from typing import Any
 
 import numpy as np
 
+Combine = Callable[[list[np.ndarray]], np.ndarray]
+
 
 class Team:
     """`map(work, count)`: work on chunks 0, ..., count - 1 on several threads, the results in order.
@@ -49,11 +51,14 @@ class Team:
         self.workers = [WorkerQueue(processors[i] if one_each else None) for i in range(self.threads)]
         self.process = os.getpid()
 
-    def map(self, work: Callable[[Chunk], Any], count: int) -> list[Any]:
-        """Results in the order of the chunks. If chunks fail, the first one's error is raised."""
+    def map(self, work: Callable[[Chunk], Any], count: int, combine: Combine | None = None) -> list[Any]:
+        """Results in the order of the chunks. If chunks fail, the first one's error is raised.
+
+        combine: the parts of `Chunk.sum`, in the order of the chunks -> their sum.
+        """
         if self.process != os.getpid():
             self.reset()
-        return ParallelCall(self.workers, work, count).result()
+        return ParallelCall(self.workers, work, count, combine).result()
 
     def send(self, slot: int, work: Callable[[], None]) -> None:
         """Start some work on a thread of one of the slots, without waiting for it."""
@@ -113,14 +118,16 @@ class Chunk:
 
     def sum(self, part: np.ndarray) -> np.ndarray:
         """The sum of all chunks' parts, in the order of the chunks. Blocks until every chunk has called it."""
-        return self.call.all_reduce(self, part) if self.call.count > 1 else part
+        return self.call.all_reduce(self, part) if self.call.count > 1 or self.call.combine else part
 
 
 class ParallelCall:
     """One call of Team.map: the chunks still to do, and the results of the others."""
 
-    def __init__(self, queues: list[WorkerQueue], work: Callable[[Chunk], Any], count: int):
-        self.work, self.count = work, count
+    def __init__(
+        self, queues: list[WorkerQueue], work: Callable[[Chunk], Any], count: int, combine: Combine | None = None
+    ):
+        self.work, self.count, self.combine = work, count, combine
         all_needed = count >= len(queues) > 1
         self.slots = [Slot(workers, workers.processor if all_needed else None) for workers in queues[: max(1, count)]]
         self.results: list[Any] = [None] * count
@@ -175,7 +182,7 @@ class ParallelCall:
             round_ = self.round
             self.parts[chunk.index] = part
             if len(self.parts) == self.count:
-                self.total = ordered_sum([self.parts[i] for i in range(self.count)])
+                self.total = (self.combine or ordered_sum)([self.parts[i] for i in range(self.count)])
                 self.parts, self.round = {}, self.round + 1
                 self.barrier.notify_all()
                 return self.total.copy()

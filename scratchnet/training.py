@@ -14,7 +14,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -30,16 +32,22 @@ from scratchnet.inputs import count
 from scratchnet.losses import USUAL, SoftmaxCrossEntropy, WeightedLoss, as_loss, weighted, without_weights
 from scratchnet.optimizers import Optimizer, as_optimizer
 from scratchnet.process.interrupts import HeldSignals, Interrupted
+from scratchnet.process.pipes import say
 from scratchnet.randomness import ExampleRandom
 from scratchnet.run import History, Run
+from scratchnet.world import World, alone, shared_world
 
 TRAINING_SAMPLE = 5000  # examples of the training set that are evaluated at the end of an epoch
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error, with better words
-def train_step(model: Any, loss: Any, optimizer: Optimizer, x: Any, labels: Any, augment: Any = None) -> float:
+def train_step(
+    model: Any, loss: Any, optimizer: Optimizer, x: Any, labels: Any, augment: Any = None,
+    whole: Callable[[], Any] | None = None,
+) -> float:  # fmt: skip
     """One optimizer step on a batch; returns the batch's mean loss before it.
 
+    whole: reads the batch, if x may have this process' examples only (`Engine.batch`).
     Raises TrainingDivergedError if that loss is not finite; the model is then as it was before the step.
     """
     engine, rng = model.backend, ExampleRandom(model.seed, optimizer.steps)
@@ -50,8 +58,8 @@ def train_step(model: Any, loss: Any, optimizer: Optimizer, x: Any, labels: Any,
         return engine.train_step(loss, optimizer, x, labels, rng, augment)
     except NonFiniteLossError as error:
         rng.draws = 0
-        with restored(model.state()):
-            images = engine.augmented(augment, x, rng)
+        with restored(model.state()), alone():
+            images = engine.augmented(augment, x if whole is None else model.check_input(whole()), rng)
             raise explain(model, images, rng, error.value, optimizer.steps + 1) from None
     finally:
         engine.training.release()
@@ -59,12 +67,13 @@ def train_step(model: Any, loss: Any, optimizer: Optimizer, x: Any, labels: Any,
 
 @np.errstate(over="ignore", invalid="ignore")
 def evaluate(
-    model: Any, x: Any, y: Any, batch_size: int = 256, loss: Any = None, check: Callable[[], None] | None = None
-) -> dict[str, float]:
+    model: Any, x: Any, y: Any, batch_size: int = 256, loss: Any = None, check: Callable[[], None] | None = None,
+    world: World | None = None,
+) -> dict[str, float]:  # fmt: skip
     """Mean loss and accuracy in evaluation mode; labels as for `fit`. No accuracy where the labels are not classes.
 
     loss: by default the one that belongs to the model's outputs, SoftmaxCrossEntropy() for classes. check: called
-    before each batch; it may raise to break off.
+    before each batch; it may raise to break off. world: whose processes share the work, all of them calling this.
     """
     if len(x) != len(y):
         raise ValueError(f"{len(x)} examples but {len(y)} labels")
@@ -82,7 +91,7 @@ def evaluate(
         return value, float(judge.right(outputs, y[part]).sum()) if classes else 0.0
 
     classes = judge.classifies(y, k)
-    losses, right = zip(*model.map(x, batch_size, work), strict=True)
+    losses, right = zip(*(world or World()).map(model, x, batch_size, work), strict=True)
     found = {"loss": float(sum(losses)) / len(x), "accuracy": sum(right) / len(x)}
     return found if classes else {"loss": found["loss"]}
 
@@ -108,27 +117,32 @@ def fit(
         model, optimizer, loss, epochs, batch_size, data.x, labels, data.validation, augment,
         shuffle=bool(shuffle), initial_epoch=first, epoch=first, measures_accuracy=measured,
     )  # fmt: skip
-    listeners = Callbacks(run, [*as_callbacks(callbacks), *([Progress()] if verbose else [])])
+    world = shared_world()
+    listeners = Callbacks(run, [*as_callbacks(callbacks), *([Progress()] if verbose else [])], world.rank == 0)
     run.callbacks = listeners.callbacks
-    saved = None if resume is None else checkpoint.load(resume, run)
+    world.check(run)
+    saved = None if resume is None else world.first(lambda: checkpoint.load(resume, run))
     if saved is not None:
         saved.restore(run)
-    run.history.compile_seconds += compile_kernels(run, verbose)
+    run.history.compile_seconds += world.in_turn(lambda: compile_kernels(run, verbose and world.rank == 0))
     listeners.dispatch("on_train_begin")
-    with HeldSignals() as signals:
+    with world.signals() as signals:
         run.interrupted = lambda: signals.waiting is not None
         try:
             if saved is not None:
                 resume_callbacks(run, saved, listeners)
             while run.epoch < epochs and not run.stop:
-                train_epoch(run, listeners, signals)
+                train_epoch(run, listeners, signals, world)
         except Interrupted:
             listeners.dispatch("on_interrupt")
+            world.saved()
         except TrainingDivergedError as error:
             if not listeners.dispatch("on_divergence", error):
                 raise
         finally:
             listeners.dispatch("on_train_end")
+    if verbose and (said := world.describe()):
+        say(said)
     return run.history
 
 
@@ -140,16 +154,18 @@ def resume_callbacks(run: Run, saved: Any, listeners: Callbacks) -> None:
         saved.restore_callbacks(run)
 
 
-def train_epoch(run: Run, listeners: Callbacks, signals: HeldSignals) -> None:
+def train_epoch(run: Run, listeners: Callbacks, signals: HeldSignals, world: World) -> None:
     """A step for every batch of the epoch that is not done yet; evaluation; the history; the next epoch."""
     if run.batch == 0:
         listeners.dispatch("on_epoch_begin")
     start = time.perf_counter() - run.seconds
     order = epoch_order(run.examples, run.model.seed, run.epoch) if run.shuffle else np.arange(run.examples)
     for rows in islice(batches(order, run.batch_size), run.batch, None):
-        run.losses.append(train_step(run.model, run.loss, run.optimizer, run.x[rows], run.y[rows], run.augment))
+        x, y, whole = run.model.backend.batch(run.x, rows), run.y[rows], partial(getitem, run.x, rows)
+        run.losses.append(train_step(run.model, run.loss, run.optimizer, x, y, run.augment, whole))
         run.batch, run.seconds = run.batch + 1, time.perf_counter() - start
         listeners.dispatch("on_batch_end", {"training_loss": run.losses[-1]})
+        world.after_batch(run)
         signals.check()
     listeners.dispatch("on_evaluation_begin")
     logs = {
@@ -158,26 +174,28 @@ def train_epoch(run: Run, listeners: Callbacks, signals: HeldSignals) -> None:
         "seconds": run.seconds,
         "images": run.examples,
         "lr": run.optimizer.learning_rate(run.optimizer.steps - 1),  # that of the last step
-        **evaluate_both(run, signals),
+        **evaluate_both(run, signals, world),
     }
     check_finite(run.model, run.optimizer)
+    world.check_weights(run)
     run.history.epochs.append(logs)
     listeners.dispatch("on_epoch_end", logs)
     (run.epoch, run.batch), run.losses, run.seconds = run.position, [], 0.0
+    run.stop = world.agree(run.stop)
     signals.check()
 
 
-def evaluate_both(run: Run, signals: HeldSignals) -> dict[str, float]:
+def evaluate_both(run: Run, signals: HeldSignals, world: World) -> dict[str, float]:
     """Loss and accuracy on a sample of the training set, and with "val_" in front on the validation set."""
     sample = np.linspace(0, run.examples - 1, min(run.examples, TRAINING_SAMPLE)).astype(np.int64)
     loss, y = without_weights(run.loss, run.y)
-    logs = evaluate(run.model, run.x[sample], y[sample], loss=loss, check=signals.check)
+    logs = evaluate(run.model, run.x[sample], y[sample], loss=loss, check=signals.check, world=world)
     if not math.isfinite(logs["loss"]):
         for rows in batches(sample, 256):
             if not math.isfinite(evaluate(run.model, run.x[rows], y[rows], loss=loss)["loss"]):
                 raise explain(run.model, run.x[rows], None, logs["loss"], run.optimizer.steps)
     if run.validation_data is not None:
-        validation = evaluate(run.model, *run.validation_data, loss=loss, check=signals.check)
+        validation = evaluate(run.model, *run.validation_data, loss=loss, check=signals.check, world=world)
         logs |= {f"val_{name}": value for name, value in validation.items()}
     return logs
 

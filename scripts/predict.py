@@ -4,6 +4,10 @@
     python scripts/predict.py latest photo.png --json
     python scripts/predict.py runs/2026-11-21_101500-default photo.png --tta      the mean over nine shifts of it
     python scripts/predict.py digits.keras photo.png             a model that Keras saved, .keras or .h5; or .onnx
+    python scripts/predict.py latest --idx images.gz --out predictions.csv        an IDX file of any size
+    python scripts/predict.py latest --images scans --out predictions.npy         a folder of pictures
+
+The last two stop and resume, and run on a cluster with --dask tcp://HOST:PORT (docs/machines.md).
 
 Any image file works. For a model of digits, the digit is located, converted to white on black, scaled and
 centred like the images of MNIST; several digits are read row by row, from left to right. For other models
@@ -19,6 +23,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,8 +32,12 @@ import numpy as np
 import scratchnet as sn
 from scratchnet import report
 from scratchnet.commands.models import factor, open_model
-from scratchnet.commands.running import exit_code
+from scratchnet.commands.options import at_least_one
+from scratchnet.commands.predicting import as_input, followed, predict_here, predict_on_workers
+from scratchnet.commands.running import exit_code, stoppable
+from scratchnet.commands.shards import Shards
 from scratchnet.data.images import reads_digits
+from scratchnet.data.stream import FolderStream, IdxStream
 from scratchnet.out_of_distribution import energies, kept_threshold
 from scratchnet.process.pipes import run_script
 
@@ -46,12 +56,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     names = model.class_names or [str(k) for k in range(model.shapes[-1][0])]
+    if args.out:
+        return stoppable(lambda: many(model, path, names, args), lambda: print(RESUMES, file=sys.stderr))
     run = report.find_run(args.model)
     threshold = kept_threshold(run) if run.is_dir() else None
     answers = [answer(image, model, names, threshold, args) for image in args.images]
     if args.json:
         print(json.dumps(answers, indent=2))
     return 1 if any("error" in found for found in answers) else 0
+
+
+RESUMES = "stopped; the same command goes on from here"
+
+
+def many(model: sn.Sequential, path: Path, names: list[str], args: argparse.Namespace) -> int:
+    """Predict a file or a folder of any size into --out; the exit code."""
+    if args.threads:
+        sn.set_threads(args.threads)
+    convert = partial(as_input, shape=model.input_shape, digits=digits(model, names, args), invert=args.invert)
+    source: Any = IdxStream(args.idx) if args.idx else FolderStream(args.folder, convert)
+    shards = Shards(args.out, source, path, names, f"{convert.keywords}" if args.folder else "")
+    left = sum(map(shards.images_in, shards.missing()))
+    if args.dask:
+        how = {"engine": args.engine, "rescale": args.rescale, "convert": convert, "threads": args.threads}
+        done = predict_on_workers(shards, path, args.dask, how)
+    else:
+        done = predict_here(shards, model)
+    seconds = followed(done, source.count, left, args.quiet)
+    unusable = shards.join()
+    rate = f"{left:,} images in {seconds:.1f} s ({left / max(seconds, 1e-9):,.0f}/s)"
+    print(
+        f"{args.out}: {source.count:,} rows; {rate}"
+        + f"; pictures that could not be used: {unusable:,}" * bool(unusable)
+    )
+    return 1 if unusable else 0
 
 
 def answer(
@@ -106,18 +144,29 @@ def in_words(found: list[dict[str, Any]]) -> str:
 
 def prepare(image: str, model: sn.Sequential, names: list[str], args: argparse.Namespace) -> list[np.ndarray]:
     """The model's input images from a picture, prepared as in training: each digit, or the whole picture."""
-    if args.digits or (not args.whole and reads_digits(model.input_shape, names)):
+    if digits(model, names, args):
         size = model.input_shape[0]
         return sn.digits_from_image(image, size, round(size * 20 / 28))
     h, w, c = model.input_shape
     return [sn.whole_image(image, (h, w, c), args.invert)]
 
 
+def digits(model: sn.Sequential, names: list[str], args: argparse.Namespace) -> bool:
+    """Whether the digits are to be found in the pictures."""
+    return args.digits or (not args.whole and reads_digits(model.input_shape, names))
+
+
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Classify image files.")
     add = parser.add_argument
     add("model", metavar="MODEL", help="a model file, the folder of a run, or `latest`")
-    add("images", metavar="IMAGE", nargs="+", help="image files")
+    add("images", metavar="IMAGE", nargs="*", help="image files")
+    add("--idx", metavar="FILE", help="instead: an IDX file of images, raw or packed, of any size; needs --out")
+    add("--images", dest="folder", metavar="DIR", help="instead: all pictures of a folder; needs --out")
+    add("--out", metavar="FILE", help="of --idx or --images: a .csv or, with all probabilities, a .npy")
+    add("--dask", metavar="ADDRESS", help="with --out: predict on the workers of this Dask scheduler, tcp://HOST:PORT")
+    add("--threads", type=at_least_one, help="with --out: default: all processors; with --dask of each worker")
+    add("--quiet", action="store_true", help="with --out: print only the result")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--digits", action="store_true", help="find the digits in each picture and centre them")
     kind.add_argument("--whole", action="store_true", help="scale the whole picture, also for a model of digits")
@@ -130,7 +179,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--json", action="store_true", help="print the predictions with all probabilities as JSON")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    sources = [bool(args.images), bool(args.idx), bool(args.folder)]
+    if sum(sources) != 1:
+        parser.error("give image files, or --idx FILE, or --images DIR")
+    if bool(args.out) == bool(args.images):
+        parser.error("--out belongs to --idx and --images, which need it")
+    if args.dask and not args.out:
+        parser.error("argument --dask: only with --out")
+    if args.out and (args.tta or args.json):
+        parser.error("--tta and --json are for single image files")
+    return args
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     python scripts/tune.py --preset two-conv --trials 40           all searchable settings
     python scripts/tune.py --preset two-conv --search lr widths --epochs 3 --schedule one-cycle
     python scripts/tune.py --preset two-conv --processes 4 --time-limit 3600
+    python scripts/tune.py --preset two-conv --storage postgresql://HOST/NAME     the same command on several machines
 
 Training options given here (--optimizer adam) are fixed for all trials; the others are searched. The first trial
 is the unchanged preset. The same command resumes an interrupted search. Only the validation set is
@@ -16,6 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import scratchnet as sn
@@ -60,7 +62,7 @@ def tune(args: argparse.Namespace, argv: list[str]) -> int:
 
 def prepare(args: argparse.Namespace) -> tuple[search.Search, Callable[..., dict[str, Any]], dict[str, int]]:
     """The study, a function that trains one trial, and the numbers of training and validation images."""
-    if not search.is_begun(args.out):
+    if not (search.is_begun(args.out) or (args.storage and (Path(args.out) / "trials.csv").exists())):
         report.check_no_run(args.out, cure="Choose another --out")
     told = as_options(args.fixed)
     images = load_images(told)
@@ -82,7 +84,8 @@ def prepare(args: argparse.Namespace) -> tuple[search.Search, Callable[..., dict
         "preset": args.preset, "dataset": images.dataset, "given": given,
         "sha256 of the images": digest(images.x, images.y),
     }  # fmt: skip
-    found = search.Search(args.out, settings, recipe, args.search, args.seed, not args.no_halving)
+    where = {"storage": args.storage, "name": args.study}
+    found = search.Search(args.out, settings, recipe, args.search, args.seed, not args.no_halving, **where)
     return found, trainer, {"training": len(rows), "validation": len(held_out)}
 
 
@@ -151,6 +154,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--threads", type=at_least_one, help="threads of each process (default: the processors, divided equally)")
     add("--no-halving", action="store_true", help="train every trial to its end")
     add("--out", help="folder of the search (default: runs/search-<preset>)")
+    add("--storage", metavar="URL", help="keep the trials where several machines reach them: a database such as "
+        "postgresql://HOST/NAME, grpc://HOST:PORT, or a journal on a shared folder, DIR/study.log")  # fmt: skip
+    add("--study", metavar="NAME", default="search", help="name of the search in --storage (default: %(default)s)")
     add("--show", type=at_least_one, default=10, help="number of trials to list at the end (default: %(default)s)")
     add("--quiet", action="store_true", help="do not print a line for every trial")
     add("--worker", action="store_true", help=argparse.SUPPRESS)

@@ -43,10 +43,12 @@ MAY_IMPORT = {
     "gradcheck": {"layers", "losses", "process"},
     "saving": {"data", "initializers", "layers"},
     "engine": {"inputs", "layers", "losses", "team"},
-    "compiled": {"data", "engine", "layers", "losses", "optimizers", "randomness", "team"},
+    "compiled": {"data", "engine", "layers", "losses", "optimizers", "randomness", "team", "world"},
     "engines": {"compiled", "engine"},
     "process": ARRAYS_ONLY,
-    "inputs": {"layers"},
+    "world": {"process"},
+    "distributed": {"compiled", "process", "team", "world"},
+    "inputs": {"data", "layers"},
     "divergence": {"layers"},
     "callbacks": {"data", "html", "layers", "process"},
     "checkpoint": {"callbacks", "divergence", "saving"},
@@ -60,7 +62,7 @@ MAY_IMPORT = {
     "run": {"checkpoint", "html", "optimizers", "transfer"},
     "training": {
         "arguments", "callbacks", "checkpoint", "data", "divergence", "engine", "example_weights", "inputs", "losses",
-        "optimizers", "process", "randomness", "run",
+        "optimizers", "process", "randomness", "run", "world",
     },
     "model": {
         "building", "callbacks", "engine", "engines", "inputs", "keywords", "layers", "losses", "optimizers",
@@ -89,8 +91,9 @@ MAY_IMPORT = {
         "transfer",
     },
     "commands": {
-        "checkpoint", "compiled", "data", "divergence", "engines", "interop", "learn", "losses", "metrics", "model",
-        "optimizers", "page", "process", "report", "saving", "schedules", "team", "transfer", "zoo",
+        "checkpoint", "compiled", "data", "distributed", "divergence", "engines", "interop", "learn", "losses",
+        "metrics", "model", "optimizers", "page", "process", "report", "saving", "schedules", "team", "transfer",
+        "world", "zoo",
     },
     "__main__": {"commands"},
 }  # fmt: skip

@@ -28,6 +28,7 @@ class Callback:
 
     arguments: tuple[str, ...] = ()
     memory: tuple[str, ...] = ()
+    writes = False  # whether it writes files or prints: of several processes, only the first one calls its hooks
     last = False  # whether its hooks are called after those of all others, whatever the order
 
     def on_train_begin(self, run: Any) -> None:
@@ -65,15 +66,17 @@ class Callback:
 class Callbacks:
     """Several callbacks as one: every hook is passed to all of them, in the given order."""
 
-    def __init__(self, run: Any, callbacks: Iterable[Callback]):
+    def __init__(self, run: Any, callbacks: Iterable[Callback], writing: bool = True):
+        """writing: whether this process calls those that write."""
         for callback in callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(f"callbacks must be Callback objects, got {callback!r}")
         self.run, self.callbacks = run, sorted(callbacks, key=lambda callback: callback.last)
+        self.called = [callback for callback in self.callbacks if writing or not callback.writes]
 
     def dispatch(self, hook: str, *news: Any) -> bool:
         """Call one hook of every callback; True if any of them returned True."""
-        answers = [getattr(callback, hook)(self.run, *news) for callback in self.callbacks]
+        answers = [getattr(callback, hook)(self.run, *news) for callback in self.called]
         return any(answers)
 
 

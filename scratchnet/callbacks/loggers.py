@@ -23,6 +23,8 @@ class CSVLogger(Callback):
     >>> history = model.fit(x, y, epochs=2, callbacks=[CSVLogger("history.csv")], verbose=False)
     """
 
+    writes = True
+
     def __init__(self, path: str | os.PathLike[str]):
         self.path = path
 

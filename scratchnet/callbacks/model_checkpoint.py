@@ -33,6 +33,7 @@ class ModelCheckpoint(Monitor):
     """
 
     arguments = ("monitor", "mode", "save_best_only")
+    writes = True
 
     def __init__(
         self,

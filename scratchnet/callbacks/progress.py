@@ -19,6 +19,8 @@ class Progress(Callback):
     epoch 1/1  loss ...  accuracy ... %  ... s
     """
 
+    writes = True
+
     def on_train_begin(self, run: Any) -> None:
         self.console = console()
         self.bar: Any = None

@@ -43,6 +43,7 @@ class Checkpoint(Callback):
     """
 
     last = True  # it saves the state of the others
+    writes = True
 
     def __init__(self, path: str | os.PathLike[str], every_seconds: float = 30.0, every_batches: int | None = None):
         if every_batches is not None and every_batches < 1:

@@ -47,11 +47,12 @@ class Images(NamedTuple):
 def load_images(args: argparse.Namespace) -> Images:
     """The data set of --dataset and --data-dir, with at most --limit training images, and all classes."""
     import_meanwhile(args.engine)
-    dataset, name = data.load_dataset(args.dataset, args.data_dir)
+    dataset, name = data.load_dataset(args.dataset, args.data_dir, mapped=bool(getattr(args, "distributed", None)))
     class_names = data.class_names(name, args.data_dir)
     classes = data.count_classes(dataset, class_names)
     (x, y), test = dataset
-    return Images(x[: args.limit], y[: args.limit], test, name, class_names, classes)
+    first = None if args.limit is None else np.arange(min(args.limit, len(y)))
+    return Images(data.take(x, first), y[: args.limit], test, name, class_names, classes)
 
 
 def choose_recipe(args: argparse.Namespace, images: Images) -> tuple[Recipe, str]:

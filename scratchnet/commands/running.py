@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from scratchnet.divergence import TrainingDivergedError
+from scratchnet.world import shared_world
 
 CALLS = ("scratchnet", "python -m scratchnet")
 
@@ -30,12 +31,12 @@ def exit_code(main: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(main)
     def called(argv: Sequence[str] | None = None) -> int:
         try:
-            return main(argv)
+            code, said = main(argv), ""
         except BrokenPipeError:
             raise
         except (TrainingDivergedError, ValueError, OSError, ImportError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1 if isinstance(error, TrainingDivergedError) else 2
+            code, said = 1 if isinstance(error, TrainingDivergedError) else 2, str(error)
+        return shared_world().leave(code, said)
 
     return called
 
@@ -53,7 +54,8 @@ def stoppable(program: Callable[[], int], say: Callable[[], None]) -> int:
     try:
         return program()
     except (KeyboardInterrupt, SystemExit) as stop:
-        say()
+        if shared_world().rank == 0:
+            say()
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
     finally:
         signal.signal(signal.SIGTERM, former)

@@ -17,6 +17,7 @@
     images      photographed digits, preprocessed as MNIST was
     drawing     strokes of a pen, drawn as MNIST's digits were
     labelled    a folder of labelled pictures -> a data set
+    mapped      images that stay in their file      stream      images in their order, some at a time
     npz         an archive of NumPy arrays -> a data set
     table       a CSV file, an image in each line -> a data set
     choose      which data set a script uses
@@ -45,6 +46,7 @@ from scratchnet.data.folder import (
 from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write_idx
 from scratchnet.data.images import digit_from_image, digits_from_image
 from scratchnet.data.labelled import LabelledImages, load_labelled_images
+from scratchnet.data.mapped import MappedImages, take
 from scratchnet.data.mnist import load_mnist
 from scratchnet.data.npz import load_npz_dataset
 from scratchnet.data.pictures import whole_image
@@ -77,6 +79,8 @@ __all__ = [
     "digit_from_strokes",
     "whole_image",
     "load_labelled_images",
+    "MappedImages",
+    "take",
     "LabelledImages",
     "load_npz_dataset",
     "load_csv_dataset",

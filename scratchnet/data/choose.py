@@ -25,14 +25,16 @@ from scratchnet.data.synthetic import load_synthetic
 CHOICES = ("auto", "mnist", "fashion-mnist", "synthetic")
 
 
-def load_dataset(choice: str = "auto", data_dir: str | os.PathLike[str] | None = None) -> tuple[Dataset, str]:
+def load_dataset(
+    choice: str = "auto", data_dir: str | os.PathLike[str] | None = None, mapped: bool = False
+) -> tuple[Dataset, str]:
     """(train, test), and the data set's name.
 
     "mnist", "fashion-mnist": these, or an error. "synthetic": digits drawn here. "auto": the four IDX files of the
     folder (`data_dir`, SCRATCHNET_DATA, the user's cache), whatever they hold; without them a download of MNIST;
     without a network synthetic digits, announced on stderr. Labels that start at 1 are renumbered from 0.
     Raises MissingDataError if the given `data_dir` has no files, DataFileError if files are damaged, do not
-    fit together, or are not byte images with class labels.
+    fit together, or are not byte images with class labels. mapped: images of raw files stay there (`MappedImages`).
 
     >>> ((x_train, y_train), test), name = load_dataset("synthetic")
     """
@@ -56,7 +58,7 @@ def load_dataset(choice: str = "auto", data_dir: str | os.PathLike[str] | None =
         _say_where(folder, asked)
         return dataset, "mnist"
     try:
-        dataset = read_folder(folder)
+        dataset = read_folder(folder, mapped)
     except MissingDataError:
         if data_dir is not None:
             raise

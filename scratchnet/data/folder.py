@@ -22,6 +22,7 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,10 +31,12 @@ from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write
 from scratchnet.data.locate import FILES as FILES
 from scratchnet.data.locate import find_file as find_file
 from scratchnet.data.locate import locate
+from scratchnet.data.mapped import MappedImages, is_packed
 
 Dataset = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 NAMES = "classes.txt"
+LARGE = 2**30  # bytes of a file that is mapped without being asked
 MAX_NAMES, MAX_NAME = 2**20, 200  # bytes in all, and characters in one name
 BY_HAND = (
     "Put the four files {names} (packed, with .gz, or unpacked) into {folder}, or set SCRATCHNET_DATA to "
@@ -96,8 +99,11 @@ def counts_from_1(y: np.ndarray, y_test: np.ndarray | None = None, names: Sequen
     return len(names or ()) in (0, len(seen))
 
 
-def read_folder(data_dir: str | os.PathLike[str]) -> Dataset:
-    """The four IDX files of a folder as they are; errors as for load_idx_dataset."""
+def read_folder(data_dir: str | os.PathLike[str], mapped: bool = False) -> Dataset:
+    """The four IDX files of a folder as they are; errors as for load_idx_dataset.
+
+    mapped: leave the images of raw files where they are (`MappedImages`). Very large ones are left there anyway.
+    """
     folder = Path(data_dir).expanduser()
     for name in FILES:
         remove_stale_parts(folder / f"{name}.gz")  # of killed downloads
@@ -106,10 +112,19 @@ def read_folder(data_dir: str | os.PathLike[str]) -> Dataset:
     if missing:
         advice = BY_HAND.format(names=", ".join(FILES), folder=folder)
         raise MissingDataError(f"{folder}: there is no {', no '.join(missing)}. {advice}")
-    x_train, y_train, x_test, y_test = (read_idx(paths[name]) for name in FILES)
+    x_train, y_train, x_test, y_test = (
+        read_images(paths[name], mapped) if name in FILES[::2] else read_idx(paths[name]) for name in FILES
+    )
     dataset = (x_train, y_train), (x_test, y_test)
     check_dataset(dataset, folder)
     return dataset
+
+
+def read_images(path: Path, mapped: bool) -> Any:
+    """The images of a file, in memory or mapped."""
+    if path.is_file() and (mapped or path.stat().st_size > LARGE) and not is_packed(path):
+        return MappedImages.of(path)
+    return read_idx(path)
 
 
 def check_dataset(dataset: Dataset, where: object) -> None:

@@ -27,6 +27,8 @@ import os
 import stat
 import struct
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BufferedIOBase
 
 import numpy as np
@@ -96,24 +98,12 @@ def decode_idx(file: BufferedIOBase, size: int, name: object, max_bytes: int = 2
         return data
 
     try:
-        zeros, code, rank = struct.unpack(">HBB", take(4, "magic number"))
-        if zeros != 0:
-            raise _error(name, "IDX (two zero bytes) or gzip at the beginning", _beginning(file), AGAIN)
-        if code not in TYPES:
-            known = ", ".join(f"0x{code:02X}" for code in TYPES)
-            raise _error(name, f"one of {known} as entry type at byte 2", f"0x{code:02X}", AGAIN)
-        if rank == 0:
-            raise _error(name, "a rank of at least 1 at byte 3", "0", AGAIN)
-
-        sizes = struct.unpack(f">{rank}i", take(4 * rank, "sizes"))
-        if min(sizes) < 0:
-            raise _error(name, f"sizes from 0 to {MAX_SIZE}", f"{min(sizes)} among them", AGAIN)
-        entry = np.dtype(TYPES[code])
+        sizes, entry = _header(take, file, name)
         length = math.prod(sizes) * entry.itemsize  # Python integers cannot overflow
         if length > max_bytes:
             expected = f"at most {max_bytes} bytes of entries"
             raise _error(name, expected, f"{length}", "If that is correct, raise max_bytes.")
-        stream.check_promise(4 + 4 * rank + length, name)
+        stream.check_promise(4 + 4 * len(sizes) + length, name)
 
         entries = take(length, "entries")
         stream.check_end(name)
@@ -123,9 +113,66 @@ def decode_idx(file: BufferedIOBase, size: int, name: object, max_bytes: int = 2
     try:
         array = np.ndarray(sizes, entry, entries)
     except ValueError as error:  # a rank above 64, or huge sizes beside a zero
-        found = f"rank {rank} ({error})"
+        found = f"rank {len(sizes)} ({error})"
         raise _error(name, "a shape that NumPy supports", found, "Write it in another shape.") from error
     return array.astype(entry.newbyteorder("="), copy=False)
+
+
+def entries_of(path: str | os.PathLike[str]) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Shape, type and first byte of the entries of a raw IDX file, as long as its header says. Errors: see read_idx.
+
+    >>> write_idx("labels", np.array([5, 0, 4], np.uint8))
+    >>> entries_of("labels")
+    ((3,), dtype('uint8'), 8)
+    """
+    with open(path, "rb") as file:
+        stream = _Raw(file, os.fstat(file.fileno()).st_size)
+        sizes, entry = _header(lambda n, what: stream.read(n).ljust(n, b"\xff"), file, path)
+    offset = 4 + 4 * len(sizes)
+    stream.check_promise(offset + math.prod(sizes) * entry.itemsize, path)
+    return sizes, entry, offset
+
+
+@contextmanager
+def packed_entries(
+    path: str | os.PathLike[str],
+) -> Iterator[tuple[tuple[int, ...], np.dtype, Callable[[int], bytearray]]]:
+    """Shape and type of the entries of a packed IDX file, and a function that unpacks the next n bytes of them.
+
+    >>> write_idx("labels.gz", np.array([5, 0, 4], np.uint8))
+    >>> with packed_entries("labels.gz") as (shape, dtype, read):
+    ...     shape, bytes(read(2)), bytes(read(2))
+    ((3,), b'\\x05\\x00', b'\\x04')
+    """
+    with open(path, "rb") as file:
+        stream = _Packed(file, os.fstat(file.fileno()).st_size)
+
+        def read(n: int) -> bytearray:
+            try:
+                return stream.read(n)
+            except zlib.error as error:
+                raise _error(path, "intact gzip data", f"damage ({error})", AGAIN) from error
+
+        sizes, entry = _header(lambda n, what: read(n).ljust(n, b"\xff"), file, path)
+        yield sizes, entry, read
+
+
+def _header(
+    take: Callable[[int, str], bytes | bytearray], file: BufferedIOBase, name: object
+) -> tuple[tuple[int, ...], np.dtype]:
+    """The sizes and the type of the entries. take(n, what): the next n bytes."""
+    zeros, code, rank = struct.unpack(">HBB", take(4, "magic number"))
+    if zeros != 0:
+        raise _error(name, "IDX (two zero bytes) or gzip at the beginning", _beginning(file), AGAIN)
+    if code not in TYPES:
+        known = ", ".join(f"0x{code:02X}" for code in TYPES)
+        raise _error(name, f"one of {known} as entry type at byte 2", f"0x{code:02X}", AGAIN)
+    if rank == 0:
+        raise _error(name, "a rank of at least 1 at byte 3", "0", AGAIN)
+    sizes = struct.unpack(f">{rank}i", take(4 * rank, "sizes"))
+    if min(sizes) < 0:
+        raise _error(name, f"sizes from 0 to {MAX_SIZE}", f"{min(sizes)} among them", AGAIN)
+    return sizes, np.dtype(TYPES[code])
 
 
 class _Raw:

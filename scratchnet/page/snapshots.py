@@ -44,6 +44,8 @@ class Snapshots(Callback):
     [0, 1, 2, 3, 4]
     """
 
+    writes = True
+
     def __init__(self, path: str | os.PathLike[str], count: int = COUNT):
         self.path, self.count = Path(path), count
         self.snapshots: list[dict[str, Any]] = []

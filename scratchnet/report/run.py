@@ -30,6 +30,7 @@ from scratchnet.team import shared_team
 from scratchnet.training import History
 from scratchnet.transfer import frozen
 
+ROWS = 65536  # that are hashed together
 Splits = dict[str, tuple[np.ndarray, np.ndarray]]  # "training", "validation" and "test" -> images, labels
 
 
@@ -202,7 +203,8 @@ def digest(*arrays: np.ndarray) -> str:
     sha = hashlib.sha256()
     for array in arrays:
         sha.update(f"{array.dtype.str} {array.shape}\n".encode())
-        sha.update(np.ascontiguousarray(array).data)
+        for start in range(0, len(array), ROWS):  # images may be in a file that is larger than the memory
+            sha.update(np.ascontiguousarray(array[start : start + ROWS]).data)
     return sha.hexdigest()
 
 

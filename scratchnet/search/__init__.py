@@ -2,6 +2,7 @@
 
     space      the search space: the settings that vary, and their ranges around the recipe's values
     study      the trials, in a file that survives every process; the next settings (Optuna decides)
+    places     where the trials are kept: in a folder, or where several machines reach them
     trials     one trial: a training run that is stopped early if its accuracy is low
     results    the best trial, the trials that are as good, the important settings; the files and the page
     lock       a lock between processes that is released when its holder ends

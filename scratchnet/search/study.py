@@ -16,8 +16,7 @@ restarted draws the same settings as one without interruption.
 from __future__ import annotations
 
 import os
-import platform
-import secrets
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scratchnet.search.lock import JournalLock, Lock
+from scratchnet.search.places import LOG, Elsewhere, Folder
 from scratchnet.search.space import SEARCHED, Choice, Range, own_values, space, train_options
 
 if TYPE_CHECKING:
@@ -33,16 +32,16 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial, TrialState
 
 KEPT = 3  # the best 1/KEPT of the trials continues after 1, 3, 9, 27 epochs
-LOG = "study.log"
 TRIES = 3  # settings are not queued again after this many killed processes
 
 
 class Search:
-    """A study in a folder, new or resumed.
+    """A study, new or resumed.
 
     settings: what makes trials comparable, as plain data. Raises ValueError if the study was started with others.
     recipe: the start of the search, and its first trial. searched: the settings to vary, names of `space.SEARCHED`.
-    seed: of the drawn values. halving: whether trials with low accuracy are stopped early.
+    seed: of the drawn values. halving: whether trials with low accuracy are stopped early. storage: where several
+    machines find the study (see `places.open_storage`), and its name there; None: in the folder.
     """
 
     def __init__(
@@ -53,22 +52,19 @@ class Search:
         searched: Iterable[str] = SEARCHED,
         seed: int = 0,
         halving: bool = True,
+        storage: str | None = None,
+        name: str = "search",
     ):
         optuna = import_optuna()
         self.folder, self.recipe, self.seed = Path(folder), recipe, seed
         self.space = space(recipe, searched)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.worker: Worker | None = None
-        self.lock = Lock(self.folder / "ask.lock")
+        self.place: Folder | Elsewhere = Folder(self.folder) if storage is None else Elsewhere(storage)
         self.distributions = {name: distribution(values) for name, values in self.space.items()}
         rungs = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=KEPT)
-        with self.lock:
-            backend = optuna.storages.journal.JournalFileBackend(
-                str(self.folder / LOG), lock_obj=JournalLock(self.folder / LOG)
-            )
+        with self.place.lock:
             self.study = optuna.create_study(
-                study_name="search", direction="maximize", load_if_exists=True,
-                storage=optuna.storages.JournalStorage(backend),
+                study_name=name, direction="maximize", load_if_exists=True, storage=self.place.storage(),
                 pruner=rungs if halving else optuna.pruners.NopPruner(),
             )  # fmt: skip
             tried = {name: str(values) for name, values in self.space.items()}
@@ -77,29 +73,35 @@ class Search:
             if begun is None:
                 self.study.set_user_attr("settings", settings)
                 own = own_values(recipe)
-                self.study.enqueue_trial({name: own[name] for name in self.space})
+                self.study.enqueue_trial({name: own[name] for name in self.space}, skip_if_exists=True)
             elif begun != settings:
                 what = differences(begun, settings)
-                raise ValueError(f"{folder} was started with other settings: {what}. Give another --out")
+                where, cure = (folder, "--out") if storage is None else (f"the study {name}", "--study")
+                raise ValueError(f"{where} was started with other settings: {what}. Give another {cure}")
         self.settings = settings
 
     def ask(self, total: int) -> Trial | None:
-        """The next trial with drawn settings; None if there are already `total`, not counting failed ones."""
+        """The next trial with drawn settings; None if there are already `total`, not counting failed ones.
+
+        Several machines that ask at the same moment may get a few more.
+        """
         from optuna.samplers import TPESampler
         from optuna.trial import TrialState
 
-        with self.lock:
-            self.worker = self.worker or Worker(self.folder)
+        with self.place.lock:
+            worker = self.place.begin()
             self.requeue_dead_trials()
             begun = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]
             number = len(self.study.get_trials(deepcopy=False, states=begun))
             if number >= total:
                 return None
-            seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+            apart = [zlib.crc32(worker.encode())] if isinstance(self.place, Elsewhere) else []  # no lock: numbers meet
+            seed = int(np.random.SeedSequence([self.seed, number, *apart]).generate_state(1)[0])
             self.study.sampler = TPESampler(seed=seed, multivariate=True, constant_liar=True)
             trial = self.study.ask(self.distributions)
-            trial.set_user_attr("worker", self.worker.name)
+            trial.set_user_attr("worker", worker)
             trial.set_user_attr("options", train_options(trial.params, self.recipe))
+            self.place.watch(trial)
             return trial
 
     def requeue_dead_trials(self) -> None:
@@ -107,64 +109,39 @@ class Search:
         from optuna.trial import TrialState
 
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            if not is_at_work(self.folder, trial.user_attrs.get("worker")):
+            if self.place.has_ended(trial):
                 self.requeue(trial, trial.user_attrs.get("tries", 1) + 1)
 
     def requeue_interrupted(self, trial: Trial, reason: str) -> None:
         """Mark an interrupted trial as failed, and queue its settings again."""
-        with self.lock:
+        with self.place.lock:
             trial.set_user_attr("reason", reason)
             self.requeue(trial, trial.user_attrs.get("tries", 1))
 
     def requeue(self, trial: Trial | FrozenTrial, tries: int) -> None:
         """Mark a trial as failed and queue its settings again, at most TRIES times."""
-        self.study.tell(trial.number, state=trial_state("FAIL"))
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        try:
+            self.study.tell(trial.number, state=trial_state("FAIL"))
+        except (UpdateFinishedTrialError, ValueError):
+            return  # another worker was faster
         if tries <= TRIES:
             self.study.enqueue_trial(trial.params, user_attrs={"tries": tries})
 
+    def is_unsure(self) -> bool:
+        """Whether there may be a trial of a worker that has ended; `ask` again after a moment."""
+        running = self.study.get_trials(deepcopy=False, states=[trial_state("RUNNING")])
+        return self.place.is_unsure(running)
+
     def close(self) -> None:
         """Unregister this process as a worker."""
-        if self.worker is not None:
-            self.worker.end()
-            self.worker = None
+        self.place.end()
 
 
 def is_begun(folder: str | os.PathLike[str]) -> bool:
     """Whether the folder contains a search."""
     return (Path(folder) / LOG).exists()
-
-
-class Worker:
-    """A working process, visible to the others: it locks its own file and records the file's name in its trials."""
-
-    def __init__(self, folder: Path):
-        self.name = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
-        path = place_of(folder, self.name)
-        path.parent.mkdir(exist_ok=True)
-        self.lock = Lock(path)
-        self.lock.acquire()
-
-    def end(self) -> None:
-        """Remove the file and release the lock."""
-        self.lock.path.unlink(missing_ok=True)
-        self.lock.release()
-
-
-def is_at_work(folder: Path, name: str | None) -> bool:
-    """Whether the worker of this name is running; the file of an ended worker is removed."""
-    if name is None or not (path := place_of(folder, name)).exists():
-        return False
-    lock = Lock(path)
-    if not lock.acquire(wait=False):
-        return True
-    path.unlink(missing_ok=True)
-    lock.release()
-    return False
-
-
-def place_of(folder: Path, name: str) -> Path:
-    """The file that a worker locks."""
-    return folder / "workers" / name
 
 
 def distribution(values: Range | Choice) -> BaseDistribution:
@@ -179,7 +156,7 @@ def distribution(values: Range | Choice) -> BaseDistribution:
 
 
 def trial_state(name: str) -> TrialState:
-    """COMPLETE, PRUNED (stopped early) or FAIL (to be tried again)."""
+    """COMPLETE, PRUNED (stopped early), FAIL (to be tried again) or RUNNING."""
     from optuna.trial import TrialState
 
     return TrialState[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from scratchnet.callbacks import Callback
@@ -39,7 +40,12 @@ def run_trials(
     the results to keep, as plain data. A run that diverges is a bad trial; an interrupted one is queued again.
     """
     try:
-        while keep_going() and (trial := search.ask(total)) is not None:
+        while keep_going():
+            if (trial := search.ask(total)) is None:
+                if not search.is_unsure():
+                    return
+                time.sleep(1)
+                continue
             try:
                 run_trial(search, trial, train)
             except BaseException as error:
@@ -52,6 +58,14 @@ def run_trials(
 
 def run_trial(search: Search, trial: Trial, train: Callable[[dict[str, Any], Callback], dict[str, Any]]) -> None:
     """Train, and report the result to the study."""
+    from optuna.exceptions import UpdateFinishedTrialError
+
+    with suppress(UpdateFinishedTrialError):  # this worker was taken for ended, and its trial was queued again
+        train_and_tell(search, trial, train)
+
+
+def train_and_tell(search: Search, trial: Trial, train: Callable[[dict[str, Any], Callback], dict[str, Any]]) -> None:
+    """Train; what came of it, or why nothing did, goes to the study."""
     start, report, value = time.perf_counter(), Report(trial), None
     try:
         kept = train(trial.user_attrs["options"], report)
@@ -63,4 +77,5 @@ def run_trial(search: Search, trial: Trial, train: Callable[[dict[str, Any], Cal
     seconds = round(time.perf_counter() - start, 2)
     for name, fact in {**kept, "keep": search.recipe.keep, "epochs": report.epochs, "seconds": seconds}.items():
         trial.set_user_attr(name, fact)
-    search.study.tell(trial, value, state=trial_state("PRUNED" if value is None else "COMPLETE"))
+    state = trial_state("PRUNED" if value is None else "COMPLETE")
+    search.study.tell(trial, value, state=state, skip_if_finished=True)

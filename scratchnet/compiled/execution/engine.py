@@ -25,6 +25,7 @@ from scratchnet.engine import Engine, Network, expect_trained, restored_on_error
 from scratchnet.layers import LAYERS
 from scratchnet.randomness import ExampleRandom
 from scratchnet.team import shared_team, split_ranges
+from scratchnet.world import shared_world
 
 COMPILING = "compiling the kernels for this machine (once: they are kept for the next run) ..."
 AT_ONCE = 2048  # images predicted in one call; in between, Ctrl-C is noticed
@@ -87,7 +88,8 @@ class CompiledEngine(Engine):
             if len(self.training_programs) >= KEPT:
                 self.training_programs.clear()
             parts = split_ranges(len(x), self.chunk_size(len(x)))
-            program = TrainingProgram(self, parts, loss, optimizer, x, labels, augment, threads)
+            make = shared_world().training_program or TrainingProgram
+            program = make(self, parts, loss, optimizer, x, labels, augment, threads)
             self.training_programs[key] = program
         return program
 
@@ -113,10 +115,12 @@ class CompiledEngine(Engine):
         self.training_programs.clear()
 
     def augmented(self, augment, x, rng):
-        """Chunk by chunk, on all threads."""
+        """Chunk by chunk, on all threads; in a distributed run the own chunks only, and zeros for the others."""
         if augment is None or not len(x):
             return x
-        parts, compiled = split_ranges(len(x), self.chunk_size(len(x))), is_compiled(augment, x)
+        all_parts, compiled = split_ranges(len(x), self.chunk_size(len(x))), is_compiled(augment, x)
+        own = shared_world().computes(len(all_parts))
+        parts = all_parts[own.start : own.stop]
 
         def work(chunk):
             images, own = x[parts[chunk.index]], rng.from_example(parts[chunk.index].start)
@@ -125,7 +129,22 @@ class CompiledEngine(Engine):
 
         images, draws = zip(*shared_team().map(work, len(parts)), strict=True)
         rng.draws = draws[0]
-        return self.check_input(np.concatenate(images))
+        if len(own) == len(all_parts):
+            return self.check_input(np.concatenate(images))
+        changed = self.check_input(np.concatenate(images))
+        batch = np.zeros((len(x), *changed.shape[1:]), changed.dtype)
+        batch[parts[0].start : parts[-1].stop] = changed
+        return batch
+
+    def batch(self, x, rows):
+        parts = split_ranges(len(rows), self.chunk_size(len(rows)))
+        own = shared_world().computes(len(parts))
+        if len(own) == len(parts):
+            return x[rows]
+        batch = np.zeros((len(rows), *x.shape[1:]), x.dtype)
+        mine = slice(parts[own.start].start, parts[own.stop - 1].stop)
+        batch[mine] = x[rows[mine]]
+        return batch
 
     # prediction
 

@@ -98,13 +98,22 @@ class Phase:
         """Whether no task calls a Python function."""
         return not any(isinstance(call, PythonCall) for task in self.tasks for calls in task for call in calls)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not any(calls for task in self.tasks for calls in task)
+
+    def segment(self) -> Any:
+        """This phase, to be run from Python."""
+        return PythonSegment(self)
+
 
 class Program:
     """Phases, ready to run on `threads` threads. values: the losses that decide whether the step is completed."""
 
     def __init__(self, title: str, phases: list[Phase], threads: int, values: np.ndarray, names: Names):
         self.title, self.threads, self.values, self.names = title, threads, values, names
-        self.phases = [phase for phase in phases if any(calls for task in phase.tasks for calls in task)]
+        self.phases = [phase for phase in phases if not phase.is_empty]
 
     def calls(self) -> Calls:
         """All of them, and those that run a schedule."""
@@ -129,7 +138,7 @@ class Program:
 
     def python_segments(self, phases) -> list[Any]:
         """A segment for every phase."""
-        return [PythonSegment(phase) for phase in phases]
+        return [phase.segment() for phase in phases]
 
     def run(self, team) -> None:
         """Run all phases; only the first ones, if a loss turns out not to be a finite number."""

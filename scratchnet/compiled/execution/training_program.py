@@ -35,6 +35,8 @@ from scratchnet.losses import one_hot
 from scratchnet.randomness import ExampleRandom
 from scratchnet.team import ordered_sum
 
+CHUNKS = "forward and backward of the chunks"
+
 
 class TrainingProgram:
     """The step on batches of one size, as long as the guards hold."""
@@ -65,13 +67,17 @@ class TrainingProgram:
         """All phases; the chunks are captured first, for they say what is to be packed."""
         grads: list[Any] = [None] * len(self.parts)
         chunks = [self.variants(i, grads) for i in range(len(self.parts))]
-        packs = self.captured.packs.items()
-        packing = [calls_of(layer.pack, packed, backward) for (layer, backward), packed in packs]
-        phases = [Phase("pack weights", [[calls] for calls in packing if calls])]
+        phases = [self.packing_phase()]
         for number in range(len(chunks[0][0])):
             tasks = [[variant[number] for variant in variants] for variants in chunks]
-            phases.append(Phase("forward and backward of the chunks", tasks))
+            phases.append(Phase(CHUNKS, tasks))
         return [*phases, *self.update_phases(grads)]
+
+    def packing_phase(self) -> Phase:
+        """The weights in the layouts of the kernels, as the captured chunks need them."""
+        packs = self.captured.packs.items()
+        packing = [calls_of(layer.pack, packed, backward) for (layer, backward), packed in packs]
+        return Phase("pack weights", [[calls] for calls in packing if calls])
 
     def variants(self, i: int, grads) -> list[list[Calls]]:
         """The calls of chunk i, cut into phases: once for every thread, or once for all threads."""
@@ -88,21 +94,28 @@ class TrainingProgram:
     def capture(self, i: int, memory: int, grads) -> list[Calls]:
         """Forward, loss and backward of a chunk."""
         part, captured = self.parts[i], self.captured
-        rng = ExampleRandom(0, 0, first=part.start)
-        ctx = CapturingContext(True, rng, captured, i, memory, self.in_python)
+        ctx = self.context(ExampleRandom(0, 0, first=part.start), i, memory)
         images, n = self.x[part], part.stop - part.start
         if self.change is not None:
             work = captured.get("changed", memory, self.change, self.change.allocate, n, self.x.shape[1:])
-            images, rng.draws = self.change.emit(ctx.call, images, part.start, work), self.change.drawn
+            images, ctx.rng.draws = self.change.emit(ctx.call, images, part.start, work), self.change.drawn
         logits, caches = row.forward(self.stages, images, ctx)
         dlogits = captured.get("dlogits", memory, None, aligned_empty, logits.shape)
         self.emit_loss(ctx, logits, self.labels[part], n / len(self.x), dlogits, i)
         grads[i] = run_backward(self.stages, dlogits, caches, needs_dx=False)[1]
         return ctx.phases
 
+    def context(self, rng, i: int, memory) -> CapturingContext:
+        """The context of chunk i."""
+        return CapturingContext(True, rng, self.captured, i, memory, self.in_python)
+
+    def value_of(self, i: int) -> np.ndarray:
+        """Where the loss of chunk i goes, in float64."""
+        return self.values[i : i + 1]
+
     def emit_loss(self, ctx, logits, labels, share: float, dlogits, i: int) -> None:
         """The chunk's share of the loss, and dL/dlogits."""
-        value = self.values[i : i + 1]
+        value = self.value_of(i)
         if self.native_loss:
             ctx.call(losses.softmax_cross_entropy, logits, labels, self.smoothing, share, dlogits, value)
             return
