@@ -1,7 +1,7 @@
 """Missing kernels, compiled by several processes.
 
 Numba compiles one function at a time in a process: its compiler lock is held throughout. So where many kernels are
-missing, as on the first start, other processes help. Each takes the next kernel that nobody has claimed, the largest
+missing, as on the first start, other processes help. Each takes the next kernel that has no claim yet, the largest
 first, and leaves it in the cache on disk, where this process finds it. A claim is a file that is created only once.
 
 With an empty cache on two cores (AMD EPYC with AVX2): `default` 5.5 s instead of 10, vgg-bn 10 instead of 19. Of one

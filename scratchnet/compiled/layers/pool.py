@@ -52,7 +52,8 @@ class CompiledAvgPool2D(CompiledLayer):
 
     def __init__(self, layers, input_shape, needs_dx: bool):
         h, w, c = self.shape = input_shape
-        self.layers, self.p_h, self.p_w = layers, *getattr(layers[0], "pool_size", (h, w))
+        self.layers = layers
+        self.p_h, self.p_w = getattr(layers[0], "pool_size", (h, w))
         self.windows = h // self.p_h, w // self.p_w, c
         self.y_shape = self.windows if isinstance(layers[0], AvgPool2D) else (c,)
 
