@@ -32,8 +32,9 @@ from stopwatch import median_seconds
 from table import median_and_spread
 
 import scratchnet as sn
+from scratchnet.compiled.execution.calls import Call
 from scratchnet.compiled.execution.native import NativeCode, replay
-from scratchnet.compiled.execution.program import Call, NativeSegment
+from scratchnet.compiled.execution.program import NativeSegment
 from scratchnet.compiled.execution.scheduler import TaskSchedule
 from scratchnet.compiled.layers.rescale import scale
 from scratchnet.team import shared_team

@@ -91,9 +91,9 @@ MAY_IMPORT = {
         "transfer",
     },
     "commands": {
-        "checkpoint", "compiled", "data", "distributed", "divergence", "engines", "interop", "learn", "losses",
-        "metrics", "model", "optimizers", "page", "process", "report", "saving", "schedules", "team", "transfer",
-        "world", "zoo",
+        "checkpoint", "compiled", "data", "distributed", "divergence", "engines", "interop", "layers", "learn",
+        "losses", "metrics", "model", "optimizers", "page", "process", "report", "saving", "schedules", "team",
+        "transfer", "world", "zoo",
     },
     "__main__": {"commands"},
 }  # fmt: skip

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.compiled.execution.calls import Call, Calls, PythonCall
 from scratchnet.compiled.execution.contexts import Buffers, Captured, CapturingContext
-from scratchnet.compiled.execution.program import Call, Calls, Phase, PythonCall, PythonSegment
+from scratchnet.compiled.execution.program import Phase, PythonSegment
 from scratchnet.compiled.execution.training_program import CHUNKS, TrainingProgram, caller
 from scratchnet.compiled.kernels.copy import copy
 from scratchnet.compiled.kernels.deferred_gradient import DeferredGradient, keep_rows

@@ -9,8 +9,9 @@ import pytest
 
 import scratchnet as sn
 from scratchnet.compiled.execution import program as program_module
+from scratchnet.compiled.execution.calls import Call
 from scratchnet.compiled.execution.native import NativeCode, replay
-from scratchnet.compiled.execution.program import Call, Program
+from scratchnet.compiled.execution.program import Program
 from scratchnet.training import train_step
 
 LAYERS = {

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.compiled.execution.program import Call, Calls, Names, PythonCall
+from scratchnet.compiled.execution.calls import Call, Calls, PythonCall
+from scratchnet.compiled.execution.printing import Names
 from scratchnet.compiled.jit.aligned import aligned_empty
 from scratchnet.compiled.kernels.copy import copy_images
 from scratchnet.compiled.kernels.deferred_gradient import DeferredGradient

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.compiled.execution.calls import compile_calls
 from scratchnet.compiled.execution.contexts import Buffers, EagerContext
 from scratchnet.compiled.execution.fusion import fuse
 from scratchnet.compiled.execution.guards import ArrayGuard
 from scratchnet.compiled.execution.inference_program import CHUNK, InferenceProgram
-from scratchnet.compiled.execution.program import compile_calls
 from scratchnet.compiled.execution.training_program import TrainingProgram
 from scratchnet.compiled.jit.aligned import aligned
 from scratchnet.compiled.jit.decorators import compiling

@@ -22,19 +22,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scratchnet.compiled.execution.calls import Call, Calls, compile_calls
 from scratchnet.compiled.execution.contexts import Buffers, Captured, CapturingContext
 from scratchnet.compiled.execution.guards import Guards
 from scratchnet.compiled.execution.native import NativeCode, copy_memory, replay
 from scratchnet.compiled.execution.packing import Packing
-from scratchnet.compiled.execution.program import (
-    Call,
-    Calls,
-    Phase,
-    calls_of_schedules,
-    compile_calls,
-    program_text,
-    runs_of,
-)
+from scratchnet.compiled.execution.printing import program_text
+from scratchnet.compiled.execution.program import Phase, calls_of_schedules, runs_of
 from scratchnet.compiled.execution.scheduler import TaskSchedule, atomic_increment
 from scratchnet.compiled.jit.aligned import aligned_zeros
 from scratchnet.compiled.jit.decorators import Kernel, jit

@@ -33,7 +33,7 @@ TRAMPOLINE = ir.FunctionType(ir.VoidType(), [SLOT.as_pointer()])
 class NativeCode:
     """Encoded kernel calls, in order.
 
-    >>> from scratchnet.compiled.execution.program import Call
+    >>> from scratchnet.compiled.execution.calls import Call
     >>> from scratchnet.compiled.layers.rescale import scale
     >>> x, y, code = np.ones(3, np.uint8), np.empty(3, np.float32), NativeCode()
     >>> start, stop = code.append([Call(scale, (x, np.float32(2), np.float32(1), y))])

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.compiled.execution.program import Call, Calls, caller
+from scratchnet.compiled.execution.calls import Call, Calls, caller
 from scratchnet.compiled.jit.decorators import execute, jit
 
 HASHES = 128  # eight AVX-512 registers: their multiplications overlap

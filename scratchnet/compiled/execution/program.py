@@ -18,71 +18,19 @@ phase. The other one is a loop in Python: for NUMBA_DISABLE_JIT=1, and for phase
 
 from __future__ import annotations
 
-import inspect
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
+from scratchnet.compiled.execution.calls import Call, Calls, PythonCall, compile_calls
 from scratchnet.compiled.execution.native import NativeCode, replay
-from scratchnet.compiled.execution.scheduler import (
-    TaskSchedule,
-    all_finite,
-    run_tasks,
-    signal_workers,
-    worker_loop,
-)
+from scratchnet.compiled.execution.printing import Names, program_text
+from scratchnet.compiled.execution.scheduler import TaskSchedule, all_finite, run_tasks, signal_workers, worker_loop
 from scratchnet.compiled.jit.decorators import Kernel
-from scratchnet.compiled.jit.parallel import compile_versions
-
-
-@dataclass(frozen=True)
-class Call:
-    """A kernel and its arguments, by position."""
-
-    kernel: Any
-    arguments: tuple[Any, ...]
-
-    @classmethod
-    def of(cls, kernel, arguments: tuple[Any, ...], named: dict[str, Any]) -> Call:
-        """The call kernel(*arguments, **named)."""
-        return cls(kernel, (*arguments, *(named[name] for name in parameters(kernel)[len(arguments) :])))
-
-    @cached_property
-    def kinds(self) -> tuple[Any, ...]:
-        """Numba's types of the arguments, for which the kernel is compiled."""
-        return tuple(map(self.kernel.typeof_pyval, self.arguments))
-
-    def run(self, chunk=None) -> None:
-        """Call the kernel from Python."""
-        self.kernel(*self.arguments)
-
-
-@dataclass(frozen=True)
-class PythonCall:
-    """A function of the current chunk (`scratchnet.team.Chunk`), and its description."""
-
-    function: Callable[[Any], None]
-    text: str
-
-    def run(self, chunk=None) -> None:
-        """Call the function."""
-        self.function(chunk)
-
-
-Calls = list[Call | PythonCall]
-
-
-def caller(calls: Calls):
-    """A function that adds calls to a list."""
-    return lambda kernel, *arguments, **named: calls.append(Call.of(kernel, arguments, named))
-
-
-WIDTH = 120  # characters in a line of a printed program
 
 
 @dataclass
@@ -153,36 +101,11 @@ class Program:
         return program_text(self.title, self.phases, self.names)
 
 
-def compile_calls(calls: Calls) -> None:
-    """Compile the kernels of these calls that are missing."""
-    if isinstance(replay, Kernel):
-        compile_versions([(call.kernel, call.kinds) for call in calls if isinstance(call, Call)])
-
-
 def calls_of_schedules(threads: int) -> Calls:
     """Calls of the functions that run a schedule, for the types of their arguments."""
     work = np.zeros((1, 2), np.int64), *np.zeros((3, 1), np.int64), np.zeros(1), 0
     calls: Calls = [Call(run_tasks, work), Call(signal_workers, (work[1], np.zeros(1, np.bool_)))]
     return [*calls, Call(worker_loop, (0, *work))] if threads > 1 else calls
-
-
-ROOMS = ("kernels", "layers", "training")
-
-
-def program_text(title: str, phases: list[Phase], names: Names) -> str:
-    """All calls of all phases, each in a line; of tasks that differ in their buffers only, the first."""
-    lines = [title]
-    for number, phase in enumerate(phases, 1):
-        lines.append(f"phase {number}: {phase.title}")
-        kinds = groupby((task[0] for task in phase.tasks), key=lambda calls: tuple(map(kernel_name, calls)))
-        for _, alike in kinds:
-            calls, *others = alike
-            lines.append(f"  task{f', and {len(others)} more like it' * bool(others)}")
-            for _, same in groupby(calls, key=kernel_name):
-                call, *repeated = same
-                text = names.text(call) + f"  and {len(repeated)} more" * bool(repeated)
-                lines += textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="        ")
-    return "\n".join(lines)
 
 
 class NativeSegment:
@@ -238,66 +161,3 @@ class NativeRun:
 
     def __call__(self, chunk=None) -> None:
         replay(self.calls, self.start, self.stop)
-
-
-class Names:
-    """What to call the arrays of a program when it is printed."""
-
-    def __init__(self):
-        self.known: list[tuple[str, np.ndarray]] = []
-
-    def add(self, name: str, value: Any) -> None:
-        """Name an array, or all arrays in a tuple, dict or workspace: 1.conv2d.y, 1.conv2d.forward.scratch, ..."""
-        if isinstance(value, np.ndarray):
-            self.known.append((name, value))
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                self.add(f"{name}.{key}" if name else key, item)
-        elif isinstance(value, tuple):
-            keys = getattr(value, "_fields", range(len(value)))
-            for key, item in zip(keys, value, strict=True):
-                self.add(f"{name}.{key}", item)
-        elif hasattr(value, "named_arrays"):
-            self.add(name, value.named_arrays())
-
-    def text(self, call: Call | PythonCall) -> str:
-        """A call in one line: gemm.matmul(a=..., panels=..., c=..., relu=True)."""
-        if isinstance(call, PythonCall):
-            return f"Python: {call.text}"
-        named = zip(parameters(call.kernel), call.arguments, strict=True)
-        return f"{kernel_name(call)}({', '.join(f'{name}={self.value(value)}' for name, value in named)})"
-
-    def value(self, value: Any) -> str:
-        """An argument: the name of an array, with the slice that it is of a larger one; a number; a tuple."""
-        if isinstance(value, np.ndarray):
-            return self.array(value)
-        if isinstance(value, tuple):
-            if len(value) > 3 and all(isinstance(item, int | np.integer) for item in value):
-                return f"({value[0]}, {value[1]}, ... {value[-1]})"
-            return f"({', '.join(map(self.value, value))})"
-        return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
-
-    def array(self, array: np.ndarray) -> str:
-        """The name of the array that holds this one."""
-        address = array.ctypes.data
-        for name, known in self.known:
-            start = address - known.ctypes.data
-            if 0 <= start and start + array.nbytes <= known.nbytes and (array.nbytes or not known.nbytes):
-                first = start // known.itemsize
-                return name if array.size == known.size else f"{name}[{first}:{first + array.size}]"
-        return f"{array.dtype}{list(array.shape)}"
-
-
-def kernel_name(call: Call | PythonCall) -> str:
-    """gemm.matmul, conv.convolve: the function, after its module or, if that has several, its package."""
-    if isinstance(call, PythonCall):
-        return call.text
-    function = getattr(call.kernel, "py_func", call.kernel)
-    *_, package, module = function.__module__.split(".")
-    return f"{module if package in ROOMS else package}.{function.__name__}"
-
-
-@cache
-def parameters(kernel) -> tuple[str, ...]:
-    """The names of a kernel's parameters."""
-    return tuple(inspect.signature(getattr(kernel, "py_func", kernel)).parameters)

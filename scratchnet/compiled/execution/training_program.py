@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.compiled.execution.calls import Call, Calls, PythonCall, caller
 from scratchnet.compiled.execution.contexts import Captured, CapturingContext
 from scratchnet.compiled.execution.guards import Guards
 from scratchnet.compiled.execution.native import replay
-from scratchnet.compiled.execution.program import Call, Calls, Phase, Program, PythonCall, caller
+from scratchnet.compiled.execution.program import Phase, Program
 from scratchnet.compiled.jit.aligned import aligned_empty
 from scratchnet.compiled.jit.decorators import Kernel, execute
 from scratchnet.compiled.kernels.deferred_gradient import DeferredGradient
