@@ -2,9 +2,9 @@
 
 fusion               which compiled layer computes which group of layers
 contexts             what a layer asks for: memory, packed weights, and to make its calls, now or in a program
-program              phases, tasks, calls; printable
+calls, program       phases, tasks, calls; printing
 training_program, inference_program      a training step, and the prediction of many images, as programs
 native, scheduler    calls as data that compiled code executes, and threads that share the tasks
-guards               when a captured program is still valid
+packing, guards      whether the weights have changed since they were packed; whether a program is still valid
 engine               the engine that a model holds
 """
