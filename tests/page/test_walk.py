@@ -85,6 +85,9 @@ def test_every_view_and_every_layer_of_every_kind_of_model_is_shown(open_page, p
             index = tuple(int(i) for i in np.unravel_index(array.size // 2, array.shape))
             address = f"{kind}/{key}/{','.join(map(str, index))}"
             opened.go(f"#{address}")
+            folded = opened.page.locator("summary:has-text('All terms as links')")
+            if folded.count():
+                folded.click()
             shown = opened.page.locator(".explanation output")
             assert abs(exact(shown.first) - explain_in(run, address).value) <= 1e-9 * np.abs(array).max() + 1e-15, (
                 address

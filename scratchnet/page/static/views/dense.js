@@ -11,7 +11,7 @@ import { legend } from "../ui/legend.js";
 import { asMaps, montage } from "../ui/montage.js";
 import { formatNumber, numberCell, numberLink, percent, signedNumber } from "../ui/number.js";
 import { sourcePanel } from "../ui/source.js";
-import { explanationPanel } from "./explanation.js";
+import { foldedPanel } from "./explanation.js";
 import {
   choice,
   chosenNumber,
@@ -63,12 +63,7 @@ function fillDense(place, context) {
     contributionMaps(record, unit, rival, names, run),
     strongest(record, unit, rival, names),
     isLast && run.model.loss === "SoftmaxCrossEntropy" ? softmaxTable(run, context) : "",
-    element(
-      "details",
-      {},
-      element("summary", {}, "All terms as links"),
-      explanationPanel(explain(run, `y/${record.key}/${unit}`)),
-    ),
+    foldedPanel(explain(run, `y/${record.key}/${unit}`)),
     sourcePanel(context.sources, "Dense.forward", ["x @ self.W", "+= self.b"]) ?? "",
   );
 }

@@ -29,10 +29,20 @@ export function explanationPanel(explanation, { checkable = false } = {}) {
   );
 }
 
+/** The panel behind a line that unfolds it; it is made when it is first seen. */
+export function foldedPanel(explanation, open = false) {
+  const place = element("div", {}, ...(open ? [explanationPanel(explanation)] : []));
+  const fill = () => place.childElementCount || place.append(explanationPanel(explanation));
+  return element("details", { open, ontoggle: fill }, element("summary", {}, "All terms as links"), place);
+}
+
 /** Terms by their group, in order of appearance: [[name, terms], …]. */
 export function groupsOf(terms) {
   const groups = new Map();
-  for (const term of terms) groups.set(term.group, [...(groups.get(term.group) ?? []), term]);
+  for (const term of terms) {
+    if (!groups.has(term.group)) groups.set(term.group, []);
+    groups.get(term.group).push(term);
+  }
   return [...groups];
 }
 

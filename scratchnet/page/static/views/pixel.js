@@ -8,7 +8,7 @@ import { hasNegative, largestSize } from "../ui/heatmap.js";
 import { legend } from "../ui/legend.js";
 import { formatNumber, numberCell, numberLink } from "../ui/number.js";
 import { sourcePanel } from "../ui/source.js";
-import { explanationPanel, groupsOf, sumOf } from "./explanation.js";
+import { foldedPanel, groupsOf, sumOf } from "./explanation.js";
 import {
   channelChoice,
   chosenNumber,
@@ -124,7 +124,7 @@ function showDetails(details, run, record, state, redraw) {
       "Together: ",
       element("strong", { class: "number" }, formatNumber(explanation.value, 6)),
     ),
-    element("details", { open: kept }, element("summary", {}, "All terms as links"), explanationPanel(explanation)),
+    foldedPanel(explanation, kept),
   );
 }
 
