@@ -351,7 +351,7 @@ def test_streams_of_ten_pages_end_with_the_server(stripes):
 def test_steps_are_spaced_by_ratio():
     assert steps_to_keep(1) == [0, 1] and steps_to_keep(0) == [0, 1]
     kept = steps_to_keep(2150)
-    assert kept[:4] == [0, 1, 2, 3] and kept[-1] == 2150 and len(kept) <= 24
+    assert kept[:3] == [0, 1, 2] and kept[-1] == 2150 and len(kept) <= 20
     assert max(np.diff(kept)) == kept[-1] - kept[-2]
 
 
