@@ -277,7 +277,8 @@ def test_copies_of_the_weights_are_of_one_moment(stripes):
 async def read_events(port, seconds, last=None):
     """The events of one stream within some seconds: [(id, kind, data)]; and whether the server closed it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request("GET", "/training", port, **({"last_event_id": str(last)} if last else {})))
+    headers = {"connection": "close", **({"last_event_id": str(last)} if last else {})}
+    writer.write(request("GET", "/training", port, **headers))
     text, closed = b"", False
     try:
         async with asyncio.timeout(seconds):
