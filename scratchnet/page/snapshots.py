@@ -19,7 +19,7 @@ from scratchnet.callbacks.base import warn_on_os_error
 from scratchnet.data.atomic import replacing
 from scratchnet.page.observe import Observer
 
-COUNT = 24
+COUNT = 20
 FILE = "snapshots.json"
 LARGEST = 8 * 2**20  # bytes of a file that is read
 

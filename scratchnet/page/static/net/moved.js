@@ -15,13 +15,13 @@ export function movedImage(x, { across = 0, down = 0, turn = 0, zoom = 1 }) {
     for (let j = 0; j < w; j++) {
       const [di, dj] = [i - ci - down, j - cj - across];
       const [oi, oj] = [ci + cos * di - sin * dj, cj + sin * di + cos * dj];
-      for (let k = 0; k < c; k++) y.data[(i * w + j) * c + k] = between(x, oi, oj, k);
+      for (let k = 0; k < c; k++) y.data[(i * w + j) * c + k] = interpolated(x, oi, oj, k);
     }
   }
   return y;
 }
 
-function between(x, i, j, k) {
+function interpolated(x, i, j, k) {
   const [top, left] = [Math.floor(i), Math.floor(j)];
   const [a, b] = [i - top, j - left];
   return (
