@@ -7,7 +7,7 @@ how far it has come. No other object holds state of a training run.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -53,6 +53,11 @@ class History:
         return html.table(names, rows) + (html.curves(losses, "loss over epochs") if losses else "")
 
 
+def no_signal() -> bool:
+    """The answer before `fit` watches the signals: none is waiting."""
+    return False
+
+
 @dataclass
 class Run:
     """A training run in progress: the first argument of every hook of a callback."""
@@ -76,6 +81,7 @@ class Run:
     history: History = field(default_factory=History)
     measures_accuracy: bool = True  # whether the labels are classes
     stop: bool = False  # set it to end the training after this epoch
+    interrupted: Callable[[], bool] = no_signal  # is a signal waiting? A callback that waits must ask
     frozen: list[str] = field(default_factory=list)  # the layers that are frozen at its start
     lr_factors: dict[str, float] = field(default_factory=dict)  # and the factors on their rates
 

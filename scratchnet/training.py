@@ -116,6 +116,7 @@ def fit(
     run.history.compile_seconds += compile_kernels(run, verbose)
     listeners.dispatch("on_train_begin")
     with HeldSignals() as signals:
+        run.interrupted = lambda: signals.waiting is not None
         try:
             if saved is not None:
                 resume_callbacks(run, saved, listeners)

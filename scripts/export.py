@@ -7,8 +7,8 @@ python scripts/export.py latest --to numpy --out digits.py          one Python f
 python scripts/export.py latest --to c --out digits.c               one file of C99
 python scripts/export.py latest --to html --out digits.html         a page: draw a digit, and walk through the model
 
-All of them take the pixels as they are in the files, 0 to 255. A page holds the weights, and 128 test images of the data
-set that is found on this machine; with --no-digits it holds none.
+All of them take the pixels as they are in the files, 0 to 255. A page holds the weights, and 128 test images of the
+data set that is found on this machine; with --no-digits it holds none.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ import scratchnet as sn
 from scratchnet import report
 from scratchnet.commands.models import factor, open_model
 from scratchnet.commands.running import exit_code
+from scratchnet.data.images import reads_digits
 from scratchnet.out_of_distribution import energies, kept_threshold
 from scratchnet.process.pipes import run_script
 
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         model = open_model(path, args.engine, args.rescale)
         if len(model.input_shape) != 3 or model.input_shape[2] not in (1, 3):
             raise ValueError(f"{path}: takes input of shape {model.input_shape}, not grey or colour pictures")
-        if args.digits and not takes_digits(model):
+        if args.digits and not reads_digits(model.input_shape, None):
             raise ValueError(f"{path}: takes input of shape {model.input_shape}, --digits needs grey squares")
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -105,17 +106,11 @@ def in_words(found: list[dict[str, Any]]) -> str:
 
 def prepare(image: str, model: sn.Sequential, names: list[str], args: argparse.Namespace) -> list[np.ndarray]:
     """The model's input images from a picture, prepared as in training: each digit, or the whole picture."""
-    if args.digits or (takes_digits(model) and not args.whole and all(name.isdecimal() for name in names)):
+    if args.digits or (not args.whole and reads_digits(model.input_shape, names)):
         size = model.input_shape[0]
         return sn.digits_from_image(image, size, round(size * 20 / 28))
     h, w, c = model.input_shape
     return [sn.whole_image(image, (h, w, c), args.invert)]
-
-
-def takes_digits(model: sn.Sequential) -> bool:
-    """Whether the model's images are grey squares, like those of MNIST."""
-    h, w, c = model.input_shape
-    return h == w and c == 1
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -4,6 +4,7 @@
     python scripts/train.py --preset vgg-bn --epochs 3      another network from scratchnet/zoo
     python scripts/train.py --augment light                 new random shifts, rotations and zooms in every epoch
     python scripts/train.py --resume latest                 resume the last run, with bit-identical results
+    python scripts/train.py --watch                         watch and steer it on a page of this machine
 
 Ctrl-C and SIGTERM finish the batch, save, and print how to resume (exit codes 130 and 143).
 `scratchnet train` is this file. It calls the package scratchnet/; its options are defined in commands/options.py.
@@ -19,6 +20,9 @@ from scratchnet.commands import options
 from scratchnet.commands.images import build, choose_recipe, load_images
 from scratchnet.commands.run_folder import RunFolder
 from scratchnet.commands.running import exit_code, stoppable
+from scratchnet.commands.serving import page_options
+from scratchnet.commands.watching import Watch
+from scratchnet.page.snapshots import Snapshots
 from scratchnet.process.pipes import run_script
 
 
@@ -28,11 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.list_presets:
         print(*map(zoo.described, zoo.PRESETS), sep="\n")
         return 0
-    with RunFolder(args.preset, args.out, args.resume, args.overwrite) as folder:
-        return stoppable(lambda: train(args, folder), folder.print_how_to_resume)
+    with RunFolder(args.preset, args.out, args.resume, args.overwrite) as folder, Watch(args) as watch:
+        return stoppable(lambda: train(args, folder, watch), folder.print_how_to_resume)
 
 
-def train(args: argparse.Namespace, folder: RunFolder) -> int:
+def train(args: argparse.Namespace, folder: RunFolder, watch: Watch) -> int:
     """Data, model, training, report; the exit code."""
     if args.threads:
         sn.set_threads(args.threads)
@@ -59,6 +63,8 @@ def train(args: argparse.Namespace, folder: RunFolder) -> int:
         sn.Checkpoint(out / "checkpoint.safetensors"),
         sn.CSVLogger(out / "history.csv"),
         health := sn.Health(out / "health.csv"),
+        Snapshots(out / "snapshots.json"),
+        *watch.begin(model, images, validation, folder, config),
     ]
     resume = out if args.resume else None
     history = model.fit(x, y, validation_data=validation, verbose=not args.quiet, resume=resume, **how)
@@ -72,12 +78,15 @@ def train(args: argparse.Namespace, folder: RunFolder) -> int:
     if not args.quiet:
         print(*map(doctor.line, findings), sep="\n")
     print(f"test accuracy {result['test_accuracy']:.2%}, test loss {result['test_loss']:.4f}: {out}")
+    watch.stay(best)
     return 0
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Train a digit classifier.", epilog="Data: see README.md.", parents=[options.training_options()]
+        description="Train a digit classifier.",
+        epilog="Data: see README.md.",
+        parents=[options.training_options(), page_options()],
     )
     add = parser.add_argument
     add("--list-presets", action="store_true", help="describe the presets, and exit")
@@ -86,6 +95,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--out", help="folder of the run (default: a new one, runs/<time>-<preset>)")
     add("--overwrite", action="store_true", help="replace the run in the folder --out")
     add("--resume", metavar="RUN", type=options.run_to_resume, help="resume the run in this folder, or `latest`")
+    add("--watch", action="store_true", help="show and steer the training on a page, which stays until Ctrl-C")
     add("--quiet", action="store_true", help="print only the result")
     args = options.resumed(parser, argv, parser.parse_args(argv))
     options.check_schedule(parser, args)

@@ -67,7 +67,10 @@ MAY_IMPORT = {
         "randomness", "run", "saving", "summary", "training", "transfer",
     },
     "interop": {"data", "keywords", "layers", "model", "saving"},
-    "page": {"data", "gradcheck", "layers", "losses", "model", "optimizers", "randomness"},
+    "page": {
+        "callbacks", "data", "gradcheck", "health", "layers", "losses", "metrics", "model", "optimizers", "randomness",
+        "schedules", "team", "training", "transfer",
+    },
     "examples": ARRAYS_ONLY,
     "learn": {"data", "layers", "losses", "optimizers", "team"},
     "classifier": {
@@ -189,6 +192,9 @@ def test_the_examples_in_the_docstrings_run(name, tmp_path, monkeypatch):
         pytest.skip("the example shows the real MNIST, and nothing is downloaded in a test")
     if name in ("scratchnet.interop.onnx_export", "scratchnet.interop.onnx_import"):
         pytest.importorskip("onnx")
+    if name.startswith("scratchnet.page.server"):
+        pytest.importorskip("uvicorn")
+        pytest.importorskip("starlette")
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
     names = names_in_examples()

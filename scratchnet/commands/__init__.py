@@ -11,6 +11,7 @@ is scripts/train.py in both cases. No program imports another one; the shared co
     running      exit codes and signals                        machine      the output of `scratchnet info`
     fine_tuning  the old and the new images of a fine-tuning
     exporting    the formats of an export, and its check
+    serving      the page of a model, and of a training
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ PROGRAMS = {
     "tune": "search for good settings with many short training runs",
     "lr-find": "find a learning rate",
     "export": "write a model for another program: ONNX, PyTorch, Keras, NumPy, C, a page",
+    "serve": "show a model on a page: draw a digit, and walk through the network",
     "report": "draw a run's pictures and its report again",
     "make-idx": "make a data set from pictures, .npz, CSV or other IDX files",
     "doctor": "check network and data before training",

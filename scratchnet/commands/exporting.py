@@ -29,6 +29,8 @@ from scratchnet.losses import softmax
 from scratchnet.model import Sequential
 from scratchnet.page.contents import notes_of
 from scratchnet.page.export import save_html
+from scratchnet.page.snapshots import FILE as SNAPSHOTS
+from scratchnet.page.snapshots import read_snapshots
 from scratchnet.page.tray import find_test_images, settings_of_run
 
 TOLERANCE = 1e-4  # of a probability
@@ -82,7 +84,8 @@ def page_settings(model: Sequential, run: Path, data_dir: str | None = None, dig
     """
     asked = {"data_dir": data_dir, "required": True} if data_dir else {}
     settings = {**settings_of_run(run), **asked}
-    return {**notes_of(run), "images": find_test_images(model, **settings) if digits else None}
+    images = find_test_images(model, **settings) if digits else None
+    return {**notes_of(run), "images": images, "snapshots": read_snapshots(run / SNAPSHOTS)}
 
 
 def check(model: Sequential, to: str, path: Path, images: int | None = None) -> Check | str:
@@ -209,5 +212,5 @@ TARGETS = {
     "torch": Target(save_torch, ".py", run_module, "torch"),
     "numpy": Target(save_numpy, ".py", run_module, "numpy"),
     "c": Target(save_c, ".c", run_c, None),
-    "html": Target(save_html, ".html", run_html, "playwright", 200),
+    "html": Target(save_html, ".html", run_html, "playwright", 100),
 }

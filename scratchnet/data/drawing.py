@@ -8,8 +8,8 @@ becomes a blob and a large one a hair. Here the *points* are scaled, and then in
     field    shifted by whole pixels, until the centre of mass is at the centre, as in MNIST
 
 Only + - × ÷ √, comparisons and rounding are used, in float64 and in a fixed order: all of them are exactly rounded
-(IEEE 754), so Python and JavaScript give the same bytes. Pen and softness were chosen by `python -m tests.page.pen`, which
-measures them against MNIST.
+(IEEE 754), so Python and JavaScript give the same bytes. Pen and softness were chosen by `python -m tests.page.pen`,
+which measures them against MNIST.
 """
 
 from __future__ import annotations

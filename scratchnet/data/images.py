@@ -17,6 +17,9 @@ Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
 from scratchnet.data.ink import brightness, ink_on_paper
@@ -63,8 +66,51 @@ def digits_from_image(source: Source, size: int = 28, box: int = 20) -> list[np.
     return _digits(source, size, box, "digits_from_image")
 
 
+class DigitSteps(NamedTuple):
+    """What became of one digit of a picture, as images of bytes, white on black."""
+
+    ink: np.ndarray  # cut out of the picture, in its size
+    box: np.ndarray  # scaled: `box` pixels on the longer side
+    field: np.ndarray  # (size, size), the centre of mass at the centre: the result
+
+
+def digit_steps(source: Source, size: int = 28, box: int = 20) -> list[DigitSteps]:
+    """Every digit in a picture as `digits_from_image` reads it, with the steps that lead there.
+
+    >>> paper = np.full((60, 100), 255, np.uint8)
+    >>> paper[10:50, 18:22] = 0
+    >>> [step.shape for step in digit_steps(paper)[0]]
+    [(40, 4), (20, 2), (28, 28)]
+    """
+    steps = []
+    for ink in _inked(source, size, box, "digit_steps"):
+        boxed = _in_box(ink, box)
+        steps.append(DigitSteps(_as_grey(ink), _as_grey(boxed), _in_field(boxed, size)))
+    return steps
+
+
+def _as_grey(ink: np.ndarray) -> np.ndarray:
+    """Ink from 0 to 1 as bytes."""
+    return np.rint(255 * np.clip(ink, 0, 1)).astype(np.uint8)
+
+
+def reads_digits(shape: Sequence[int], class_names: Sequence[str] | None) -> bool:
+    """Whether a model takes grey squares (h, w, c) and its classes are digits: then a picture's digit is looked for.
+
+    >>> reads_digits((28, 28, 1), None), reads_digits((28, 28, 1), ["boot", "shirt"]), reads_digits((32, 32, 3), None)
+    (True, False, False)
+    """
+    h, w, c = shape
+    return h == w and c == 1 and all(name.isdecimal() for name in class_names or ())
+
+
 def _digits(source: Source, size: int, box: int, caller: str) -> list[np.ndarray]:
-    """The common part of both functions."""
+    """Each digit in its field."""
+    return [_in_field(_in_box(ink, box), size) for ink in _inked(source, size, box, caller)]
+
+
+def _inked(source: Source, size: int, box: int, caller: str) -> list[np.ndarray]:
+    """The ink of each digit of a picture, from 0 to 1, cut out."""
     from PIL.Image import Resampling
 
     if not 1 <= box <= size:
@@ -75,7 +121,7 @@ def _digits(source: Source, size: int, box: int, caller: str) -> list[np.ndarray
         image.thumbnail((LARGEST, LARGEST), Resampling.BOX)
     grey = sheet_of_paper(brightness(image))
     small = max(grey.shape) <= 2 * size
-    return [_in_field(_in_box(digit, box), size) for digit in find_digits(ink_on_paper(grey, small), small)]
+    return find_digits(ink_on_paper(grey, small), small)
 
 
 def _in_box(ink: np.ndarray, box: int) -> np.ndarray:

@@ -59,7 +59,9 @@ def bundle(folder: Path = STATIC, first: str = "main.js") -> str:
         sources[name], exports[name] = _stripped(name, text, owners)
 
     add(first, ())
-    return "".join(['(() => {\n"use strict";\n', *(f"\n// {name}\n{text}" for name, text in sources.items()), "})();\n"])
+    return "".join(
+        ['(() => {\n"use strict";\n', *(f"\n// {name}\n{text}" for name, text in sources.items()), "})();\n"]
+    )
 
 
 def _check_names(name: str, where: str, names: str, exported: set[str]) -> None:
@@ -83,7 +85,9 @@ def _stripped(name: str, text: str, owners: dict[str, str]) -> tuple[str, set[st
             exported.add(declared)
     text = EXPORT.sub("", IMPORT.sub("", text))
     if found := REFUSED.search(_without_comments(text)):
-        raise ValueError(f"{name}: {found[0].strip()!r}: the page knows only import {{ a, b }} from and export function")
+        raise ValueError(
+            f"{name}: {found[0].strip()!r}: the page knows only import {{ a, b }} from and export function"
+        )
     return text, exported
 
 

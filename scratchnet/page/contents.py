@@ -1,10 +1,10 @@
 """The parts of the page, by the names of their files: what a server sends, and what an exported file has inside.
 
-    model.json          the description of the network (describe)
-    model.safetensors   its arrays in float32
-    golden.json         an input and what Python calculates for it: the page checks itself with it (golden)
-    tray.json           test images (tray); not in every page
-    sources.json        the Python functions beside the views (sources)
+model.json          the description of the network (describe)
+model.safetensors   its arrays in float32
+golden.json         an input and what Python calculates for it: the page checks itself with it (golden)
+tray.json           test images (tray); not in every page
+sources.json        the Python functions beside the views (sources)
 """
 
 from __future__ import annotations

@@ -22,7 +22,11 @@ ELEMENTS = {"model.safetensors": "weights"}  # the others have the names of thei
 
 
 def save_html(
-    model: Sequential, path: str | os.PathLike[str], images: TestImages | None = None, snapshots: Any = None, **notes: Any
+    model: Sequential,
+    path: str | os.PathLike[str],
+    images: TestImages | None = None,
+    snapshots: Any = None,
+    **notes: Any,
 ) -> None:
     """Write the page of a model. images: for the tray; snapshots: a recorded training; notes: see `describe`.
 

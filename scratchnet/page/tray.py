@@ -31,12 +31,16 @@ class TestImages(NamedTuple):
 
 
 def find_test_images(
-    model: Sequential, dataset: str = "auto", data_dir: str | None = None, required: bool = False
+    model: Sequential,
+    dataset: str = "auto",
+    data_dir: str | None = None,
+    required: bool = False,
+    training: bool = False,
 ) -> TestImages | None:
     """The test images on this machine that fit the model: of the data set it was trained on, else synthetic digits.
 
     dataset: its name, as in a run's config.json, or "auto". None if no images fit: another shape, other classes.
-    required: raise the error of a folder `data_dir` without a data set.
+    required: raise the error of a folder `data_dir` without a data set. training: the training images of that data set.
     """
     try:
         if dataset == "synthetic":
@@ -47,14 +51,15 @@ def find_test_images(
             found, name = data.read_folder(data_folder(data_dir)), "test images"
             if data.counts_from_1(found[0][1], found[1][1]):
                 found = data.upright(found, first_label=1)
-        images = TestImages(as_images(found[1][0]), found[1][1], name)
+        x, y = found[0] if training else found[1]
+        images = TestImages(as_images(x), y, name)
     except (DataFileError, OSError):
         if required:
             raise
         images = None
     if images is None and data_dir is None and is_model_of_digits(model):
         size = model.input_shape[0]
-        x, y = data.load_synthetic(n_train=1, n_test=500, size=size)[1]
+        x, y = data.load_synthetic(n_train=500, n_test=500, size=size)[0 if training else 1]
         images = TestImages(as_images(x), y, "synthetic digits")
     return images if images is not None and fits(model, images) else None
 
@@ -66,7 +71,9 @@ def as_images(x: np.ndarray) -> np.ndarray:
 
 def fits(model: Sequential, images: TestImages) -> bool:
     """Whether the model takes such images, and has an output for each of their classes."""
-    return images.x.dtype == np.uint8 and images.x.shape[1:] == model.input_shape and images.y.max() < model.shapes[-1][0]
+    return (
+        images.x.dtype == np.uint8 and images.x.shape[1:] == model.input_shape and images.y.max() < model.shapes[-1][0]
+    )
 
 
 def is_model_of_digits(model: Sequential) -> bool:
@@ -85,7 +92,7 @@ def make_tray(model: Sequential, images: TestImages) -> dict[str, Any]:
 
     An image is hard if the model gives its class a small probability.
 
-    >>> images = TestImages(np.arange(12 * 784).reshape(12, 28, 28, 1).astype(np.uint8), np.arange(12) % 10, "test images")
+    >>> images = TestImages(np.zeros((12, 28, 28, 1), np.uint8), np.arange(12) % 10, "test images")
     >>> tray = make_tray(model, images)
     >>> len(tray["labels"]), tray["shape"]
     (12, [28, 28, 1])

@@ -16,7 +16,7 @@ from scratchnet.process.pipes import command_line
 
 RUN = (
     "config.json", "model.safetensors", "checkpoint.safetensors", "checkpoint.previous.safetensors", "history.csv",
-    "health.csv", "findings.json", "metrics.json", "report.html", "figures",
+    "health.csv", "snapshots.json", "findings.json", "metrics.json", "report.html", "figures",
 )  # fmt: skip
 SEARCH = ("study.log", "trials.csv", "best.json")
 

@@ -173,7 +173,7 @@ class Opened:
         self.page.on("console", lambda message: self.problems.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.add_init_script(
-            "document.addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective}`))"
+            "document.addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective))"
         )
         self.page.goto(path.as_uri())
         # Waiting for an expression would evaluate text, which the page's policy forbids; a selector is no text.
@@ -186,7 +186,9 @@ class Opened:
 
     def x(self) -> np.ndarray:
         """The pixels of the page's input, uint8 (h, w, c); empty without one."""
-        found = self.page.evaluate("scratchnet.context.x && [scratchnet.context.x.shape, [...scratchnet.context.x.data]]")
+        found = self.page.evaluate(
+            "scratchnet.context.x && [scratchnet.context.x.shape, [...scratchnet.context.x.data]]"
+        )
         return np.array(found[1], np.uint8).reshape(found[0]) if found else np.empty(0, np.uint8)
 
     def hears(self, said: str) -> None:

@@ -10,16 +10,13 @@ The width of a stroke is 2 · area / total variation: a bar of width w and lengt
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 
-
-from tests.page.pen_digits import drawn_digits
-
 import scratchnet as sn
 from scratchnet.data import drawing
+from tests.page.pen_digits import drawn_digits
 
 ROW = "{:<34} {:>8} {:>8} {:>8} {:>10} {:>10} {:>8}"
 

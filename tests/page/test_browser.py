@@ -1,8 +1,9 @@
-"""The exported page in a browser without a network: drawn on by mouse, finger, pen and keys, it reads what Python reads."""
+"""The exported page, in a browser without a network: what mouse, finger, pen and keys draw is read as Python does."""
 
 import numpy as np
 import pytest
 
+import scratchnet as sn
 from scratchnet.data.drawing import digit_from_strokes
 from tests.page.pen_digits import drawn_digits
 
@@ -100,7 +101,7 @@ def test_a_digit_drawn_with_a_finger_is_read_and_the_page_does_not_scroll(open_p
 def test_two_fingers_scroll_the_page_and_take_the_stroke_back(open_page):
     opened = open_page(**PHONE)
     session = opened.context.new_cdp_session(opened.page)
-    left, top, side = opened.field()
+    left, _, side = opened.field()
     opened.page.evaluate("scrollTo(0, 0)")
     x, y = left + side / 2, opened.page.locator("#field").bounding_box()["y"] + side * 0.9
     touch(session, "touchStart", (x, y))
@@ -206,10 +207,32 @@ def test_a_test_image_can_be_taken_and_its_label_is_the_right_class(open_page, r
     assert opened.page.evaluate("scratchnet.context.label") == test_images.y[hardest]
 
 
+def test_the_whole_tray_is_shown_when_asked_for(open_page):
+    opened = open_page()
+    opened.page.click("text=All 128")
+    assert opened.page.locator(".tray-image").count() == 128
+    opened.page.keyboard.press("Enter")  # the first of the new ones has the focus
+    same = "scratchnet.context.x.data.every((value, k) => value === scratchnet.context.tray[30].x.data[k])"
+    assert opened.page.evaluate(same)
+
+
 def test_a_picture_is_refused_with_what_to_do_instead(open_page):
     opened = open_page()
     opened.page.click("text=Picture …")
     assert "scratchnet predict MODEL picture.png" in opened.page.locator("#note").text_content()
+
+
+def test_at_least_97_of_100_written_digits_are_read_on_the_page(open_page, reader):
+    try:
+        sn.load_mnist(download=False)
+    except sn.DataFileError as error:
+        pytest.skip(f"the model must have been trained on MNIST: {error}")
+    opened = open_page()
+    digits = drawn_digits(20)
+    best = "(all) => all.map((strokes) => scratchnet.predictStrokes(strokes)).map((p) => p.indexOf(Math.max(...p)))"
+    answers = opened.page.evaluate(best, [strokes for _, strokes in digits])
+    right = [label == answer for (label, _), answer in zip(digits, answers, strict=True)]
+    assert len(right) == 200 and np.mean(right) >= 0.97
 
 
 # walking
@@ -228,16 +251,31 @@ def test_a_number_of_a_convolution_is_reached_by_keyboard_and_is_pythons(open_pa
         array[...] = reader.parameters()[name]
     y = opened.x()[None].astype(float)
     for layer in exact.layers[:5]:
-        y, _ = layer.forward(y, exact_context())
+        y, _ = layer.forward(y, sn.Context(training=False))
     shown = opened.page.locator(".readout a")
     assert shown.text_content() == "y/4.conv2d/5,7,0"
     assert float(shown.get_attribute("title").replace("−", "-")) == pytest.approx(y[0, 5, 7, 0], rel=1e-10)
+    opened.page.keyboard.press("Enter")
+    opened.page.wait_for_selector("main[data-view=pixel]")
+    assert f"{y[0, 5, 7, 0]:.6g}".replace("-", "−") in opened.page.locator("main").text_content()
+    opened.page.keyboard.press("Backspace")
+    opened.page.wait_for_selector("main[data-view=strip]")
 
 
-def exact_context():
-    from scratchnet import Context
-
-    return Context(training=False)
+def test_the_derivative_of_a_layers_output_is_pythons(open_page, reader):
+    opened = open_page()
+    opened.page.click(".tray-image >> nth=0")
+    opened.go("#strip/4.conv2d")
+    opened.page.click("button:has-text('Backward')")
+    opened.page.focus(".one-map")
+    for key in ["ArrowDown"] * 2 + ["ArrowRight"] * 3:
+        opened.page.keyboard.press(key)
+    shown = opened.page.locator(".readout a")
+    address = shown.text_content()
+    assert address == "dy/4.conv2d/2,3,0"
+    label = opened.page.evaluate("scratchnet.context.label")
+    value = sn.explain(reader, opened.x(), label, address).value
+    assert float(shown.get_attribute("title").replace("−", "-")) == pytest.approx(value, rel=1e-9, abs=1e-15)
 
 
 # the file
@@ -246,7 +284,8 @@ def exact_context():
 def test_nothing_is_asked_of_any_network_and_nothing_is_complained_about(open_page, exported, digits):
     opened = open_page()
     with_mouse(opened, digits[8])
-    for address in ("#strip", "#strip/1.conv2d", "#draw"):
+    named = opened.page.evaluate("[...document.querySelectorAll('#views a')].map((link) => link.hash)")
+    for address in [*named, "#strip/1.conv2d", "#dW/4.conv2d/1,2,0,7"]:
         opened.go(address)
     assert [url.split("#")[0] for url in opened.requests if not url.startswith("data:")] == [exported.as_uri()]
     assert opened.problems == []
@@ -270,4 +309,4 @@ def test_a_page_with_other_weights_says_so_and_does_not_answer(open_page, export
 def test_an_intact_page_says_how_close_it_is_to_python(open_page):
     opened = open_page()
     assert opened.page.locator("#alarm").is_hidden()
-    assert "This page's logits equal Python's within" in opened.page.locator("#check").text_content()
+    assert "This page's logits and derivatives equal Python's within" in opened.page.locator("#check").text_content()

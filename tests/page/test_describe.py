@@ -80,9 +80,7 @@ def test_golden_numbers_are_those_of_the_ledger_and_the_page_finds_them_again(tw
     argument = {**for_browser(model, x, label, tmp_path), "cells": cells}
     found = twins(program, argument)
     np.testing.assert_allclose(found["logits"], checks["logits"], rtol=1e-12)
-    np.testing.assert_allclose(
-        found["gradients"], [cell["value"] for cell in cells], rtol=1e-9, atol=1e-15
-    )
+    np.testing.assert_allclose(found["gradients"], [cell["value"] for cell in cells], rtol=1e-9, atol=1e-15)
 
 
 def damaged(raw):

@@ -51,14 +51,18 @@ def test_a_module_stands_behind_those_it_imports_and_only_once(tmp_path):
         c="export const c = 1;\n",
     )
     script = bundle(folder)
-    assert [name for name in re.findall(r"^// (\w+)\.js$", script, re.M)] == ["c", "b", "main"]
+    assert re.findall(r"^// (\w+)\.js$", script, re.M) == ["c", "b", "main"]
     assert not re.search(r"^(import|export)\b", script, re.M)
 
 
 @pytest.mark.parametrize(
     ("main", "other", "said"),
     [
-        ('import { a } from "./other.js";', "export const b = 1;", "main.js imports 'a' from other.js, which exports b"),
+        (
+            'import { a } from "./other.js";',
+            "export const b = 1;",
+            "main.js imports 'a' from other.js, which exports b",
+        ),
         ('import { a } from "./missing.js";', "", "main.js imports missing.js, and there is no such file"),
         ('import { a as b } from "./other.js";', "export const a = 1;", "imports 'a as b'"),
         ('import a from "./other.js";', "export const a = 1;", "the page knows only import { a, b }"),
@@ -78,8 +82,11 @@ def test_a_module_that_breaks_the_rules_is_named(tmp_path, main, other, said):
 
 def test_the_pages_own_modules_keep_the_rules():
     script = bundle()
-    missing = [path for path in STATIC.rglob("*.js") if f"\n// {path.relative_to(STATIC).as_posix()}\n" not in script]
-    assert missing == [], "these modules are imported by none"
+    unused = [
+        path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js") if path.parent.name != "ui"
+        and f"\n// {path.relative_to(STATIC).as_posix()}\n" not in script
+    ]  # fmt: skip
+    assert unused == []
 
 
 @pytest.mark.parametrize("path", sorted(STATIC.rglob("*.js")), ids=lambda path: path.relative_to(STATIC).as_posix())
@@ -98,7 +105,12 @@ def parts_of(text):
     """The policy, and the content of each element that has an id or is run."""
     policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)[1]
     data = dict(re.findall(r'<script type="application/[\w-]+" id="(\w+)">(.*?)</script>', text, re.S))
-    return policy, data, re.findall(r"<script>(.*?)</script>", text, re.S), re.findall(r"<style>(.*?)</style>", text, re.S)
+    return (
+        policy,
+        data,
+        re.findall(r"<script>(.*?)</script>", text, re.S),
+        re.findall(r"<style>(.*?)</style>", text, re.S),
+    )
 
 
 def test_the_policy_names_script_and_style_by_their_hashes_and_nothing_else(exported):
@@ -177,7 +189,8 @@ def test_other_networks_check_themselves_and_answer(preset, tmp_path, open_page)
     save_html(model, tmp_path / "page.html")
     opened = open_page(tmp_path / "page.html")
     assert opened.page.locator("#alarm").is_hidden()
-    for address in ("#strip", "#strip/0.rescale"):
+    named = opened.page.evaluate("[...document.querySelectorAll('#views a')].map((link) => link.hash)")
+    for address in [*named, "#strip/0.rescale"]:
         opened.go(address)
     assert opened.problems == []
 
@@ -238,11 +251,14 @@ def test_the_page_has_the_source_of_every_layer_of_the_model(small):
 def test_the_command_writes_a_page_and_opens_it(small, tmp_path, browser):
     small.save(tmp_path / "digits.safetensors")
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "export.py", "digits.safetensors", "--to", "html", "--out", "digits.html", "--no-digits"],
+        [
+            sys.executable, ROOT / "scripts" / "export.py", "digits.safetensors", "--to", "html",
+            "--out", "digits.html", "--no-digits",
+        ],
         cwd=tmp_path, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert re.search(r"checked with playwright [\d.]+ on 200 images: .* the same class for all", done.stdout)
+    assert re.search(r"checked with playwright [\d.]+ on 100 images: .* the same class for all", done.stdout)
     assert "tray" not in parts_of((tmp_path / "digits.html").read_text())[1]
 
 

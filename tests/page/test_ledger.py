@@ -1,6 +1,7 @@
 """One law: constant + Σ terms = value, for every number of every network, in Python and in JavaScript."""
 
 import copy
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import scratchnet as sn
 from scratchnet.page.ledger import Explanation, explain, explain_in
 from scratchnet.page.passes import Pass
 from tests.interop.drawn import drawn
+from tests.page.conftest import STATIC, open_twins
 from tests.page.models import READ, addresses, for_browser, small
 
 OPTIMIZERS = [
@@ -217,6 +219,30 @@ def test_a_layer_of_ones_own_is_refused_by_name_and_its_neighbours_are_not(rng):
     check_law(run, "dW/0.dense/1,2")
     with pytest.raises(ValueError, match=r"1.double \(Double\) is a layer of your own"):
         explain_in(run, "y/1.double/0")
+
+
+MUTANTS = {
+    "bias left out": ("terms_convolution.js", "return record.layer.parameters.b ?",
+                      "return record.layer.parameters.c ?"),
+    "loser counted": ("terms_pool.js", "{ times: Number(largest), label }", "{ times: 1, label }"),
+    "p + t": ("terms_outputs.js", "[productOf([probability(run, k)])], -t)", "[productOf([probability(run, k)])], t)"),
+    "window shifted": ("windows.js", "(row + win.top - di) / win.stride_h", "(row + win.top + di) / win.stride_h"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_wrong_ledger_breaks_the_law(browser, name, tmp_path):
+    file, line, replacement = MUTANTS[name]
+    shutil.copytree(STATIC, tmp_path / "static")
+    path = tmp_path / "static" / "net" / file
+    assert path.read_text().count(line) == 1
+    path.write_text(path.read_text().replace(line, replacement))
+    model, x = small()
+    asked = ["y/1.conv2d/3,4,1", "y/4.maxpool2d/1,1,0", "dlogits/2", "dx/1.conv2d/3,3,1"]
+    program = READ + "return argument.asked.map((address) => net.explain(run, address));"
+    found = open_twins(browser, tmp_path / "static")(program, {**for_browser(model, x, 2, tmp_path), "asked": asked})
+    errors = [error(one["value"], one["constant"], [term["value"] for term in one["terms"]]) for one in found]
+    assert max(errors) > 1e-6
 
 
 def test_JavaScript_names_what_is_wrong_with_an_address(twins, tmp_path):

@@ -1,16 +1,11 @@
 """The browser draws strokes as Python does, byte for byte; and as MNIST's digits look."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import scratchnet as sn
 from scratchnet.data import drawing
 from scratchnet.data.drawing import digit_from_strokes
-
-
 from tests.page.pen import images_of, stroke_widths
 from tests.page.pen_digits import drawn_digits
 

@@ -11,6 +11,7 @@ import { loadPage } from "./load.js";
 import { checkGolden } from "./golden.js";
 import { predict } from "./net/model.js";
 import { tensor } from "./net/tensor.js";
+import { inputFromStrokes } from "./draw/input.js";
 import { element, clear } from "./ui/dom.js";
 import { parseHash } from "./ui/hash.js";
 import { installKeys } from "./ui/keys.js";
@@ -27,11 +28,29 @@ import { normaliseView } from "./views/normalise.js";
 import { checkView } from "./views/check.js";
 import { stepView } from "./views/step.js";
 import { numberView } from "./views/number.js";
+import { learntView } from "./views/learnt.js";
+import { speedView } from "./views/speed.js";
+import { teachView } from "./views/teach.js";
+import { trainingView } from "./views/training.js";
 
 /** All views, in the order of the navigation. */
 export const views = [
-  drawView, stripView, pixelView, columnsView, gatesView, normaliseView, denseView, lossView, backwardView, checkView,
-  stepView, numberView,
+  drawView,
+  stripView,
+  pixelView,
+  columnsView,
+  gatesView,
+  normaliseView,
+  denseView,
+  lossView,
+  backwardView,
+  checkView,
+  stepView,
+  trainingView,
+  learntView,
+  speedView,
+  teachView,
+  numberView,
 ];
 
 /** Read the page's data, check the arithmetic, and show the view of the address. */
@@ -46,9 +65,10 @@ export async function start() {
     const shown = { view: null };
     const show = () => showView(content, context, shown);
     window.addEventListener("hashchange", show);
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show); // maps are drawn in its colours
     show();
-    // For the console, and for programs that check the page.
-    window.scratchnet = { context, predict: (pixels) => Array.from(predict(context.model, tensor(context.model.inputShape, pixels))) };
+    offerToPrograms(context);
+    performance.mark("ready");
     document.documentElement.dataset.ready = "yes";
   } catch (error) {
     clear(content).append(element("p", { class: "alarm", role: "alert" }, `The page cannot start: ${error.message}`));
@@ -66,20 +86,37 @@ export function viewOf(hash, model) {
   return accepting ? { view: accepting, route } : { view: views[0], route: parseHash(`#${views[0].name}`) };
 }
 
+/** window.scratchnet, for the console and for programs that check the page: predict(pixels), predictStrokes(strokes). */
+function offerToPrograms(context) {
+  const { model } = context;
+  const answer = (x) => Array.from(predict(model, x));
+  window.scratchnet = {
+    context,
+    predict: (pixels) => answer(tensor(model.inputShape, pixels)),
+    predictStrokes: (strokes) => answer(inputFromStrokes(strokes, model.inputShape)),
+  };
+}
+
 function showView(content, context, shown) {
   if (location.hash === "#content") return;
   const { view, route } = viewOf(location.hash, context.model);
   shown.view?.hide();
+  if (shown.view && shown.view !== view) window.scrollTo({ top: 0, behavior: "instant" });
   shown.view = view;
   context.route = route;
   if (view.name !== "draw") context.needInput();
   document.title = `${view.title} · ${context.name}`;
   for (const link of document.querySelectorAll("#views a")) {
-    if (link.hash === `#${view.name}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.hash !== `#${view.name}`) link.removeAttribute("aria-current");
+    else {
+      link.setAttribute("aria-current", "page");
+      link.parentElement.parentElement.scrollLeft = link.offsetLeft - 40; // where the list of views scrolls
+    }
   }
   content.dataset.view = view.name;
   view.show(clear(content), context);
+  // A link inside of the old view is gone, and the focus with it.
+  if (document.activeElement === document.body && document.documentElement.dataset.ready) content.focus({ preventScroll: true });
 }
 
 start();

@@ -5,10 +5,13 @@
 import { element } from "../ui/dom.js";
 import { bytesOf } from "../load.js";
 import { tensor } from "../net/tensor.js";
+import { picture } from "../ui/heatmap.js";
 
 export const noReader =
   "This file has no reader of pictures: a browser may falsify the pixels of a canvas. Draw the digit here; or read the " +
   "picture with `scratchnet predict MODEL picture.png`, or in the page of `scratchnet serve MODEL`.";
+
+const pictureStepTexts = { ink: "Ink on paper", box: "In a box of 20 pixels", field: "Centred by mass" };
 
 /** server: context.server. found(x, digits): the input and what was found; say(text): a message. -> {element, end()} */
 export function makePictureReader(server, { found, say }) {
@@ -48,6 +51,23 @@ export function makePictureReader(server, { found, say }) {
       for (const [name, listener] of Object.entries(listeners)) document.removeEventListener(name, listener);
     },
   };
+}
+
+/**
+ * What was done to a picture: its steps as small pictures, for each digit in it. choose(digit): another digit was
+ * chosen. prepared: the server's answer -> an element, or null without steps.
+ */
+export function pictureSteps(prepared, choose) {
+  if (!prepared.digits?.length) return null;
+  const rows = prepared.digits.map((digit, k) => {
+    const tiles = digit.steps.map((step) => {
+      const canvas = picture(element("canvas", { class: "pixels", role: "img", "aria-label": `The digit after the step: ${pictureStepTexts[step.name]}` }), inputOf(step));
+      return element("li", {}, element("p", { class: "step-switch" }, pictureStepTexts[step.name] ?? step.name), canvas);
+    });
+    const button = prepared.digits.length > 1 && element("button", { type: "button", onclick: () => choose(digit) }, `Take digit ${k + 1}`);
+    return element("div", {}, element("ol", { class: "steps" }, ...tiles), button);
+  });
+  return element("section", { "aria-labelledby": "picture-title" }, element("h3", { id: "picture-title" }, "What was done to the picture"), ...rows);
 }
 
 /** {shape, pixels: base64} -> tensor. */

@@ -6,7 +6,7 @@
 // to the right and to the left differ for every h; on a smooth curve they approach each other as h shrinks.
 import { formatAddress, parseAddress } from "./addresses.js";
 import { lossOf, pass } from "./model.js";
-import { offset } from "./tensor.js";
+import { indexOf, offset } from "./tensor.js";
 
 /**
  * address: "dW/4.conv2d/1,2,0,7", "db/..." or, for a pixel, "dx/5,7,0". settings: {training, seed} of `pass`.
@@ -39,19 +39,19 @@ export function lossCurve(run, address, reach, steps = 12) {
   });
 }
 
-/** The addresses of `count` derivatives of a layer's parameter, spread evenly over it. */
+/** The addresses of `count` derivatives of a layer's parameter: half of them not 0, the others spread over all. */
 export function someGradients(record, name, count) {
   const { shape, data } = record.gradients[name];
-  const chosen = Math.min(count, data.length);
-  return Array.from({ length: chosen }, (_, n) => {
-    let place = Math.floor(((n + 0.5) * data.length) / chosen);
-    const index = [];
-    for (const size of [...shape].reverse()) {
-      index.unshift(place % size);
-      place = Math.floor(place / size);
-    }
-    return formatAddress(`d${name}`, record.key, index);
-  });
+  const all = Array.from(data.keys());
+  const places = new Set(spread(all.filter((place) => data[place] !== 0), Math.ceil(count / 2)));
+  for (const place of spread(all.filter((one) => !places.has(one)), count - places.size)) places.add(place);
+  return [...places].map((place) => formatAddress(`d${name}`, record.key, indexOf(shape, place)));
+}
+
+/** `count` of the items, at equal distances; all of them if there are fewer. */
+function spread(items, count) {
+  const chosen = Math.min(count, items.length);
+  return Array.from({ length: chosen }, (_, n) => items[Math.floor(((n + 0.5) * items.length) / chosen)]);
 }
 
 function whatMoves(run, address) {

@@ -2,7 +2,7 @@
 import { element, svg } from "./dom.js";
 import { formatNumber } from "./number.js";
 
-const edge = { left: 52, right: 12, top: 12, bottom: 34 };
+const edge = { left: 66, right: 12, top: 12, bottom: 34 };
 
 /**
  * series: [{name, points: [[x, y], …], dashed}] -> a figure element. marks: [{x, y, name}] single points.

@@ -11,7 +11,7 @@ import { mapGrid } from "../ui/grid.js";
 import { formatNumber, numberCell, numberLink } from "../ui/number.js";
 import { sourcePanel } from "../ui/source.js";
 import { channelChoice, cursorMap, goKeeping, largestIndex, layerChoice, leaveWalk, nothingHere } from "./walk.js";
-import { recordsOf, showWalk } from "./walk.js";
+import { recordsOf, runOf, showWalk } from "./walk.js";
 
 export const columnsView = {
   name: "columns",
@@ -23,7 +23,7 @@ export const columnsView = {
 };
 
 function fillColumns(place, context) {
-  const run = context.pass();
+  const run = runOf(context);
   const records = recordsOf(run, ["Conv2D"]);
   const record = records.find(({ key }) => key === context.route.rest[0]) ?? records[0];
   if (!record) return nothingHere(place, "convolution");
@@ -35,14 +35,27 @@ function fillColumns(place, context) {
   const details = element("div", {});
   const go = (f) => goKeeping(context, `#columns/${record.key}/${[...state.index.slice(0, 2), f]}`, "choose-filter");
   place.append(
-    element("div", { class: "controls" }, layerChoice(context, "columns", records, record), channelChoice("choose-filter", `Filter (of ${filters})`, filters, state.index[2], go)),
-    sizes(record, cols), details,
+    element(
+      "div",
+      { class: "controls" },
+      layerChoice(context, "columns", records, record),
+      channelChoice("choose-filter", `Filter (of ${filters})`, filters, state.index[2], go),
+    ),
+    sizes(record, cols),
+    details,
     sourcePanel(context.sources, "im2col", "cols[:, :, :, i, j] =") ?? "",
   );
   const redraw = () => {
     history.replaceState(null, "", `#columns/${record.key}/${state.index}`);
-    const focused = details.contains(document.activeElement) ? [...details.querySelectorAll(".map-grid")].indexOf(document.activeElement) : -1;
-    details.replaceChildren(maps(record, state, redraw), matrix(record, cols, state, redraw), product(record, cols, state), duplicates(record, cols, state));
+    const focused = details.contains(document.activeElement)
+      ? [...details.querySelectorAll(".map-grid")].indexOf(document.activeElement)
+      : -1;
+    details.replaceChildren(
+      maps(record, state, redraw),
+      matrix(record, cols, state, redraw),
+      product(record, cols, state),
+      duplicates(record, cols, state),
+    );
     if (focused >= 0) details.querySelectorAll(".map-grid")[focused]?.focus({ preventScroll: true });
   };
   redraw();
@@ -72,8 +85,12 @@ function sizes(record, cols) {
   const times = cols.data.length / record.x.data.length;
   const mega = (count) => `${((count * 4 * 128) / 1e6).toFixed(1)} MB`;
   return element(
-    "p", {}, `Each window becomes a row: ${n} windows of ${width} numbers, ${cols.data.length.toLocaleString("en")} in all, where the input has ` +
-      `${record.x.data.length.toLocaleString("en")}: ${times.toFixed(1)} times as many. For a batch of 128 in float32: ${mega(record.x.data.length)} become ${mega(cols.data.length)}.`,
+    "p",
+    {},
+    `Each window becomes a row: ${n} windows of ${width} numbers, ${cols.data.length.toLocaleString("en")} in all, ` +
+      "where the input has " +
+      `${record.x.data.length.toLocaleString("en")}: ${times.toFixed(1)} times as many. ` +
+      `For a batch of 128 in float32: ${mega(record.x.data.length)} become ${mega(cols.data.length)}.`,
   );
 }
 
@@ -83,7 +100,8 @@ function maps(record, state, redraw) {
   const [i, j, f] = state.index;
   const channel = state.pixel?.[2] ?? 0;
   const input = cursorMap(record.x, channel, {
-    name: `Input, channel ${channel}: choose a pixel to see its copies`, scale: largestSize(record.x.data),
+    name: `Input, channel ${channel}: choose a pixel to see its copies`,
+    scale: largestSize(record.x.data),
     onMove: (index) => {
       state.pixel = index;
       redraw();
@@ -93,7 +111,8 @@ function maps(record, state, redraw) {
   if (state.pixel) input.place(state.pixel);
   else input.grid.element.classList.add("still");
   const output = cursorMap(record.y, f, {
-    name: `Output, filter ${f}`, scale: largestSize(record.y.data),
+    name: `Output, filter ${f}`,
+    scale: largestSize(record.y.data),
     onMove: (index) => {
       state.index = index;
       redraw();
@@ -107,9 +126,14 @@ function maps(record, state, redraw) {
 function matrix(record, cols, state, redraw) {
   const win = record.layer.settings.windows;
   const [n, width] = cols.shape;
-  const canvas = heatmap(element("canvas", { class: "pixels", "aria-hidden": true }), cols, { scale: largestSize(cols.data), signed: cols.data.some((v) => v < 0) });
+  const canvas = heatmap(element("canvas", { class: "pixels", "aria-hidden": true }), cols, {
+    scale: largestSize(cols.data),
+    signed: cols.data.some((v) => v < 0),
+  });
   const grid = mapGrid(canvas, {
-    rows: n, columns: width, name: `cols, ${n} × ${width}`,
+    rows: n,
+    columns: width,
+    name: `cols, ${n} × ${width}`,
     describe: (row, column) => `row ${row}, column ${column}: ${formatNumber(at(cols, row, column))}`,
     onEnter: (row) => {
       state.index = [Math.floor(row / win.out_w), row % win.out_w, state.index[2]];
@@ -119,13 +143,32 @@ function matrix(record, cols, state, redraw) {
   grid.element.classList.add("matrix-map");
   const row = state.index[0] * win.out_w + state.index[1];
   grid.move(row, 0, true);
-  const line = element("span", { class: "patch", "aria-hidden": true, style: { top: `${(100 * row) / n}%`, left: "0%", width: "100%", height: `${100 / n}%` } });
+  const line = element("span", {
+    class: "patch",
+    "aria-hidden": true,
+    style: { top: `${(100 * row) / n}%`, left: "0%", width: "100%", height: `${100 / n}%` },
+  });
   grid.element.append(line);
   for (const copy of copiesOf(record, cols, state)) {
-    const style = { top: `${(100 * copy.row) / n}%`, left: `${(100 * copy.column) / width}%`, width: `${100 / width}%`, height: `${100 / n}%` };
+    const style = {
+      top: `${(100 * copy.row) / n}%`,
+      left: `${(100 * copy.column) / width}%`,
+      width: `${100 / width}%`,
+      height: `${100 / n}%`,
+    };
     grid.element.append(element("span", { class: "copy", "aria-hidden": true, style }));
   }
-  return element("figure", { class: "map-figure" }, element("figcaption", {}, `cols: ${n} rows, one a window; ${width} columns. Row ${row} is the window of output (${state.index[0]}, ${state.index[1]}).`), grid.element);
+  return element(
+    "figure",
+    { class: "map-figure" },
+    element(
+      "figcaption",
+      {},
+      `cols: ${n} rows, one a window; ${width} columns. ` +
+        `Row ${row} is the window of output (${state.index[0]}, ${state.index[1]}).`,
+    ),
+    grid.element,
+  );
 }
 
 /** One cell of the product: row · column of W, and the bias. */
@@ -137,21 +180,50 @@ function product(record, cols, state) {
   const c = record.x.shape[2];
   const filters = record.y.shape[2];
   const { W } = record.layer.parameters;
-  const pairs = Array.from({ length: width }, (_, p) => ({ x: at(cols, row, p), w: W.data[p * filters + f], place: cols.source[row * width + p], p }));
-  const most = [...pairs].sort((a, b) => Math.abs(b.x * b.w) - Math.abs(a.x * a.w)).slice(0, 9).sort((a, b) => a.p - b.p);
+  const pairs = Array.from({ length: width }, (_, p) => ({
+    x: at(cols, row, p),
+    w: W.data[p * filters + f],
+    place: cols.source[row * width + p],
+    p,
+  }));
+  const most = [...pairs]
+    .sort((a, b) => Math.abs(b.x * b.w) - Math.abs(a.x * a.w))
+    .slice(0, 9)
+    .sort((a, b) => a.p - b.p);
   const scale = largestSize(most.map(({ x, w }) => x * w));
-  const lines = most.map(({ x, w, place, p }) => element(
-    "tr", {}, element("th", { scope: "row" }, String(p)),
-    element("td", {}, place < 0 ? "padding" : numberLink(`${record.source}/${indexOf(record.x.shape, place)}`, x)),
-    element("td", {}, numberLink(`W/${record.key}/${[Math.floor(p / (win.k_w * c)), Math.floor(p / c) % win.k_w, p % c, f]}`, w)),
-    numberCell(x * w, { scale }),
-  ));
-  const head = ["column", `cols[${row}, column]`, `W[column, ${f}]`, "product"].map((name) => element("th", { scope: "col" }, name));
+  const lines = most.map(({ x, w, place, p }) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, String(p)),
+      element("td", {}, place < 0 ? "padding" : numberLink(`${record.source}/${indexOf(record.x.shape, place)}`, x)),
+      element(
+        "td",
+        {},
+        numberLink(`W/${record.key}/${[Math.floor(p / (win.k_w * c)), Math.floor(p / c) % win.k_w, p % c, f]}`, w),
+      ),
+      numberCell(x * w, { scale }),
+    ),
+  );
+  const head = ["column", `cols[${row}, column]`, `W[column, ${f}]`, "product"].map((name) =>
+    element("th", { scope: "col" }, name),
+  );
   return element(
-    "section", { "aria-label": "One cell of the matrix product" },
+    "section",
+    { "aria-label": "One cell of the matrix product" },
     element("h3", {}, "One cell of cols · W + b"),
-    element("p", {}, `Row ${row} of cols times column ${f} of W, and the bias: `, numberLink(`y/${record.key}/${state.index}`, at(record.y, ...state.index), { digits: 6 }), `. The ${most.length} largest of its ${width} products:`),
-    element("div", { class: "table" }, element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...lines))),
+    element(
+      "p",
+      {},
+      `Row ${row} of cols times column ${f} of W, and the bias: `,
+      numberLink(`y/${record.key}/${state.index}`, at(record.y, ...state.index), { digits: 6 }),
+      `. The ${most.length} largest of its ${width} products:`,
+    ),
+    element(
+      "div",
+      { class: "table" },
+      element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...lines)),
+    ),
   );
 }
 
@@ -171,8 +243,11 @@ function duplicates(record, cols, state) {
   const copies = copiesOf(record, cols, state);
   const where = copies.map(({ row, column }) => `(${row}, ${column})`).join(", ");
   return element(
-    "p", {}, `Pixel (${state.pixel.slice(0, 2).join(", ")}) stands in cols ${copies.length} times: ${where || "nowhere"}. ` +
+    "p",
+    {},
+    `Pixel (${state.pixel.slice(0, 2).join(", ")}) stands in cols ${copies.length} times: ${where || "nowhere"}. ` +
       `In the backward pass col2im adds up the ${copies.length} derivatives again: `,
-    element("a", { href: `#backward/dx/${record.key}/${state.pixel}` }, "its derivative"), ".",
+    element("a", { href: `#backward/dx/${record.key}/${state.pixel}` }, "its derivative"),
+    ".",
   );
 }

@@ -8,7 +8,7 @@ import { sourcePanel } from "../ui/source.js";
 import { largest } from "../context.js";
 import { makeField } from "../draw/field.js";
 import { inputFromStrokes } from "../draw/input.js";
-import { makePictureReader } from "../draw/pictures.js";
+import { inputOf, makePictureReader, pictureSteps } from "../draw/pictures.js";
 import { makeSteps } from "../draw/steps.js";
 import { countParts } from "../draw/strokes.js";
 import { makeTray } from "../draw/tray.js";
@@ -34,11 +34,18 @@ export const drawView = {
     const replaceDrawing = (x, label, text) => {
       drawing.strokes.length = 0;
       field.redraw();
+      pictureBox.replaceChildren();
       context.setInput(x, label, text);
     };
+    const pictureBox = element("div", {});
     const pictures = makePictureReader(context.server, {
       say,
-      found: (x, { digits }) => replaceDrawing(x, null, digits.length > 1 ? `the first of ${digits.length} digits in the picture` : "a picture"),
+      found: (x, prepared) => {
+        const several = prepared.digits?.length > 1;
+        replaceDrawing(x, null, several ? `the first of ${prepared.digits.length} digits in the picture` : "a picture");
+        const steps = pictureSteps(prepared, (digit) => context.setInput(inputOf(digit), null, "a digit of the picture"));
+        pictureBox.replaceChildren(...(steps ? [steps] : []));
+      },
     });
     const tray = makeTray(context.tray, model.classNames, ({ x, label }, k) => {
       replaceDrawing(x, label, `test image ${k + 1}, labelled ${model.classNames[label]}`);
@@ -59,6 +66,7 @@ export const drawView = {
       answer.textContent = answerText(context);
       note.textContent = drawn && countParts(drawing.strokes) > 1 ? "One digit, please: these seem to be several." : context.x ? context.note : "";
       stepsBox.hidden = !drawn;
+      if (drawn) pictureBox.replaceChildren();
       if (drawn) steps.update(drawing.strokes);
     };
     const controls = element(
@@ -75,6 +83,7 @@ export const drawView = {
         element("div", { class: "draw-answer" }, answer, note, bars.element),
       ),
       stepsBox,
+      pictureBox,
       ...(tray ? [tray] : []),
     );
     drawing.ends = [context.subscribe(() => (field.redraw(), update())), pictures.end];

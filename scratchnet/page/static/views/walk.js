@@ -10,7 +10,7 @@ import { hasNegative, largestSize, mapOf } from "../ui/heatmap.js";
 import { asMaps, montage } from "../ui/montage.js";
 import { formatNumber } from "../ui/number.js";
 
-const walkState = { focus: null, ends: [] };
+const walkState = { focus: null, ends: [], refresh: null, mode: { training: false, seed: 0 } };
 
 /** All records of these kinds of layers, those within residual blocks included. */
 export function recordsOf(run, kinds) {
@@ -40,7 +40,8 @@ export function chosenNumber(context, run, records, kinds) {
   try {
     const { kind, key, index } = parseAddress(context.route.address);
     const record = run.byKey[key];
-    const fits = records.includes(record) && kinds.includes(kind) && isInside(index, numbersOf(record)[kind]?.shape ?? []);
+    const fits =
+      records.includes(record) && kinds.includes(kind) && isInside(index, numbersOf(record)[kind]?.shape ?? []);
     if (fits) return { record, kind, index };
   } catch {
     // no address in the route: the view chooses a number itself
@@ -70,8 +71,19 @@ export function goKeeping(context, hash, id) {
   context.go(hash);
 }
 
+/** The pass of the page's input and label, in the mode that the reader chose: evaluation, or a training step. */
+export function runOf(context) {
+  return context.pass(walkState.mode);
+}
+
+/** {training, seed}: of `runOf`; with an argument it is changed first. */
+export function walkMode(changes = {}) {
+  return Object.assign(walkState.mode, changes);
+}
+
 /**
- * The frame of a view: a heading, then `fill(container)`, again after every change of the input or the label. Views call
+ * The frame of a view: a heading, then `fill(container)`, again after every change of the input or the label. ` +
+   `Views call
  * `leaveWalk` when they are hidden.
  */
 export function showWalk(container, context, heading, fill) {
@@ -79,12 +91,30 @@ export function showWalk(container, context, heading, fill) {
   container.append(element("h2", {}, heading), place);
   const refresh = () => {
     place.replaceChildren();
+    if (walkState.mode.training) place.append(modeNote());
     fill(place);
     if (walkState.focus) document.getElementById(walkState.focus)?.focus();
     walkState.focus = null;
   };
   walkState.ends.push(context.subscribe(refresh));
+  walkState.refresh = refresh;
   refresh();
+}
+
+/** Fill the view again: what it shows depends on more than input and label. The control `id` keeps the focus. */
+export function refreshWalk(id) {
+  walkState.focus = id;
+  walkState.refresh();
+}
+
+function modeNote() {
+  const text = "Training mode: as in a step on this image alone, with its own statistics and dropout masks. ";
+  const back = element("button", { type: "button", id: "to-evaluation" }, "Evaluation");
+  back.addEventListener("click", () => {
+    walkMode({ training: false });
+    refreshWalk(null);
+  });
+  return element("p", { class: "mode-note" }, text, back);
 }
 
 /** End what `showWalk` began. */
@@ -94,7 +124,9 @@ export function leaveWalk() {
 
 /** A labelled choice. options: [[value, text], …]. changed(value). */
 export function choice(id, label, options, current, changed) {
-  const list = options.map(([value, text]) => element("option", { value, selected: String(value) === String(current) }, text));
+  const list = options.map(([value, text]) =>
+    element("option", { value, selected: String(value) === String(current) }, text),
+  );
   const select = element("select", { id }, ...list);
   select.addEventListener("change", () => changed(select.value));
   return element("label", { class: "choice", for: id }, `${label} `, select);
@@ -103,7 +135,13 @@ export function choice(id, label, options, current, changed) {
 /** A choice among layers that leads to #view/KEY. */
 export function layerChoice(context, view, records, record) {
   const go = (key) => goKeeping(context, `#${view}/${key}`, "choose-layer");
-  return choice("choose-layer", "Layer", records.map(({ key }) => [key, key]), record.key, go);
+  return choice(
+    "choose-layer",
+    "Layer",
+    records.map(({ key }) => [key, key]),
+    record.key,
+    go,
+  );
 }
 
 /** A choice among n channels or filters, 0 to n - 1. */
@@ -114,7 +152,9 @@ export function channelChoice(id, label, count, current, changed) {
 
 /** Says that the model has nothing for a view to show. */
 export function nothingHere(place, what) {
-  place.append(element("p", {}, `This model has no ${what}. `, element("a", { href: "#strip" }, "These are its layers.")));
+  place.append(
+    element("p", {}, `This model has no ${what}. `, element("a", { href: "#strip" }, "These are its layers.")),
+  );
 }
 
 /**
@@ -134,15 +174,22 @@ export function cursorMap(tensor, channel, options) {
   const canvas = element("canvas", { class: "pixels plain", "aria-hidden": true });
   montage(canvas, oneOf(maps, isVector ? 0 : channel), { scale, signed });
   const grid = mapGrid(canvas, {
-    rows, columns, name, onMove: onMove && ((i, j) => onMove(indexAt(i, j))), onEnter: onEnter && ((i, j) => onEnter(indexAt(i, j))),
+    rows,
+    columns,
+    name,
+    onMove: onMove && ((i, j) => onMove(indexAt(i, j))),
+    onEnter: onEnter && ((i, j) => onEnter(indexAt(i, j))),
     describe: (i, j) => `${named(i, j)}: ${formatNumber(at(tensor, ...indexAt(i, j)))}`,
   });
   grid.element.classList.add("walk-map");
-  if (!onMove) grid.element.classList.add("still");
+  grid.element.classList.add(onMove ? "live-map" : "still");
   const mark = (...frame) => frameOn(grid.element, frame, [rows, columns]);
   return {
     element: element("figure", { class: "map-figure" }, element("figcaption", {}, name), grid.element),
-    grid, mark, place: (index) => grid.move(...cellOf(index), true), markIndex: (index) => mark(...cellOf(index), 1, 1),
+    grid,
+    mark,
+    place: (index) => grid.move(...cellOf(index), true),
+    markIndex: (index) => mark(...cellOf(index), 1, 1),
   };
 }
 
