@@ -40,7 +40,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The built site: its folder. SCRATCHNET_SITE names one; else it is built, its network trained for one epoch."""
+    """The folder of the site: SCRATCHNET_SITE, or built here, its network trained for one epoch."""
     if os.environ.get("SCRATCHNET_SITE"):
         return Path(os.environ["SCRATCHNET_SITE"])
     for package in ("sphinx", "myst_parser", "furo"):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 TOLERANCE = 1e-9  # relative to the largest number of the array
+FEW = 12  # numbers of an argument that is shown in full
 ROWS, SIDE = 5, 16  # entries in the table; rows and columns of the map
 RIGHT, WRONG = "·", "✗"
 
@@ -60,7 +61,7 @@ def report(
 
 
 def picture(name: str, wrong: np.ndarray) -> list[str]:
-    """A map of the two-dimensional slice with the most wrong entries; of images (n, h, w, c) that is (h, w).
+    """A map of the two-dimensional slice with the most wrong entries; of images it is (h, w), of W (k_h, k_w).
 
     >>> print(*picture("y", np.array([[True, False], [False, False]])), sep="\\n")
         y[:, :]  (✗ differs)
@@ -69,7 +70,9 @@ def picture(name: str, wrong: np.ndarray) -> list[str]:
     """
     if wrong.ndim < 2 or wrong.size < 2:
         return []
-    axes = (1, 2) if wrong.ndim == 4 else (wrong.ndim - 2, wrong.ndim - 1)
+    axes = (wrong.ndim - 2, wrong.ndim - 1)
+    if wrong.ndim == 4:
+        axes = (0, 1) if "W" in name else (1, 2)
     others = [axis for axis in range(wrong.ndim) if axis not in axes]
     counts = wrong.sum(axis=axes)
     place = list(np.unravel_index(counts.argmax(), counts.shape)) if others else []
@@ -94,6 +97,20 @@ def table(name: str, got: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -
 def shown(value: Any) -> str:
     """A number with seven digits."""
     return f"{float(value):.7g}"
+
+
+def small_arrays(names: Sequence[str], arguments: Sequence[Any]) -> list[str]:
+    """The arguments of at most FEW numbers, as lines: with them a case can be followed by hand.
+
+    >>> small_arrays(["x", "size"], [np.array([[1.0, 2.5]]), 2])
+    ['    x = [1.  2.5]']
+    """
+    found = []
+    for name, value in zip(names, arguments, strict=True):
+        if isinstance(value, np.ndarray) and 0 < value.size <= FEW:
+            text = np.array2string(value.squeeze(), precision=4, suppress_small=True)
+            found += [f"    {name} = {text}".replace("\n", f"\n    {' ' * len(name)}   ")]
+    return found
 
 
 def described(names: Sequence[str], arguments: Sequence[Any]) -> str:

@@ -59,7 +59,7 @@ def lines(thing: Any, *only: str) -> str:
     def backward(self, dy: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return dy * positive, {}
     """
-    thing = inspect.unwrap(thing)
+    thing = inspect.unwrap(getattr(thing, "py_func", thing))  # py_func: the Python of a compiled function
     file = Path(inspect.getsourcefile(thing) or "").relative_to(Path(scratchnet.__file__).parents[1])
     found = textwrap.dedent(inspect.getsource(thing)).splitlines()
     for text in only:

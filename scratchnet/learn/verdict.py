@@ -89,6 +89,7 @@ def first_wrong(
             *lines,
             f"{len(wrong)} of {len(ended.outcomes)} drawn cases differ from the textbook. The smallest:",
             f"    {compare.described(exercise.arguments, case)}",
+            *compare.small_arrays(exercise.arguments, case),
             *compare.report(exercise.outputs, got, expected[first], exercise.tolerance),
             *from_differences(exercise, case, got, expected[first]),
         ]
@@ -105,18 +106,36 @@ def hint(mistake: Callable[..., Any]) -> str:
 
 
 def recognised(exercise: Exercise, cases: list[Arguments], outcomes: list, expected: list) -> Callable[..., Any] | None:
-    """The known mistake that gives the learner's results."""
+    """The known mistake that gives the learner's results; or, of several outputs, one that is wrong."""
+    made = {m: [outcome(m, case) for case in cases[: len(outcomes)]] for m in exercise.mistakes}
     for mistake in exercise.mistakes:
-        made = [outcome(mistake, case) for case in cases[: len(outcomes)]]
-        if explains(exercise, outcomes, made, expected):
+        if explains(exercise, outcomes, made[mistake], expected):
             return mistake
+    for k in range(len(exercise.outputs) if len(exercise.outputs) > 1 else 0):
+        mine, right = only(k, outcomes), only(k, expected)
+        for mistake in exercise.mistakes:
+            if explains(exercise, mine, only(k, made[mistake]), right, some_wrong=True):
+                return mistake
     return None
 
 
-def explains(exercise: Exercise, outcomes: list, made: list, expected: list) -> bool:
+def only(k: int, results: list) -> list:
+    """Output k of each result; errors as they are, also those of results that have no such output."""
+    found: list[Any] = []
+    for result in results:
+        if isinstance(result, Failure | Exception):
+            found.append(result)
+        else:
+            arrays = compare.as_arrays(result)
+            found.append(arrays[k : k + 1] if k < len(arrays) else Failure("IndexError", "no such output"))
+    return found
+
+
+def explains(exercise: Exercise, outcomes: list, made: list, expected: list, some_wrong: bool = False) -> bool:
     """Whether a mistake's results are the learner's: equal where both computed something, one of them wrong.
 
     Errors depend on how a mistake is written: where one of the two failed, the other must have failed or be wrong.
+    some_wrong: whether something must have been computed; else the same failures are enough.
     """
     wrong_alike = 0
     for got, other, right in zip(outcomes, made, expected, strict=False):
@@ -129,8 +148,8 @@ def explains(exercise: Exercise, outcomes: list, made: list, expected: list) -> 
             if not compare.same(finite(computed[0]), finite(computed[1]), exercise.tolerance):
                 return False
             wrong_alike += not right_ones[0]
-    if wrong_alike:
-        return True
+    if wrong_alike or some_wrong:
+        return wrong_alike > 0
     return [isinstance(got, Failure) for got in outcomes] == [isinstance(other, Exception) for other in made]
 
 

@@ -126,6 +126,19 @@ def test_the_smallest_case_that_fails_is_shown_with_a_map_and_a_table(tmp_path):
     assert "(✗ differs)\n" in said and "entry" in said and "yours" in said and "textbook" in said
 
 
+def test_a_mistake_in_one_of_several_outputs_is_named(tmp_path):
+    text = (
+        SOLUTIONS[12].text().replace('return dx, grads["W"], grads["b"]', 'return dx, grads["W"] / len(x), grads["b"]')
+    )
+    verdict = judged(tmp_path, 12, text)
+    assert verdict.reason == "mean_over_examples" and "dx: right" in verdict.lines and "db: right" in verdict.lines
+
+
+def test_small_arguments_are_shown_in_full(tmp_path):
+    said = str(judged(tmp_path, 6, "def maxpool_backward(dy, x, size):\n    return x * 0\n"))
+    assert "\n    x = [[1. 2.]\n         [2. 1.]]\n" in said, said
+
+
 def test_a_right_file_may_import_an_earlier_exercise_beside_it(tmp_path):
     (tmp_path / "earlier.py").write_text("def times(a, b):\n    return a @ b\n")
     text = "from earlier import times\n\n" + dense("return times(dy, W.T), times(x.T, dy), dy.sum(axis=0)")
