@@ -46,10 +46,9 @@ def steps(net: str, batch: int, count: int) -> dict:
         factors = sum(end - first for (first, what), end in zip(places, ends, strict=True) if what in ("x", "dz"))
         per_image = 4 * factors / (program.parts[0].stop - program.parts[0].start)
     kept = slice(count // 2, None)
-    return {
-        "seconds": statistics.median(seconds[kept]), "exchange": statistics.median(exchanged[kept]), "sizes": sizes, "per_image": per_image,
-        "ranks": world.ranks, "chunks": -(-batch // model.backend.chunk_size(batch)),
-    }  # fmt: skip
+    found = {"seconds": statistics.median(seconds[kept]), "exchange": statistics.median(exchanged[kept])}
+    chunks = -(-batch // model.backend.chunk_size(batch))
+    return {**found, "sizes": sizes, "per_image": per_image, "ranks": world.ranks, "chunks": chunks}
 
 
 def messages() -> list[tuple[int, float]]:
