@@ -4,7 +4,7 @@
     predictions.csv.shards/shard-00017.npy    probabilities of images 17·SIZE .. , (n, classes), written atomically
     predictions.csv                           all of them, when the last shard is there; the folder is removed then
 
-A stopped job resumes where it was: shards that are there are not computed again. A shard is computed by the kernels
+The same command resumes a stopped job: shards that are there are not computed again. A shard is computed by the kernels
 for many images, however few its last one has, so that every row has the bits that it has in any other shard.
 """
 
@@ -120,7 +120,7 @@ def probabilities(model: Any, images: Any) -> np.ndarray:
 def write_shard(path: Path, p: np.ndarray) -> None:
     """Write a shard, complete or not at all."""
     with replacing(path) as file:
-        np.lib.format.write_array(file, p, allow_pickle=False)
+        np.save(file, p)
 
 
 def quoted(text: str) -> str:
