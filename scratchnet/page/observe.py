@@ -48,6 +48,7 @@ class Observer:
         """Snapshot at the maps of this image from now on."""
         self.watched = np.array(image)
 
+    @np.errstate(all="ignore")  # a network that diverges is the loop's to report
     def snapshot(self, model: Any) -> Snapshot:
         """What is to be seen now, as plain data."""
         names = [type(layer).__name__ for layer in model.layers]
