@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "interop": {"data", "keywords", "layers", "model", "saving"},
     "page": {
         "callbacks", "data", "gradcheck", "health", "layers", "losses", "metrics", "model", "optimizers", "randomness",
-        "training", "transfer",
+        "schedules", "team", "training", "transfer",
     },
     "examples": ARRAYS_ONLY,
     "classifier": {

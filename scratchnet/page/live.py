@@ -199,6 +199,8 @@ class Live(Callback):
 
     def on_train_end(self, run: Any) -> None:
         self.ended = True
+        if self.losses:
+            self.say_step(run, time.monotonic())
         self.snapshot(run, None)
         self.feed.publish("end", {"step": run.optimizer.steps, "interrupted": run.interrupted()})
 

@@ -80,8 +80,8 @@ def learn(
     epochs = min(math.ceil(STEPS / batches), EPOCHS)
     schedule = Cosine(RATE, epochs * batches)  # a rate that ends at 0: a constant one forgets 0.4 % of the test images
     taught.fit(
-        images, labels, epochs=epochs, batch_size=BATCH, optimizer=Adam(schedule), augment=Augment.light(), verbose=False,
-        callbacks=[Progress(tell, stopped)],
+        images, labels, epochs=epochs, batch_size=BATCH, optimizer=Adam(schedule), augment=Augment.light(),
+        callbacks=[Progress(tell, stopped)], verbose=False,
     )  # fmt: skip
     taught.unfreeze()
     tests = None if test is None else (test[0][:MOST_TESTS], test[1][:MOST_TESTS])

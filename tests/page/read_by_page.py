@@ -37,12 +37,22 @@ TIMES = """async (strokes) => {
   return times.slice(10).sort((a, b) => a - b);
 }"""
 
+LISTEN = """() => {
+  window.latencies = [];
+  document.getElementById("field").addEventListener("pointermove", (event) => requestAnimationFrame(() => {
+    const painted = new MessageChannel();
+    painted.port1.onmessage = () => window.latencies.push(performance.now() - event.timeStamp);
+    painted.port2.postMessage(0);
+  }));
+}"""
+
 
 def main() -> None:
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description="Let an exported page read written digits.")
     parser.add_argument("page", type=Path)
+    parser.add_argument("--per-class", type=int, default=20, help="digits drawn with the mouse")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--model", type=Path)
     args = parser.parse_args()
@@ -57,8 +67,12 @@ def main() -> None:
         times = page.evaluate(TIMES, drawn_digits(1)[8][1])
         slow = times[int(0.95 * len(times))]
         print(f"from strokes to probabilities: median {np.median(times):.1f} ms, 95 % within {slow:.1f} ms")
-        digits = drawn_digits(20)
+        page.evaluate(LISTEN)
+        digits = drawn_digits(args.per_class)
         print(score("drawn with the mouse", digits, [with_mouse(page, strokes) for _, strokes in digits]))
+        waits = page.evaluate("window.latencies")
+        middle, slow = np.percentile(waits, (50, 99))
+        print(f"from a movement of the pen to the painted answer: median {middle:.0f} ms, 99 % within {slow:.0f} ms")
         for seed in range(args.seeds):
             digits = drawn_digits(20, seed)
             print(score(f"set {seed}, by the page's arithmetic", digits, page.evaluate(READ, [s for _, s in digits])))

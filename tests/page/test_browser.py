@@ -207,6 +207,15 @@ def test_a_test_image_can_be_taken_and_its_label_is_the_right_class(open_page, r
     assert opened.page.evaluate("scratchnet.context.label") == test_images.y[hardest]
 
 
+def test_the_whole_tray_is_shown_when_asked_for(open_page):
+    opened = open_page()
+    opened.page.click("text=All 128")
+    assert opened.page.locator(".tray-image").count() == 128
+    opened.page.keyboard.press("Enter")  # the first of the new ones has the focus
+    same = "scratchnet.context.x.data.every((value, k) => value === scratchnet.context.tray[30].x.data[k])"
+    assert opened.page.evaluate(same)
+
+
 def test_a_picture_is_refused_with_what_to_do_instead(open_page):
     opened = open_page()
     opened.page.click("text=Picture …")

@@ -125,7 +125,7 @@ def test_what_is_told_is_what_happened(stripes):
     for true, guess in zip(y, predicted, strict=True):
         assert last["confusion"][true][guess] > 0
     np.testing.assert_allclose(last["probabilities"], model.predict(x[:1])[0], atol=1e-4)
-    assert told(live, "end") == [{"step": 24, "interrupted": False}]
+    assert told(live, "end") == [{"step": 24, "interrupted": False}] and told(live, "step")[-1]["step"] == 24
 
 
 def unpack(part):
@@ -307,6 +307,25 @@ def test_a_stream_tells_everything_and_goes_on_where_it_was_lost(stripes):
     assert b"content-type: text/event-stream" in text and not closed
     assert [number for number, _, _ in found] == [number for number, _, _ in live.feed.since(0)]
     assert later == found[3:] and strange == found
+
+
+def test_of_one_client_four_streams_are_open_so_that_a_browser_has_connections_left(stripes):
+    live = live_of(stripes)
+    fit(network(), stripes, live)
+
+    async def six(server):
+        streams = []
+        for _ in range(6):
+            streams.append(asyncio.ensure_future(read_events(server.door.port, 3)))
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
+        done = [stream.done() for stream in streams]
+        return done, await asyncio.gather(*streams)
+
+    with served(routes=lambda site: training_routes(site, live)) as server:
+        done, found = asyncio.run(six(server))
+    assert done == [True, True, False, False, False, False]
+    assert [len(events) for events, _, _ in found] == [len(live.feed.since(0))] * 6  # the oldest had told everything
 
 
 def test_streams_of_ten_pages_end_with_the_server(stripes):

@@ -50,7 +50,7 @@ HEADERS = [
     ("", "x"), ("x y", "z"), ("host", "evil"), ("expect", "100-continue"), ("expect", "something"),
     ("connection", "upgrade"),
     ("upgrade", "websocket"), ("upgrade", "h2c"), ("if-none-match", "*"), ("accept-encoding", "gzip;q=" + "9" * 4000),
-    ("origin", "\x80"), ("sec-fetch-site", "x"), ("te", "trailers"), ("http2-settings", "AAA"),
+    ("origin", "\x80"), ("sec-fetch-site", "x"), ("trailer", "x"), ("http2-settings", "AAA"),
 ]  # fmt: skip
 BODIES = [0, 1, 99, 100, 101, 255, 257, 4096, 65536, 70000]
 

@@ -28,8 +28,10 @@ import { normaliseView } from "./views/normalise.js";
 import { checkView } from "./views/check.js";
 import { stepView } from "./views/step.js";
 import { numberView } from "./views/number.js";
-import { trainingView } from "./views/training.js";
+import { learntView } from "./views/learnt.js";
+import { speedView } from "./views/speed.js";
 import { teachView } from "./views/teach.js";
+import { trainingView } from "./views/training.js";
 
 /** All views, in the order of the navigation. */
 export const views = [
@@ -44,9 +46,11 @@ export const views = [
   backwardView,
   checkView,
   stepView,
-  numberView,
   trainingView,
+  learntView,
+  speedView,
   teachView,
+  numberView,
 ];
 
 /** Read the page's data, check the arithmetic, and show the view of the address. */

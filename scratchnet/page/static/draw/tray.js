@@ -7,16 +7,17 @@ const shownFirst = 30;
 /** tray: [{x, label}]; take(example, number): one was chosen. -> an element, or null for an empty tray. */
 export function makeTray(tray, classNames, take) {
   if (!tray.length) return null;
-  const buttons = tray.map((example, k) => {
+  const buttonOf = (example, k) => {
     const canvas = picture(element("canvas", { class: "pixels", "aria-hidden": true }), example.x);
     const name = `Test image ${k + 1}: ${classNames[example.label]}`;
-    return element("button", { type: "button", class: "tray-image", hidden: k >= shownFirst, "aria-label": name, title: name, onclick: () => take(example, k) }, canvas);
-  });
+    return element("button", { type: "button", class: "tray-image", "aria-label": name, title: name, onclick: () => take(example, k) }, canvas);
+  };
+  const box = element("div", { class: "tray" }, ...tray.slice(0, shownFirst).map(buttonOf));
   const more = element("button", {
     type: "button",
     onclick: () => {
-      for (const button of buttons) button.hidden = false;
-      buttons[shownFirst].focus();
+      box.append(...tray.slice(shownFirst).map((example, k) => buttonOf(example, k + shownFirst)));
+      box.children[shownFirst].focus();
       more.remove();
     },
   }, `All ${tray.length}`);
@@ -24,7 +25,7 @@ export function makeTray(tray, classNames, take) {
     "section", { "aria-labelledby": "tray-title" },
     element("h3", { id: "tray-title" }, "Test images"),
     element("p", { class: "soft" }, "The model finds the first ones hardest. Take one instead of drawing."),
-    element("div", { class: "tray" }, ...buttons),
+    box,
     tray.length > shownFirst ? more : null,
   );
 }

@@ -16,12 +16,12 @@ export function theme() {
 
 /** value from -scale to scale -> [red, green, blue], 0 to 255. */
 export function signedColour(value, scale, colours = theme()) {
-  return between(colours.zero, value < 0 ? colours.below : colours.above, share(Math.abs(value), scale));
+  return mixedColour(colours.zero, value < 0 ? colours.below : colours.above, share(Math.abs(value), scale));
 }
 
 /** value from 0 to scale -> [red, green, blue]. */
 export function magnitudeColour(value, scale, colours = theme()) {
-  return between(colours.zero, colours.full, share(value, scale));
+  return mixedColour(colours.zero, colours.full, share(value, scale));
 }
 
 /** "#000" or "#fff": which is easier to read on a colour (relative luminance of WCAG 2). */
@@ -42,6 +42,6 @@ function share(size, scale) {
   return scale > 0 ? Math.min(Math.max(size / scale, 0), 1) : 0;
 }
 
-function between(from, to, part) {
+function mixedColour(from, to, part) {
   return from.map((level, k) => Math.round(level + part * (to[k] - level)));
 }
