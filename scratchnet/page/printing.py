@@ -63,7 +63,7 @@ def number(value: float) -> str:
     >>> number(0.1234567891)
     '0.123457'
     """
-    return f"{value:.6g}"
+    return f"{value + 0:.6g}"  # -0.0 + 0 is 0.0
 
 
 def cell(text: str) -> str:

@@ -222,8 +222,7 @@ def test_a_layer_of_ones_own_is_refused_by_name_and_its_neighbours_are_not(rng):
 
 
 MUTANTS = {
-    "bias left out": ("terms_convolution.js", "return record.layer.parameters.b ?",
-                      "return record.layer.parameters.c ?"),
+    "bias left out": ("terms_convolution.js", "record.layer.parameters.b", "record.layer.parameters.c"),
     "loser counted": ("terms_pool.js", "{ times: Number(largest), label }", "{ times: 1, label }"),
     "p + t": ("terms_outputs.js", "[productOf([probability(run, k)])], -t)", "[productOf([probability(run, k)])], t)"),
     "window shifted": ("windows.js", "(row + win.top - di) / win.stride_h", "(row + win.top + di) / win.stride_h"),

@@ -42,7 +42,12 @@ export function termOf(value, factors, label = "", group = "") {
 
 /** The term times · Π factors. */
 export function productOf(factors, { times = 1, label = "", group = "" } = {}) {
-  return termOf(factors.reduce((product, factor) => product * factor.value, times), factors, label, group);
+  return termOf(
+    factors.reduce((product, factor) => product * factor.value, times),
+    factors,
+    label,
+    group,
+  );
 }
 
 /** {formula, terms, constant}. */

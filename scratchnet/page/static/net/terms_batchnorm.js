@@ -34,7 +34,10 @@ export function normScale(record, index) {
 export function normMean(record, index) {
   if (!record.cache.m) return partsOf("μ = running_mean", [productOf([arrayFactor(record, "running_mean", index)])]);
   const where = positionsOf(record, index[0]);
-  return partsOf("μ = Σ x / m", where.map((place) => productOf([inputFactor(record, place)], { times: 1 / where.length })));
+  return partsOf(
+    "μ = Σ x / m",
+    where.map((place) => productOf([inputFactor(record, place)], { times: 1 / where.length })),
+  );
 }
 
 export function normVariance(record, index) {
@@ -62,9 +65,15 @@ export function normInput(record, index) {
 
 export function normGamma(record, index) {
   const factors = (place) => [upstreamFactor(record, place), arrayFactor(record, "x_hat", place)];
-  return partsOf("dγ = Σ dy · x̂", positionsOf(record, index[0]).map((place) => productOf(factors(place))));
+  return partsOf(
+    "dγ = Σ dy · x̂",
+    positionsOf(record, index[0]).map((place) => productOf(factors(place))),
+  );
 }
 
 export function normBeta(record, index) {
-  return partsOf("dβ = Σ dy", positionsOf(record, index[0]).map((place) => productOf([upstreamFactor(record, place)])));
+  return partsOf(
+    "dβ = Σ dy",
+    positionsOf(record, index[0]).map((place) => productOf([upstreamFactor(record, place)])),
+  );
 }

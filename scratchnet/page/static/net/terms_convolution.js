@@ -5,7 +5,9 @@ import { indexOf } from "./tensor.js";
 
 /** b[f], if the layer has a bias. */
 export function biasTerms(record, index) {
-  return record.layer.parameters.b ? [productOf([arrayFactor(record, "b", index)], { label: "bias", group: "bias" })] : [];
+  return record.layer.parameters.b
+    ? [productOf([arrayFactor(record, "b", index)], { label: "bias", group: "bias" })]
+    : [];
 }
 
 /** y[i, j, f] = Σ x · W + b, grouped by input channel. */

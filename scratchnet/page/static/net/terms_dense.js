@@ -3,12 +3,16 @@ import { arrayFactor, inputFactor, partsOf, productOf, upstreamFactor } from "./
 import { biasTerms } from "./terms_convolution.js";
 
 export function denseOutput(record, [j]) {
-  const terms = Array.from(record.x.data, (_, i) => productOf([inputFactor(record, [i]), arrayFactor(record, "W", [i, j])]));
+  const terms = Array.from(record.x.data, (_, i) =>
+    productOf([inputFactor(record, [i]), arrayFactor(record, "W", [i, j])]),
+  );
   return partsOf("y[j] = Σ_i x[i] · W[i, j] + b[j]", [...terms, ...biasTerms(record, [j])]);
 }
 
 export function denseInput(record, [i]) {
-  const terms = Array.from(record.y.data, (_, j) => productOf([upstreamFactor(record, [j]), arrayFactor(record, "W", [i, j])]));
+  const terms = Array.from(record.y.data, (_, j) =>
+    productOf([upstreamFactor(record, [j]), arrayFactor(record, "W", [i, j])]),
+  );
   return partsOf("dx[i] = Σ_j dy[j] · W[i, j]", terms);
 }
 

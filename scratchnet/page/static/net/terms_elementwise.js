@@ -7,20 +7,28 @@ import { offset } from "./tensor.js";
 const FUNCTIONS_OF_X = {
   ReLU: ["y = x where x > 0, else 0", "dx = dy where x > 0, else 0", (x) => (x > 0 ? x : 0), (x) => Number(x > 0)],
   LeakyReLU: [
-    "y = x where x > 0, else s · x", "dx = dy where x > 0, else s · dy",
-    (x, { slope }) => (x > 0 ? x : slope * x), (x, { slope }) => (x > 0 ? 1 : slope),
+    "y = x where x > 0, else s · x",
+    "dx = dy where x > 0, else s · dy",
+    (x, { slope }) => (x > 0 ? x : slope * x),
+    (x, { slope }) => (x > 0 ? 1 : slope),
   ],
   ELU: [
-    "y = x where x > 0, else α (eˣ - 1)", "dx = dy where x > 0, else dy · α eˣ",
-    (x, { alpha }) => (x > 0 ? x : alpha * Math.expm1(x)), (x, { alpha }) => (x > 0 ? 1 : alpha * Math.exp(x)),
+    "y = x where x > 0, else α (eˣ - 1)",
+    "dx = dy where x > 0, else dy · α eˣ",
+    (x, { alpha }) => (x > 0 ? x : alpha * Math.expm1(x)),
+    (x, { alpha }) => (x > 0 ? 1 : alpha * Math.exp(x)),
   ],
   SiLU: [
-    "y = x · σ(x)", "dx = dy · (σ + x σ (1 - σ))",
-    (x) => x * sigmoid(x), (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x))),
+    "y = x · σ(x)",
+    "dx = dy · (σ + x σ (1 - σ))",
+    (x) => x * sigmoid(x),
+    (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x))),
   ],
   GELU: [
-    "y = x · Φ(x)", "dx = dy · (Φ + x φ)",
-    (x) => x * normalShare(x), (x) => normalShare(x) + x * normalDensity(x),
+    "y = x · Φ(x)",
+    "dx = dy · (Φ + x φ)",
+    (x) => x * normalShare(x),
+    (x) => normalShare(x) + x * normalDensity(x),
   ],
   Rescale: ["y = scale · x + offset", "dx = scale · dy", (x, { scale }) => scale * x, (x, { scale }) => scale],
 };

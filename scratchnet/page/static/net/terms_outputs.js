@@ -46,7 +46,10 @@ export function lossParts(run) {
     const terms = each((value, target) => Math.max(value, 0) - value * target + Math.log1p(Math.exp(-Math.abs(value))));
     return partsOf("L = mean of max(z, 0) - z t + log(1 + exp(-|z|))", terms);
   }
-  return partsOf("L = mean of (z - t)²", each((value, target) => (value - target) ** 2));
+  return partsOf(
+    "L = mean of (z - t)²",
+    each((value, target) => (value - target) ** 2),
+  );
 }
 
 export function dlogitParts(run, [k]) {

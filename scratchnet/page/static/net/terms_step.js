@@ -16,7 +16,10 @@ export function penalised(record, name) {
   const gradient = record.gradients[name];
   if (name !== "W" || !l2) return gradient;
   const weight = record.layer.parameters.W;
-  return tensor(gradient.shape, gradient.data.map((value, place) => value + 2 * l2 * weight.data[place]));
+  return tensor(
+    gradient.shape,
+    gradient.data.map((value, place) => value + 2 * l2 * weight.data[place]),
+  );
 }
 
 /** step: {name, settings} of `update`. -> {value, formula, terms, constant} of W after it. */
