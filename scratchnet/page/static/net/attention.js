@@ -4,7 +4,8 @@ import { rowBackward, rowForward } from "./row.js";
 import { tensor } from "./tensor.js";
 
 /**
- * Grad-CAM (Selvaraju et al. 2017) of class k: max(0, Σ_f a_f · y[i, j, f]), a_f = mean over i, j of dz_k / dy[i, j, f].
+ * Grad-CAM (Selvaraju et al. 2017) of class k: max(0, Σ_f a_f · y[i, j, f]),
+ * a_f = mean over i, j of dz_k / dy[i, j, f].
  * y: the output of the last layer with maps. -> {key, map: {shape: [h, w], data}}, or null for a network without maps.
  */
 export function gradCam(model, x, k) {
