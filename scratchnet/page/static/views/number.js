@@ -35,7 +35,7 @@ function fillNumber(place, context) {
         context.go(`#number/${field.value.trim()}`);
       },
     },
-    element("label", { class: "choice", for: "address" }, "Address ", field),
+    element("label", { class: "choice wide", for: "address" }, "Address ", field),
     element("button", { type: "submit" }, "Explain"),
   );
   place.append(
