@@ -133,12 +133,11 @@ class ParallelCall:
         self.results: list[Any] = [None] * count
         self.errors: dict[int, BaseException] = {}
         self.todo = iter(range(count))  # `next` on it is atomic: no two threads get the same chunk
-        self.begun = 0
+        self.begun = self.round = 0
         self.finished: queue.SimpleQueue = queue.SimpleQueue()
         self.barrier = threading.Condition()
         self.parts: dict[int, np.ndarray] = {}
         self.total: Any = None
-        self.round = 0
 
     def result(self) -> list[Any]:
         try:

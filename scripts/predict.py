@@ -23,8 +23,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,11 +31,9 @@ import scratchnet as sn
 from scratchnet import report
 from scratchnet.commands.models import factor, open_model
 from scratchnet.commands.options import at_least_one
-from scratchnet.commands.predicting import as_input, followed, predict_here, predict_on_workers
+from scratchnet.commands.predicting import RESUMES, finds_digits, predict_many
 from scratchnet.commands.running import exit_code, stoppable
-from scratchnet.commands.shards import Shards
 from scratchnet.data.images import reads_digits
-from scratchnet.data.stream import FolderStream, IdxStream
 from scratchnet.out_of_distribution import energies, kept_threshold
 from scratchnet.process.pipes import run_script
 
@@ -57,39 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     names = model.class_names or [str(k) for k in range(model.shapes[-1][0])]
     if args.out:
-        return stoppable(lambda: many(model, path, names, args), lambda: print(RESUMES, file=sys.stderr))
+        return stoppable(lambda: predict_many(model, path, names, args), lambda: print(RESUMES, file=sys.stderr))
     run = report.find_run(args.model)
     threshold = kept_threshold(run) if run.is_dir() else None
     answers = [answer(image, model, names, threshold, args) for image in args.images]
     if args.json:
         print(json.dumps(answers, indent=2))
     return 1 if any("error" in found for found in answers) else 0
-
-
-RESUMES = "stopped; the same command goes on from here"
-
-
-def many(model: sn.Sequential, path: Path, names: list[str], args: argparse.Namespace) -> int:
-    """Predict a file or a folder of any size into --out; the exit code."""
-    if args.threads:
-        sn.set_threads(args.threads)
-    convert = partial(as_input, shape=model.input_shape, digits=digits(model, names, args), invert=args.invert)
-    source: Any = IdxStream(args.idx) if args.idx else FolderStream(args.folder, convert)
-    shards = Shards(args.out, source, path, names, f"{convert.keywords}" if args.folder else "")
-    left = sum(map(shards.images_in, shards.missing()))
-    if args.dask:
-        how = {"engine": args.engine, "rescale": args.rescale, "convert": convert, "threads": args.threads}
-        done = predict_on_workers(shards, path, args.dask, how)
-    else:
-        done = predict_here(shards, model)
-    seconds = followed(done, source.count, left, args.quiet)
-    unusable = shards.join()
-    rate = f"{left:,} images in {seconds:.1f} s ({left / max(seconds, 1e-9):,.0f}/s)"
-    print(
-        f"{args.out}: {source.count:,} rows; {rate}"
-        + f"; pictures that could not be used: {unusable:,}" * bool(unusable)
-    )
-    return 1 if unusable else 0
 
 
 def answer(
@@ -144,16 +114,11 @@ def in_words(found: list[dict[str, Any]]) -> str:
 
 def prepare(image: str, model: sn.Sequential, names: list[str], args: argparse.Namespace) -> list[np.ndarray]:
     """The model's input images from a picture, prepared as in training: each digit, or the whole picture."""
-    if digits(model, names, args):
+    if finds_digits(model, names, args):
         size = model.input_shape[0]
         return sn.digits_from_image(image, size, round(size * 20 / 28))
     h, w, c = model.input_shape
     return [sn.whole_image(image, (h, w, c), args.invert)]
-
-
-def digits(model: sn.Sequential, names: list[str], args: argparse.Namespace) -> bool:
-    """Whether the digits are to be found in the pictures."""
-    return args.digits or (not args.whole and reads_digits(model.input_shape, names))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -172,14 +137,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     kind.add_argument("--whole", action="store_true", help="scale the whole picture, also for a model of digits")
     add("--invert", action="store_true", help="swap black and white in whole pictures")
     add("--tta", action="store_true", help="test-time augmentation: the mean over shifts of each image by a pixel")
-    add(
-        "--rescale",
-        type=factor,
-        help="of a file of Keras or ONNX: what pixels are multiplied by, 1/255 (default), 1",
-    )
+    scale = "of a file of Keras or ONNX: what pixels are multiplied by, 1/255 (default), 1"
+    add("--rescale", type=factor, help=scale)
     add("--json", action="store_true", help="print the predictions with all probabilities as JSON")
     add("--engine", choices=["numba", "numpy"], default="numba", help="compiled, or the textbook in NumPy")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)  # options may stand between the pictures
     sources = [bool(args.images), bool(args.idx), bool(args.folder)]
     if sum(sources) != 1:
         parser.error("give image files, or --idx FILE, or --images DIR")

@@ -24,11 +24,10 @@ import scratchnet as sn
 from scratchnet import report, search
 from scratchnet.commands.images import build, choose_recipe, load_images
 from scratchnet.commands.options import at_least_one, check_schedule, positive, training_options
+from scratchnet.commands.ranking import line, print_ranking
 from scratchnet.commands.running import as_typed, exit_code, stoppable
 from scratchnet.commands.workers import run_workers
-from scratchnet.figures.picture import percent
-from scratchnet.figures.search import in_words
-from scratchnet.process.pipes import command_line, console, run_script
+from scratchnet.process.pipes import command_line, run_script
 from scratchnet.report.run import digest
 from scratchnet.team import available_threads
 
@@ -120,24 +119,6 @@ def conclude(args: argparse.Namespace, found: search.Search, images: dict[str, i
     if stopped:
         print("stopped; the same command resumes", file=sys.stderr)
     return stopped
-
-
-def print_ranking(ranked: Sequence[Any]) -> None:
-    """The best trials."""
-    from rich.table import Table
-
-    table = Table("trial", "accuracy", "loss", "parameters", "settings", box=None, header_style="bold", pad_edge=False)
-    for trial in ranked:
-        scores = f"{trial.accuracy:.2%}", f"{trial.kept['val_loss']:.4f}", f"{trial.parameters:,}"
-        table.add_row(str(trial.number), *scores, in_words(trial.options))
-    console().print(table)
-
-
-def line(trial: Any) -> str:
-    """trial 7: 98.41 %, stopped after 1 epoch, 3.2 s: lr 0.00123, optimizer adam"""
-    epochs = f"{len(trial.epochs)} epoch{'s' * (len(trial.epochs) != 1)}"
-    came = f"{percent(trial.accuracy, 2)}, " if trial.epochs else ""
-    return f"trial {trial.number}: {came}{trial.state} after {epochs}, {trial.seconds:.1f} s: {in_words(trial.options)}"
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

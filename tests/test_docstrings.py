@@ -12,12 +12,13 @@ IMAGE, FLAT = (8, 8, 1), (5,)
 ERRORS = re.compile(
     r"Raises|[A-Z]\w+Error\b|raises \w+Error|no input is an error|is a warning|a warning instead of an error"
 )
-NO_ERRORS = {"Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp", "LearningRates", "Progress", "Callback", "Layer"}
+NO_ERRORS = {"Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp", "LearningRates", "Progress", "Callback", "Layer",
+             "rank", "ranks"}  # fmt: skip
 # Records of two or three numbers, and callbacks, which take no arrays.
 NO_SHAPES = {
     "Constant", "StepDecay", "Cosine", "OneCycle", "WarmUp", "set_threads", "Progress", "Callback", "CSVLogger",
     "LambdaCallback", "EarlyStopping", "TerminateOnNaN", "ReduceLROnPlateau", "LearningRateSchedule", "WeightAverage",
-    "WhitenedStart", "ModelCheckpoint", "Checkpoint", "Health", "History", "SGD", "RMSprop", "AdamW",
+    "WhitenedStart", "ModelCheckpoint", "Checkpoint", "Health", "History", "SGD", "RMSprop", "AdamW", "rank", "ranks",
 }  # fmt: skip
 SHAPES = re.compile(r"shape|\(n\b|\(h\b|\(classes|\([a-z0-9]+, |arrays? of equal length|images|a model|MODEL|file")
 

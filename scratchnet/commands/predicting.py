@@ -8,12 +8,14 @@ but its file.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import queue
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,42 @@ import numpy as np
 from scratchnet.commands.models import open_model
 from scratchnet.commands.shards import SIZE, Shards, probabilities, write_shard
 from scratchnet.data import digit_from_image, whole_image
+from scratchnet.data.images import reads_digits
 from scratchnet.data.stream import FolderStream, IdxStream
 from scratchnet.process.pipes import console, say
 from scratchnet.team import set_threads
 
 AHEAD = 2  # shards that are read before they are needed
 EVERY = 10.0  # seconds between two lines where there is no terminal
+RESUMES = "stopped; the same command resumes"
+
+
+def predict_many(model: Any, path: Path, names: list[str], args: argparse.Namespace) -> int:
+    """Predict a file or a folder of any size into --out; the exit code."""
+    if args.threads:
+        set_threads(args.threads)
+    convert = partial(as_input, shape=model.input_shape, digits=finds_digits(model, names, args), invert=args.invert)
+    source: Any = IdxStream(args.idx) if args.idx else FolderStream(args.folder, convert)
+    shards = Shards(args.out, source, path, names, f"{convert.keywords}" if args.folder else "")
+    left = sum(map(shards.images_in, shards.missing()))
+    if args.dask:
+        how = {"engine": args.engine, "rescale": args.rescale, "convert": convert, "threads": args.threads}
+        done = predict_on_workers(shards, path, args.dask, how)
+    else:
+        done = predict_here(shards, model)
+    seconds = followed(done, source.count, left, args.quiet)
+    unusable = shards.join()
+    rate = f"{left:,} images in {seconds:.1f} s ({left / max(seconds, 1e-9):,.0f}/s)"
+    print(
+        f"{args.out}: {source.count:,} rows; {rate}"
+        + f"; pictures that could not be used: {unusable:,}" * bool(unusable)
+    )
+    return 1 if unusable else 0
+
+
+def finds_digits(model: Any, names: list[str], args: argparse.Namespace) -> bool:
+    """Whether the digits are to be found in the pictures."""
+    return args.digits or (not args.whole and reads_digits(model.input_shape, names))
 
 
 def predict_here(shards: Shards, model: Any) -> Iterator[int]:

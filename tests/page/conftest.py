@@ -45,9 +45,9 @@ def chromium_path() -> str:
     return str(found)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium, started once for all tests."""
+    """Chromium. Playwright runs an event loop in this thread: it ends with the module, as other tests have their own."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
@@ -123,7 +123,7 @@ def open_twins(browser, folder: Path) -> Twins:
     return Twins(page)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def twins(browser):
     """static/net as it is."""
     return open_twins(browser, STATIC)
