@@ -91,8 +91,8 @@ MAY_IMPORT = {
         "transfer",
     },
     "commands": {
-        "checkpoint", "compiled", "data", "distributed", "divergence", "engines", "interop", "layers", "learn",
-        "losses", "metrics", "model", "optimizers", "page", "process", "report", "saving", "schedules", "team",
+        "checkpoint", "compiled", "data", "distributed", "divergence", "engines", "figures", "interop", "layers",
+        "learn", "losses", "metrics", "model", "optimizers", "page", "process", "report", "saving", "schedules", "team",
         "transfer", "world", "zoo",
     },
     "__main__": {"commands"},

@@ -77,8 +77,8 @@ MUTANTS = [
     Mutant(
         "chunks are added in the order in which they arrive",
         "team.py",
-        "[self.parts[i] for i in range(self.count)]",
-        "list(self.parts.values())",
+        "self.total = (self.combine or ordered_sum)([self.parts[i] for i in range(self.count)])",
+        "self.total = (self.combine or ordered_sum)(list(self.parts.values()))",
         "tests/test_team.py::test_the_sum_has_its_terms_in_the_order_of_the_chunks",
     ),
     Mutant(

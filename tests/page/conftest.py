@@ -47,7 +47,7 @@ def chromium_path() -> str:
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium. Playwright runs an event loop in this thread: it ends with the module, as other tests have their own."""
+    """Chromium. Playwright's event loop in this thread ends with the module: other modules have loops of their own."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
