@@ -121,7 +121,7 @@ def test_a_folder_of_pictures_is_a_stream_and_unusable_ones_have_empty_lines(tra
     assert "pictures that could not be used: 1" in done.stdout
 
 
-def test_a_signal_leaves_shards_that_the_same_command_goes_on_from(trained, tmp_path):
+def test_a_signal_leaves_shards_from_which_the_same_command_resumes(trained, tmp_path):
     folder, expected, _ = trained
     command = [folder / "model.safetensors", "--idx", folder / "images.gz", "--out", tmp_path / "p.npy"]
     job = subprocess.Popen(
@@ -134,7 +134,7 @@ def test_a_signal_leaves_shards_that_the_same_command_goes_on_from(trained, tmp_
     _, err = job.communicate(timeout=60)
     if job.returncode:  # else it was faster
         assert job.returncode == 143
-        assert "the same command goes on" in err
+        assert "the same command resumes" in err
         assert predict(*command).returncode == 0
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), expected)
 
