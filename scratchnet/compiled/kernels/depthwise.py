@@ -8,8 +8,6 @@ two numbers to load for each product, which is all that can be gained: nothing i
 
 from __future__ import annotations
 
-import numpy as np
-
 from scratchnet.compiled.jit.decorators import jit
 from scratchnet.compiled.simd.intrinsics import LANES, fma, load_partial, store_partial
 
@@ -36,8 +34,8 @@ def depthwise(x, W, b, s_h, s_w, y):
 def depthwise_weight_gradient(dy, x, s_h, s_w, dW, db):
     """dW and db of these examples."""
     n, out_h, out_w, c = dy.shape
-    clear(dW.reshape(-1))
-    clear(db)
+    dW.fill(0)
+    db.fill(0)
     for i in range(n):
         for u in range(out_h):
             for v in range(out_w):
@@ -56,7 +54,7 @@ def depthwise_weight_gradient(dy, x, s_h, s_w, dW, db):
 def depthwise_input_gradient(dy, W, s_h, s_w, dx):
     """dx, with the padding of x."""
     n, out_h, out_w, c = dy.shape
-    clear(dx.reshape(-1))
+    dx.fill(0)
     for i in range(n):
         for u in range(out_h):
             for v in range(out_w):
@@ -74,10 +72,3 @@ def depthwise_input_gradient(dy, W, s_h, s_w, dx):
 def window_start(x, i, u, v):
     """Where, in images read as flat, the window that begins at pixel (u, v) of image i begins."""
     return ((i * x.shape[1] + u) * x.shape[2] + v) * x.shape[3]
-
-
-@jit
-def clear(a):
-    """a = 0, flat."""
-    for i in range(a.size):
-        a[i] = np.float32(0)
