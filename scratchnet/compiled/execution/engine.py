@@ -118,9 +118,7 @@ class CompiledEngine(Engine):
         """Chunk by chunk, on all threads; in a distributed run the own chunks only, and zeros for the others."""
         if augment is None or not len(x):
             return x
-        all_parts, compiled = split_ranges(len(x), self.chunk_size(len(x))), is_compiled(augment, x)
-        own = shared_world().computes(len(all_parts))
-        parts = all_parts[own.start : own.stop]
+        parts, compiled = self.own_chunks(len(x)), is_compiled(augment, x)
 
         def work(chunk):
             images, own = x[parts[chunk.index]], rng.from_example(parts[chunk.index].start)
@@ -129,22 +127,19 @@ class CompiledEngine(Engine):
 
         images, draws = zip(*shared_team().map(work, len(parts)), strict=True)
         rng.draws = draws[0]
-        if len(own) == len(all_parts):
-            return self.check_input(np.concatenate(images))
-        changed = self.check_input(np.concatenate(images))
-        batch = np.zeros((len(x), *changed.shape[1:]), changed.dtype)
-        batch[parts[0].start : parts[-1].stop] = changed
-        return batch
+        return amid_zeros(self.check_input(np.concatenate(images)), parts, len(x))
 
     def batch(self, x, rows):
         if shared_world().ranks == 1:
             return x[rows]
-        parts = split_ranges(len(rows), self.chunk_size(len(rows)))
+        parts = self.own_chunks(len(rows))
+        return amid_zeros(x[rows[parts[0].start : parts[-1].stop]], parts, len(rows))
+
+    def own_chunks(self, n: int) -> list[slice]:
+        """The chunks of a batch of n that this process computes: neighbours; all, where there is one process."""
+        parts = split_ranges(n, self.chunk_size(n))
         own = shared_world().computes(len(parts))
-        batch = np.zeros((len(rows), *x.shape[1:]), x.dtype)
-        mine = slice(parts[own.start].start, parts[own.stop - 1].stop)
-        batch[mine] = x[rows[mine]]
-        return batch
+        return parts[own.start : own.stop]
 
     # prediction
 
@@ -216,6 +211,15 @@ class CompiledEngine(Engine):
             found[first] = stage.op.describe()
             found |= dict.fromkeys(others, "″")
         return found
+
+
+def amid_zeros(examples: np.ndarray, parts: list[slice], n: int) -> np.ndarray:
+    """A batch of n with the examples of these neighbouring chunks, and zeros for those of other processes."""
+    if len(examples) == n:
+        return examples
+    batch = np.zeros((n, *examples.shape[1:]), examples.dtype)
+    batch[parts[0].start : parts[-1].stop] = examples
+    return batch
 
 
 def align_arrays(layers) -> None:
