@@ -218,3 +218,10 @@ def open_page(browser, exported):
     yield start
     for one in opened:
         one.context.close()
+
+
+def serious_violations(page) -> list[str]:
+    """What axe-core calls serious or critical, with the first place of each."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")]

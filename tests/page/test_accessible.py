@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.page.conftest import serious_violations
+
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1440, "height": 900}}
 
 
@@ -23,19 +25,12 @@ def drawn(opened):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_violation(open_page, browser, scheme, size):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     # The page's policy forbids scripts from elsewhere, and axe is one.
     opened = open_page(color_scheme=scheme, viewport=SIZES[size], bypass_csp=True)
     drawn(opened)
     for view in every_view(opened):
         opened.go(view)
-        found = axe.run(opened.page).response["violations"]
-        serious = [
-            f"{view}: {one['id']}: {one['nodes'][0]['html']}"
-            for one in found
-            if one["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+        assert serious_violations(opened.page) == [], view
 
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1600])

@@ -24,6 +24,7 @@ pytest.importorskip("starlette")
 
 from scratchnet.page.server_teaching import teaching_routes
 from scratchnet.page.server_training import training_routes
+from tests.page.conftest import serious_violations
 
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1440, "height": 900}}
 VIEWS = {"#training": "First filters", "#learnt": "Images that excite a map most", "#speed": "Its layers",
@@ -183,7 +184,6 @@ def test_a_correction_is_learned_and_the_taught_model_is_shown(browser, digits, 
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", "phone"), ("dark", "desktop")])
 def test_axe_finds_no_serious_violation_in_what_a_server_adds(browser, digits, tmp_path, scheme, size):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     model, data, tests = digits
     live = Live(Observer(*tests))
     model.untrained_copy().fit(*data, epochs=1, callbacks=[live], verbose=False, validation_data=tests)
@@ -199,10 +199,7 @@ def test_axe_finds_no_serious_violation_in_what_a_server_adds(browser, digits, t
             seen.go(view)
             seen.wait(text)
             time.sleep(0.5)
-            found = axe.run(seen.page).response["violations"]
-            serious = [f"{view}: {one['id']}: {one['nodes'][0]['html']}" for one in found
-                       if one["impact"] in ("serious", "critical")]  # fmt: skip
-            assert serious == []
+            assert serious_violations(seen.page) == [], view
             assert seen.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), view
 
 

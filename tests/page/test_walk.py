@@ -11,6 +11,7 @@ from scratchnet.page.export import save_html
 from scratchnet.page.ledger import explain_in, kinds
 from scratchnet.page.passes import Pass
 from tests.interop.samples import sample
+from tests.page.conftest import serious_violations
 
 WALK = ["pixel", "columns", "gates", "normalise", "dense", "loss", "backward", "check", "step", "number"]
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
@@ -355,17 +356,10 @@ def test_no_view_is_wider_than_the_window(open_page, width):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_violation(open_page, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     opened = open_page(color_scheme=scheme, bypass_csp=True)
     for address in ADDRESSES:
         opened.go(f"#{address}")
-        found = axe.run(opened.page).response["violations"]
-        serious = [
-            f"{address}: {one['id']}: {one['nodes'][0]['html']}"
-            for one in found
-            if one["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+        assert serious_violations(opened.page) == [], address
 
 
 def test_nothing_moves_by_itself(open_page):
