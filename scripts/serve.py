@@ -40,7 +40,7 @@ def serve(args: argparse.Namespace) -> int:
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Show a model on a page.", parents=[serving.page_options()])
+    parser = argparse.ArgumentParser(description="Show a model on a page.", parents=[options.page_options()])
     add = parser.add_argument
     add("model", metavar="RUN_OR_MODEL", nargs="?", default="latest", help="a run's folder, a model file, or `latest`")
     add(

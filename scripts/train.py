@@ -21,7 +21,6 @@ from scratchnet.commands import options, ranks
 from scratchnet.commands.images import build, choose_recipe, load_images
 from scratchnet.commands.run_folder import RunFolder
 from scratchnet.commands.running import exit_code, stoppable
-from scratchnet.commands.serving import page_options
 from scratchnet.commands.watching import Watch
 from scratchnet.page.snapshots import Snapshots
 from scratchnet.process.pipes import run_script
@@ -95,7 +94,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Train a digit classifier.",
         epilog="Data: see README.md.",
-        parents=[options.training_options(), page_options()],
+        parents=[options.training_options(), options.page_options()],
     )
     add = parser.add_argument
     add("--list-presets", action="store_true", help="describe the presets, and exit")

@@ -27,7 +27,7 @@ def new_images(args: argparse.Namespace, shape: tuple[int, ...]) -> tuple[Images
     shape: of the model's input. Raises ValueError if the images have another one.
     """
     if args.images and args.resume:  # the pictures that the run began with
-        kept = argparse.Namespace(dataset="auto", data_dir=args.data_dir, limit=args.limit)
+        kept = argparse.Namespace(dataset="auto", data_dir=args.data_dir, limit=args.limit, engine=args.engine)
         return load_images(kept)._replace(dataset=Path(args.images).name), None
     if args.images:
         made = data.load_labelled_images(
@@ -67,7 +67,7 @@ def former_images(args: argparse.Namespace, model_file: Path) -> Images | None:
         return None
     try:
         data.folder_then(data_dir, model_file.parent)
-        return load_images(argparse.Namespace(dataset=dataset, data_dir=data_dir, limit=None))
+        return load_images(argparse.Namespace(dataset=dataset, data_dir=data_dir, limit=None, engine=args.engine))
     except (ValueError, OSError) as error:
         print(f"not compared on the old test images: {error}", file=sys.stderr)
     return None

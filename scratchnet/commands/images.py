@@ -46,7 +46,7 @@ class Images(NamedTuple):
 
 def load_images(args: argparse.Namespace) -> Images:
     """The data set of --dataset and --data-dir, with at most --limit training images, and all classes."""
-    import_meanwhile(getattr(args, "engine", "numba"))
+    import_meanwhile(args.engine)
     dataset, name = data.load_dataset(args.dataset, args.data_dir, mapped=bool(getattr(args, "distributed", None)))
     class_names = data.class_names(name, args.data_dir)
     classes = data.count_classes(dataset, class_names)

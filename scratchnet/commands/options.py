@@ -19,6 +19,7 @@ from pathlib import Path
 from scratchnet import data, report
 from scratchnet.data.augment import AUGMENTATIONS
 from scratchnet.optimizers import OPTIMIZERS
+from scratchnet.page import PORT
 from scratchnet.schedules import SCHEDULES
 from scratchnet.zoo import PRESETS
 
@@ -175,4 +176,25 @@ def below_one(text: str) -> float:
     """A share: a number from 0, below 1."""
     if not 0 <= (value := float(text)) < 1:
         raise argparse.ArgumentTypeError(f"must be from 0 to below 1, got {text}")
+    return value
+
+
+def page_options() -> argparse.ArgumentParser:
+    """The options of the server: a parent for a program's parser.
+
+    >>> page_options().parse_args(["--port", "0"]).port
+    0
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    add = parser.add_argument
+    add("--port", type=port, default=PORT, help="of the page; 0 is any free one (default: %(default)s)")
+    add("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 is every network of this machine")
+    add("--no-open", dest="open", action="store_false", help="print the address, and open no browser")
+    return parser
+
+
+def port(text: str) -> int:
+    """A port: 0 to 65535."""
+    if not 0 <= (value := int(text)) <= 65535:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, got {value}")
     return value

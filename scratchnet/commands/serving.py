@@ -25,33 +25,12 @@ from scratchnet.commands.models import open_model
 from scratchnet.page.classroom import Classroom
 from scratchnet.page.contents import notes_of, page_parts
 from scratchnet.page.corrections import Corrections, class_names, corrections_folder
-from scratchnet.page.server import PORT, Server
+from scratchnet.page.server import Server
 from scratchnet.page.server_site import Site
 from scratchnet.page.snapshots import FILE as SNAPSHOTS
 from scratchnet.page.snapshots import read_snapshots
 from scratchnet.page.teach import Images
 from scratchnet.page.tray import TestImages, find_test_images, settings_of_run
-
-
-def page_options() -> argparse.ArgumentParser:
-    """The options of the server: a parent for a program's parser.
-
-    >>> page_options().parse_args(["--port", "0"]).port
-    0
-    """
-    parser = argparse.ArgumentParser(add_help=False)
-    add = parser.add_argument
-    add("--port", type=port, default=PORT, help="of the page; 0 is any free one (default: %(default)s)")
-    add("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 is every network of this machine")
-    add("--no-open", dest="open", action="store_false", help="print the address, and open no browser")
-    return parser
-
-
-def port(text: str) -> int:
-    """A port: 0 to 65535."""
-    if not 0 <= (value := int(text)) <= 65535:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, got {value}")
-    return value
 
 
 def as_training(argv: Sequence[str]) -> list[str] | None:

@@ -11,19 +11,17 @@ import copy
 import math
 import time
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scratchnet.commands.images import Images
 from scratchnet.commands.run_folder import RunFolder
-from scratchnet.commands.serving import show
-from scratchnet.page.contents import page_parts
-from scratchnet.page.live import Live
-from scratchnet.page.observe import Observer
-from scratchnet.page.server import Server
-from scratchnet.page.server_site import Site
-from scratchnet.page.tray import TestImages
+
+if TYPE_CHECKING:
+    from scratchnet.page.live import Live
+    from scratchnet.page.server import Server
+    from scratchnet.page.server_site import Site
 
 Config = dict[str, Any]
 REST = 3.0  # seconds: pages that are opened within them show the same state of the weights
@@ -46,6 +44,14 @@ class Watch:
         """Start the server. folder, config: of the run; changes by hand are noted there."""
         if not self.args.watch:
             return []
+        # Here, so that a run without a page starts without its modules.
+        from scratchnet.commands.serving import show
+        from scratchnet.page.contents import page_parts
+        from scratchnet.page.live import Live
+        from scratchnet.page.observe import Observer
+        from scratchnet.page.server import Server
+        from scratchnet.page.server_site import Site
+        from scratchnet.page.tray import TestImages
 
         def note(changes: list[Config]) -> None:
             config["changed_by_hand"] = changes

@@ -13,3 +13,5 @@ browser, too:
     describe       a model as plain data, for the page            golden      numbers that the page checks itself with
     static/net/    the layers once more, in JavaScript: one module a layer, under the name of its Python file
 """
+
+PORT = 8000  # of the server, where no other is given

@@ -26,10 +26,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from scratchnet.page import PORT
 from scratchnet.page.server_gate import Door, Gate, is_address
 from scratchnet.page.server_site import Site
 
-PORT = 8000
 CONNECTIONS = 512  # more are answered with 503
 KEEP_ALIVE = 5  # seconds of silence between two requests of a connection
 NEEDED = 'the page is served by starlette and uvicorn: python -m pip install "scratchnet[web]"'
