@@ -215,10 +215,11 @@ class CompiledEngine(Engine):
 
 def amid_zeros(examples: np.ndarray, parts: list[slice], n: int) -> np.ndarray:
     """A batch of n with the examples of these neighbouring chunks, and zeros for those of other processes."""
-    if len(examples) == n:
-        return examples
+    first, last = parts[0].start, parts[-1].stop
+    if last - first == n:
+        return examples  # as many as an augmentation returned: the loss compares them with the labels
     batch = np.zeros((n, *examples.shape[1:]), examples.dtype)
-    batch[parts[0].start : parts[-1].stop] = examples
+    batch[first:last] = examples
     return batch
 
 
