@@ -176,7 +176,10 @@ def test_D3_a_file_on_the_disk_is_refused_like_its_bytes(tmp_path):
                 read_idx(path)
 
 
-@pytest.mark.parametrize("tail", [b"\0", b"x", bytes(1000), gzip.compress(b""), gzip.compress(LABELS)])
+@pytest.mark.parametrize(
+    "tail", [b"\0", b"x", bytes(1000), gzip.compress(b""), gzip.compress(LABELS)],
+    ids=["zero", "letter", "zeros", "empty member", "second member"],
+)  # fmt: skip
 def test_D3_anything_after_the_data_is_refused(tail):
     refused(LABELS + tail)
     refused(gzip.compress(LABELS) + tail)  # a second member, or what a lenient reader would overlook

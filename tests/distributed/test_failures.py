@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,7 @@ from scratchnet.distributed.peers import Peers
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "scripts" / "train.py"
-OPTIONS = ["--preset", "mlp", "--threads", "1", "--quiet", "--lr", "0.001"]
-EPOCHS = 60  # seconds: long enough to be interrupted
+EPOCHS = {"mlp": 60, "vgg-bn": 5}  # of a preset: some seconds, long enough to be interrupted
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +37,22 @@ def digits(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(digits, tmp_path_factory):
-    """The weights of one process that trains for EPOCHS epochs."""
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    command = [sys.executable, TRAIN, *options(digits, out), "--epochs", str(EPOCHS)]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=300)
-    return weights(out)
+    """undisturbed(preset): the weights of one process that trains it."""
+
+    @cache
+    def trained(preset="mlp"):
+        out = tmp_path_factory.mktemp("undisturbed") / "run"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, TRAIN, *options(digits, out, preset)]
+        subprocess.run(command, check=True, env=environment, capture_output=True, timeout=300)
+        return weights(out)
+
+    return trained
 
 
-def options(digits, out):
-    return [*OPTIONS, "--data-dir", str(digits), "--out", str(out)]
+def options(digits, out, preset="mlp"):
+    words = ["--preset", preset, "--epochs", EPOCHS[preset], "--lr", 0.001, "--threads", 1, "--quiet"]
+    return [*map(str, words), "--data-dir", str(digits), "--out", str(out)]
 
 
 def weights(out):
@@ -76,38 +83,51 @@ def wait_for(path: Path, job) -> None:
         time.sleep(0.02)
 
 
-def kill_and_resume(mpi, digits, out, ranks, others, rng):
-    """SIGKILL a rank after the first epoch, resume with another number of ranks; (seconds until the end, its words)."""
-    job = mpi.start(ranks, TRAIN, "--distributed", "mpi", *options(digits, out), "--epochs", EPOCHS)
-    wait_for(out / "checkpoint.safetensors", job)
-    time.sleep(rng.random() * 0.5)
+def kill_a_rank(job, out, rng):
+    """SIGKILL one of the ranks; (seconds until the end of the job, its words)."""
     start, running = time.monotonic(), processes_of(out)
     if running:  # else it has ended already
         os.kill(running[rng.choice(sorted(running))], signal.SIGKILL)
     _, err = job.communicate(timeout=60)
     seconds = time.monotonic() - start
     assert not processes_of(out)
-    done = mpi.run(others, TRAIN, "--distributed", "mpi", "--resume", out, "--threads", 1, "--quiet")
-    assert done.returncode == 0, done.stderr
     return seconds, err
+
+
+def resume(mpi, out, ranks):
+    done = mpi.run(ranks, TRAIN, "--distributed", "mpi", "--resume", out, "--threads", 1, "--quiet")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_killed_rank_ends_the_job_and_another_number_of_ranks_resumes_it_to_the_same_bits(
     mpi, digits, undisturbed, tmp_path
 ):
-    seconds, _ = kill_and_resume(mpi, digits, tmp_path / "run", 3, 2, random.Random(1))
+    out, rng = tmp_path / "run", random.Random(1)
+    job = mpi.start(3, TRAIN, "--distributed", "mpi", *options(digits, out))
+    wait_for(out / "checkpoint.safetensors", job)
+    time.sleep(rng.random() * 0.5)
+    seconds, _ = kill_a_rank(job, out, rng)
     assert seconds < 10
-    assert weights(tmp_path / "run") == undisturbed
+    resume(mpi, out, 2)
+    assert weights(out) == undisturbed()
 
 
 @pytest.mark.long
-def test_twenty_killed_ranks(mpi, digits, undisturbed, tmp_path):
-    rng = random.Random(2)
-    for number in range(20):
-        out = tmp_path / f"run{number}"
-        seconds, _ = kill_and_resume(mpi, digits, out, *rng.sample([1, 2, 3, 4], 2), rng)
-        assert seconds < 10
-        assert weights(out) == undisturbed
+@pytest.mark.parametrize("number", range(20))
+def test_a_rank_killed_at_any_moment(mpi, digits, undisturbed, tmp_path, number):
+    """From the start of the processes on: imports, compiling, any step, BatchNorm's exchanges, writing, the end."""
+    rng, out = random.Random(number), tmp_path / "run"
+    preset, (ranks, others) = ["mlp", "vgg-bn"][number % 2], rng.sample([1, 2, 3, 4], 2)
+    job = mpi.start(ranks, TRAIN, "--distributed", "mpi", *options(digits, out, preset))
+    time.sleep(rng.uniform(0.5, 12))
+    seconds, _ = kill_a_rank(job, out, rng)
+    assert seconds < 10
+    if (out / "checkpoint.safetensors").exists():
+        resume(mpi, out, others)
+    else:  # killed before there was anything to keep
+        again = mpi.run(others, TRAIN, "--distributed", "mpi", *options(digits, out, preset))
+        assert again.returncode == 0, again.stderr
+    assert weights(out) == undisturbed(preset)
 
 
 def test_the_end_of_another_process_is_seen_at_once():
@@ -133,7 +153,7 @@ def test_after_the_end_of_a_run_other_processes_may_end():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_mpirun_saves_and_says_how_to_resume(mpi, digits, undisturbed, tmp_path, number):
     out = tmp_path / "run"
-    job = mpi.start(2, TRAIN, "--distributed", "mpi", *options(digits, out), "--epochs", EPOCHS)
+    job = mpi.start(2, TRAIN, "--distributed", "mpi", *options(digits, out))
     wait_for(out / "checkpoint.safetensors", job)
     job.send_signal(number)
     _, err = job.communicate(timeout=60)
@@ -143,7 +163,7 @@ def test_a_signal_to_mpirun_saves_and_says_how_to_resume(mpi, digits, undisturbe
         [sys.executable, TRAIN, "--resume", out, "--quiet"], env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300
     )
     assert done.returncode == 0
-    assert weights(out) == undisturbed
+    assert weights(out) == undisturbed()
 
 
 # ranks that differ

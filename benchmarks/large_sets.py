@@ -1,0 +1,96 @@
+"""How many images a second are predicted from a file that is larger than one would load, and at what price?
+
+The same images are predicted once in memory (`model.predict`), and once as `scripts/predict.py --idx` does it: from a
+raw or a packed IDX file, shard by shard, to a .npy with all probabilities or to a .csv with a line for each image. The
+ways take turns. The digits are those of MNIST, repeated. The default is a file of 4 GiB.
+
+    python benchmarks/large_sets.py --threads 2
+    python benchmarks/large_sets.py --images 1000000 --rounds 3
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from command import load_data, parser_of, restart, save
+from quiet import clock_of, others_during
+
+FOUR_GIB = -(-(2**32) // 784)
+COLUMNS = {"preset": "preset", "way": "", "rate": "images/s", "share": "of memory's", "million": "s for a million"}
+
+
+def write_images(path: Path, x: np.ndarray, count: int) -> None:
+    """An IDX file of `count` images, packed if its name ends with .gz: x again and again."""
+    with gzip.open(path, "wb", compresslevel=1) if path.suffix == ".gz" else open(path, "wb") as file:
+        file.write(b"\0\0\x08\x03" + np.array([count, *x.shape[1:3]], ">i4").tobytes())
+        for start in range(0, count, len(x)):
+            file.write(x[: count - start].tobytes())
+
+
+def ways(model, model_file: Path, x: np.ndarray, count: int, folder: Path) -> dict:
+    """Name -> what is timed."""
+    from scratchnet.commands.predicting import predict_here
+    from scratchnet.commands.shards import Shards
+    from scratchnet.data.stream import IdxStream
+
+    def from_file(images: Path, out: str) -> None:
+        shards = Shards(folder / out, IdxStream(images), model_file, [*"0123456789"])
+        for _ in predict_here(shards, model):
+            pass
+        shards.join()
+        (folder / out).unlink()
+
+    raw, small = folder / "images", folder / "images.gz"
+    for path in (raw, small):
+        write_images(path, x, count)
+    in_memory = np.fromfile(raw, np.uint8, offset=16).reshape(count, *x.shape[1:])
+    return {
+        "array in memory": lambda: model.predict(in_memory),
+        "IDX file to .npy": lambda: from_file(raw, "p.npy"),
+        "IDX file to .csv": lambda: from_file(raw, "p.csv"),
+        "packed IDX file to .csv": lambda: from_file(small, "p.csv"),
+    }
+
+
+def main() -> None:
+    args = parser_of(__doc__, presets=["default"], images=FOUR_GIB, rounds=3).parse_args()
+    restart(args)
+    import scratchnet as sn
+    from scratchnet.zoo import PRESETS
+
+    sn.set_threads(args.threads)
+    x, rows, own = load_data(args)["x"], [], clock_of(os.getpid())
+    for name in args.presets:
+        model = PRESETS[name](10).build((28, 28, 1), seed=0)
+        with tempfile.TemporaryDirectory() as work:
+            file = Path(work) / "model.safetensors"
+            model.save(file)
+            seconds: dict[str, list[float]] = {}
+            compared = ways(model, file, x, args.images, Path(work))
+            for _ in range(args.rounds):
+                for way, work_of in compared.items():
+                    start = time.perf_counter()
+                    _, others = others_during(work_of, own)
+                    seconds.setdefault(way, []).append(time.perf_counter() - start)
+                    print(
+                        f"{name}, {way}: {seconds[way][-1]:.1f} s ({others:.2f} processors used by others)", flush=True
+                    )
+        middle = {way: statistics.median(times) for way, times in seconds.items()}
+        for way, times in seconds.items():
+            low, high = (1e6 * edge(times) / args.images for edge in (min, max))
+            million = f"{1e6 * middle[way] / args.images:.1f} ({low:.1f}–{high:.1f})"
+            share = f"{middle['array in memory'] / middle[way]:.0%}".replace("%", " %")
+            rate = f"{args.images / middle[way]:,.0f}"
+            rows.append({"preset": name, "way": way, "rate": rate, "share": share, "million": million})
+    note = f"{args.images:,} images; median of {args.rounds} alternating turns, smallest–largest in brackets."
+    save("large-sets", args, rows, {"scratchnet": sn.__version__, "numpy": np.__version__}, columns=COLUMNS, note=note)
+
+
+if __name__ == "__main__":
+    main()
