@@ -6,10 +6,12 @@ process on two threads, and in PyTorch's DistributedDataParallel on gloo. Comput
 
     step(R) = Python + tasks that every rank has + ⌈C / R⌉ chunks + Σ messages (R - 1) (α + bytes / (R β))
 
-C is the number of chunks of a batch. An exchange is a ring: R - 1 times a rank passes on one rank's rows (Thakur,
+C is the number of chunks of a batch. Products of dense layers, which ranks on a fast network divide, are computed as if
+every rank had them. An exchange is a ring: R - 1 times a rank passes on one rank's rows (Thakur,
 Rabenseifner, Gropp 2005; α and β as Hockney has them). The bytes are the rows' own, as the program has them. α and β of
 networks that are not here are assumptions, and the table says so. Strong scaling keeps the batch, weak scaling gives
-each machine 128 images.
+each machine 128 images. *If overlapped* is the speed-up if all messages but those of a rank's last chunk were under way
+while the others are computed: the best that overlapping could bring.
 
     python benchmarks/machines.py --torch-python ~/torch/bin/python
 """
@@ -19,6 +21,7 @@ import json
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -35,7 +38,7 @@ NETWORKS = {"1 Gbit/s": (50e-6, 0.117e9), "10 Gbit/s": (20e-6, 1.17e9), "100 Gbi
 PAYS = 1.1  # a doubling that gives less than this is not worth its machines
 COLUMNS = {
     "net": "network", "scaling": "scaling", "over": "over", "ranks": "ranks", "kind": "", "ms": "ms a step",
-    "images": "images/s", "speedup": "speed-up", "pays": "",
+    "images": "images/s", "speedup": "speed-up", "overlapped": "if overlapped", "pays": "",
 }  # fmt: skip
 NOTE = (
     "Computed, not measured, unless a row says so: from the times of single tasks on one thread, and of messages. α "
@@ -83,6 +86,16 @@ class Step:
         """A whole step."""
         return self.compute(ranks) + self.communicate(ranks, alpha, beta)
 
+    def overlapped(self, ranks: int, alpha: float, beta: float) -> float:
+        """A whole step, if only the message of a rank's last chunk had to be waited for.
+
+        >>> Step(0.0, [(True, [4.0] * 4)], [800]).overlapped(2, alpha=0.0, beta=100.0)
+        10.0
+        """
+        chunks = max((share(phase, ranks, shared) for shared, phase in self.phases if shared), default=1)
+        message = self.communicate(ranks, alpha, beta)
+        return max(self.compute(ranks), message * (chunks - 1) / chunks) + message / chunks
+
 
 def share(phase: list[float], ranks: int, shared: bool) -> int:
     """How many tasks of a phase a rank has."""
@@ -112,12 +125,14 @@ def computed(net: str, batch: int, step_of, scaling: str) -> list[dict]:
         before = None
         for ranks in RANKS:
             images = batch * (ranks if scaling == "weak" else 1)
-            seconds = step_of(images).seconds(ranks, alpha, beta)
+            step = step_of(images)
+            seconds, overlapped = step.seconds(ranks, alpha, beta), step.overlapped(ranks, alpha, beta)
             rate = images / seconds
             pays = "" if before is None or rate >= PAYS * before else "no longer pays"
             rows.append({
                 "net": f"{net}, batch {images}", "scaling": scaling, "over": over, "ranks": ranks, "kind": "computed",
-                "ms": 1e3 * seconds, "images": rate, "speedup": rate * alone / batch, "pays": pays,
+                "ms": 1e3 * seconds, "images": rate, "speedup": rate * alone / batch,
+                "overlapped": images / overlapped * alone / batch, "pays": pays,
             })  # fmt: skip
             before = rate
     return rows
@@ -139,29 +154,42 @@ def launched(command: list[str], environments: list[dict[str, str]]) -> dict:
 
 
 def measured(net: str, batch: int, args: argparse.Namespace) -> tuple[list[dict], dict]:
-    """Rows of what was measured, and the answer of the two ranks."""
+    """Rows of what was measured, in alternating turns, and the last answer of the two ranks."""
     words, here = [net, str(batch), str(args.steps)], str(HERE / "ranks.py")
-    one = {threads: launched([sys.executable, here, *words, str(threads), "alone"], [{}]) for threads in (1, 2)}
-    two = launched([*args.mpirun.split(), "-n", "2", sys.executable, "-m", "mpi4py", here, *words, "1"], [{}])
-    found = {"one process, 1 thread": one[1], "one process, 2 threads": one[2], "2 ranks of 1 thread": two}
+    alone = [sys.executable, here, *words]
+    ranks = [*args.mpirun.split(), "-n", "2", sys.executable, "-m", "mpi4py", here, *words, "1"]
+    ways = {
+        "one process, 1 thread": lambda: launched([*alone, "1", "alone"], [{}]),
+        "one process, 2 threads": lambda: launched([*alone, "2", "alone"], [{}]),
+        "2 ranks of 1 thread": lambda: launched(ranks, [{}]),
+    }
     if args.torch_python:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        meet = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        ranks = [{**meet, "RANK": str(rank)} for rank in range(2)]
-        found["PyTorch DDP, gloo, 2 ranks of 1 thread"] = launched(
-            [args.torch_python, str(HERE / "ddp.py"), *words, "1"], ranks
-        )
+        ddp = [args.torch_python, str(HERE / "ddp.py"), *words, "1"]
+        ways["PyTorch DDP, gloo, 2 ranks of 1 thread"] = lambda: launched(ddp, meeting())
+    found: dict[str, list[dict]] = {name: [] for name in ways}
+    for _ in range(args.rounds):
+        for name, way in ways.items():
+            found[name].append(way())
+    middle = {name: statistics.median(turn["seconds"] for turn in turns) for name, turns in found.items()}
     rows = [
         {
             "net": f"{net}, batch {batch}", "scaling": "strong", "over": name, "ranks": 1 + ("2 ranks" in name),
-            "kind": "measured", "ms": 1e3 * answer["seconds"], "images": batch / answer["seconds"],
-            "speedup": one[1]["seconds"] / answer["seconds"], "pays": "",
+            "kind": "measured", "ms": 1e3 * middle[name], "images": batch / middle[name],
+            "speedup": middle["one process, 1 thread"] / middle[name], "pays": "",
+            "turns": [1e3 * turn["seconds"] for turn in turns],
         }
-        for name, answer in found.items()
+        for name, turns in found.items()
     ]  # fmt: skip
-    return rows, two
+    return rows, found["2 ranks of 1 thread"][-1]
+
+
+def meeting() -> list[dict[str, str]]:
+    """The environments in which two processes of PyTorch find each other."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    meet = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [{**meet, "RANK": str(rank)} for rank in range(2)]
 
 
 def draw(rows: list[dict], path: Path) -> None:
@@ -171,22 +199,33 @@ def draw(rows: list[dict], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    panels = list(dict.fromkeys((row["net"].split(",")[0], row["scaling"]) for row in rows))
-    figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.6), squeeze=False, layout="constrained")
-    for panel, (net, scaling) in zip(axes[0], panels, strict=True):
-        mine = [row for row in rows if row["net"].startswith(f"{net},") and row["scaling"] == scaling]
-        for over in dict.fromkeys(row["over"] for row in mine):
-            some = [row for row in mine if row["over"] == over]
-            style = "o" if some[0]["kind"] == "measured" else "--"
-            panel.plot([r["ranks"] for r in some], [r["images"] for r in some], style,
-                       label=f"{over} ({some[0]['kind']})")  # fmt: skip
-        panel.set(xscale="log", yscale="log", xlabel="ranks", ylabel="images/s", title=f"{net}, {scaling} scaling")
-        panel.legend(fontsize=6)
-    figure.savefig(path, dpi=150)
+    nets = list(dict.fromkeys(row["net"].split(",")[0] for row in rows))
+    strong = list(dict.fromkeys(row["net"].split()[-1] for row in rows if row["scaling"] == "strong"))
+    panels = [*(("strong", size) for size in strong), ("weak", None)]
+    size = (4.2 * len(panels), 3.2 * len(nets))
+    figure, axes = plt.subplots(len(nets), len(panels), figsize=size, squeeze=False, layout="constrained")
+    for line, net in zip(axes, nets, strict=True):
+        for panel, (scaling, batch) in zip(line, panels, strict=True):
+            mine = [row for row in rows if row["net"].startswith(f"{net},") and row["scaling"] == scaling]
+            mine = [row for row in mine if batch in (None, row["net"].split()[-1])]
+            for over in dict.fromkeys(row["over"] for row in mine):
+                some = [row for row in mine if row["over"] == over]
+                style = "o" if some[0]["kind"] == "measured" else "--"
+                panel.plot([r["ranks"] for r in some], [r["images"] for r in some], style,
+                           label=f"{over} ({some[0]['kind']})")  # fmt: skip
+            title = f"{net}, batch {batch}" if batch else f"{net}, 128 images a rank"
+            panel.set(xscale="log", yscale="log", xlabel="ranks", ylabel="images/s", title=title)
+            panel.set_xticks(RANKS, RANKS)
+            panel.minorticks_off()
+    handles = {
+        label: handle for panel in axes.flat for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, fontsize=8)
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:
-    parser = parser_of(__doc__, nets=["two-conv", "chollet", "vgg-bn"], batches=[128, 1024], steps=100)
+    parser = parser_of(__doc__, nets=["two-conv", "chollet", "vgg-bn"], batches=[128, 1024], steps=100, rounds=5)
     add = parser.add_argument
     add("--mpirun", default=shutil.which("mpirun"), help="and its options (default: the one on the path)")
     add("--torch-python", help="an interpreter that can import torch, for DDP on gloo")

@@ -31,6 +31,8 @@ PATIENCE = 3.0  # seconds in which all ranks of a program come to the same end
 SPINS = 2000  # looks at a message, a millisecond or more, before a rank with a processor of its own sleeps in between
 NAP = 5e-5  # seconds between two looks then; with more ranks than processors at once
 TEXT = 2000  # bytes of an error message that are sent
+PROBES = 2**10, 2**20  # bytes that each rank sends to learn what a message costs
+MULTIPLICATIONS = 4e10  # a second, of a product of a dense layer on one thread
 
 
 class DistributedSignals(HeldSignals):
@@ -75,8 +77,30 @@ class MpiWorld(World):
         self.peers.watch(self.say_ended)
         atexit.register(self.peers.close)
         agreement.agree_on_target(self.gather(agreement.target()), self.hosts, common_target)
+        small, large = (max(self.gather(self.probe(size))) for size in PROBES)
+        self.seconds_of_message = small
+        self.seconds_of_byte = (large - small) / (PROBES[1] - PROBES[0]) / (self.ranks - 1 or 1)
 
     # messages
+
+    def probe(self, size: int) -> float:
+        """Seconds of an exchange in which each rank sends this many bytes: the best of four."""
+        rows, seconds = np.zeros((self.ranks, size), np.uint8), []
+        for _ in range(4):
+            self.wait(self.comm.Ibarrier())
+            start = time.perf_counter()
+            self.wait(self.comm.Iallgather(self.mpi.IN_PLACE, rows))
+            seconds.append(time.perf_counter() - start)
+        return min(seconds)
+
+    def divides(self, multiplications: int, size: int) -> bool:
+        """Whether ranks that compute a part each, and exchange the results of `size` bytes, save half as much again.
+
+        Where the network is slow, every rank computes all of it. The result has the same bits.
+        """
+        others = 1 - 1 / self.ranks  # the share of the others
+        saved = others * multiplications / MULTIPLICATIONS
+        return saved > 1.5 * (self.seconds_of_message + others * size * self.seconds_of_byte)
 
     def wait(self, request: Any) -> None:
         """Return when a message is complete."""

@@ -4,6 +4,7 @@
     chunks             each process its own; what a chunk leaves behind goes into its row (`rows`)
     exchange           every process gets the others' rows, in place
     unpack factors     the rows of the dense layers' x and dz, into the layout of their product
+    products           dW of large dense layers, if the network is fast: each process some features, and an exchange
     sum and update     every process the same arithmetic on the same rows in the order of the chunks
 
 The exchange moves bytes and computes nothing, so neither the number of processes nor the algorithm of the message
@@ -16,6 +17,7 @@ which no chunk is left computes the first one again: its BatchNorms' statistics 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,20 +26,32 @@ from scratchnet.compiled.execution.calls import Call, Calls, PythonCall
 from scratchnet.compiled.execution.contexts import Buffers, Captured, CapturingContext
 from scratchnet.compiled.execution.program import Phase, PythonSegment
 from scratchnet.compiled.execution.training_program import CHUNKS, TrainingProgram, caller
+from scratchnet.compiled.jit.aligned import aligned_zeros
 from scratchnet.compiled.kernels.copy import copy
-from scratchnet.compiled.kernels.deferred_gradient import DeferredGradient, keep_rows
+from scratchnet.compiled.kernels.deferred_gradient import WIDTH, DeferredGradient, keep_rows
 from scratchnet.distributed.rows import ChunkRows, Fields
 from scratchnet.world import shared_world
 
 
 class SharedGradient(DeferredGradient):
-    """dW of a batch whose chunks are computed by several processes: their rows of x and dz are exchanged."""
+    """dW of a batch whose chunks are computed by several processes: their rows of x and dz are exchanged.
+
+    If that is faster than to compute all of dW in every process, each computes the rows of some blocks of features, and
+    these are exchanged too. Two ranks of one machine, two-conv, 128 images: 5.7 -> 5.4 ms a step.
+    """
 
     def __init__(self, n: int, features: int, units: int, name: Any, parts: list[slice]):
         super().__init__(n, features, units)
         self.name, self.features, self.parts = name, features, parts
         self.chunks = {part.start: i for i, part in enumerate(parts)}
         self.rows: Any = None
+        world: Any = shared_world()
+        blocks = -(-features // WIDTH)
+        self.is_divided = world.divides(n * features * units, 4 * features * units)
+        own = world.share(blocks) if self.is_divided else range(blocks)
+        self.own = range(WIDTH * own.start, min(WIDTH * own.stop, features))
+        self.blocks = aligned_zeros((blocks, WIDTH * units))
+        self.dW = self.blocks.reshape(-1)[: features * units].reshape(features, units)
 
     def factors(self, chunk: int) -> list[np.ndarray]:
         """A chunk's x and dz, in its row."""
@@ -51,7 +65,21 @@ class SharedGradient(DeferredGradient):
 
     def unpack(self, call, chunk: int) -> None:
         """Bring a chunk's factors into the layout of the product."""
-        call(keep_rows, *self.factors(chunk), self.parts[chunk].start, self.n, self.x, self.panels)
+        own, first = self.own, self.parts[chunk].start
+        call(keep_rows, *self.factors(chunk), own.start, own.stop, first, self.n, self.x, self.panels)
+
+    def products(self) -> list[list[Calls]]:
+        """Tasks: the blocks of dW that are computed here. None if every process computes all of dW for itself."""
+        tasks: list[list[Calls]] = []
+        for feature in self.own[::WIDTH] if self.is_divided else ():
+            calls: Calls = []
+            stop = min(feature + WIDTH, self.own.stop)
+            super().block(caller(calls), feature * self.units, stop * self.units)
+            tasks.append([calls])
+        return tasks
+
+    def block(self, call, start, stop):
+        return self.dW.reshape(-1)[start:stop] if self.is_divided else super().block(call, start, stop)
 
 
 class DistributedContext(CapturingContext):
@@ -148,7 +176,8 @@ class DistributedProgram(TrainingProgram):
         for number, sums in enumerate([*exchanged, None]):
             tasks = [[variant[number] for variant in variants] for variants in chunks]
             phases += [self.chunk_phase(tasks), self.exchange_of(sums)]
-        return [*phases, self.unpack_phase(gradients), *self.update_phases(grads)]
+        shared = [g for g in gradients.values() if isinstance(g, SharedGradient)]
+        return [*phases, self.unpack_phase(shared), *self.product_phases(shared), *self.update_phases(grads)]
 
     def context(self, rng, i, memory):
         ctx = DistributedContext(True, rng, self.captured, i, memory, self.in_python, self.rows, self.computed.start)
@@ -178,16 +207,22 @@ class DistributedProgram(TrainingProgram):
         self.values[:] = rows.losses
         world.agreed_signal = int(rows.signals.max())
 
-    def unpack_phase(self, gradients) -> Phase:
+    def unpack_phase(self, shared: list[SharedGradient]) -> Phase:
         """All chunks' factors of the deferred gradients."""
         tasks: list[list[Calls]] = []
-        for g in gradients.values():
-            if isinstance(g, SharedGradient):
-                for i in range(len(self.parts)):
-                    calls: Calls = []
-                    g.unpack(caller(calls), i)
-                    tasks.append([calls])
+        for g in shared:
+            for i in range(len(self.parts)):
+                calls: Calls = []
+                g.unpack(caller(calls), i)
+                tasks.append([calls])
         return Phase("unpack factors", tasks)
+
+    def product_phases(self, shared: list[SharedGradient]) -> list[Phase]:
+        """The products that are divided among the processes, and their exchange."""
+        divided = [g for g in shared if g.is_divided]
+        tasks = [task for g in divided for task in g.products()]
+        exchanges = [ExchangePhase("exchange products", partial(self.world.exchange, g.blocks)) for g in divided]
+        return [Phase("products", tasks), *exchanges]
 
     def name_arrays(self) -> None:
         super().name_arrays()

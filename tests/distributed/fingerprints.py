@@ -1,6 +1,7 @@
 """Train small networks of every kind and print a fingerprint of each: python fingerprints.py HOW THREADS [CASE ...]
 
-HOW is mpi or none. The fingerprint is a SHA-256 of all weights and of the history's losses and accuracies.
+HOW is none, mpi, or divided: mpi, and every product of a dense layer is divided among the ranks, however small it is.
+The fingerprint is a SHA-256 of all weights and of the history's losses and accuracies.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import sys
 import numpy as np
 
 import scratchnet as sn
+from scratchnet.world import shared_world
 from scratchnet.zoo import PRESETS
 
 
@@ -138,8 +140,10 @@ def fingerprint(case: str) -> str:
 
 def main(how: str, threads: str, *cases: str) -> None:
     """Print the fingerprints as JSON, on rank 0."""
-    if how == "mpi":
+    if how != "none":
         sn.distribute("mpi")
+    if how == "divided":
+        shared_world().divides = lambda multiplications, size: True
     sn.set_threads(int(threads))
     found = {case: fingerprint(case) for case in cases or CASES}
     if sn.rank() == 0:

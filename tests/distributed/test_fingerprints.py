@@ -33,5 +33,12 @@ def test_ranks_and_threads_change_no_bit(mpi, of_one_process, ranks, threads):
     assert json.loads(done.stdout.splitlines()[-1]) == of_one_process
 
 
+@pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.long), pytest.param(8, marks=pytest.mark.long)])
+def test_products_that_are_divided_change_no_bit(mpi, of_one_process, ranks):
+    done = mpi.run(ranks, PROGRAM, "divided", 1, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == of_one_process
+
+
 def test_the_digests_are_of_different_networks_that_have_learned(of_one_process):
     assert len(set(of_one_process.values())) == len(of_one_process) == 8

@@ -38,7 +38,7 @@ class DeferredGradient:
 
     def add_chunk(self, call, first: int, x: np.ndarray, dz: np.ndarray) -> None:
         """Keep a chunk's x (m, features) and dz (m, units): the batch's examples first, first + 1, ..."""
-        call(keep_rows, x, dz, first, self.n, self.x, self.panels)
+        call(keep_rows, x, dz, 0, x.shape[1], first, self.n, self.x, self.panels)
 
     def block(self, call, start: int, stop: int) -> np.ndarray:
         """The numbers start .. stop of dW, read as flat: all or part of one block of features, computed now."""
@@ -59,10 +59,13 @@ class DeferredGradient:
 
 
 @jit
-def keep_rows(x, dz, first, n, blocks, panels):
-    """Copy x to its rows of the blocks, and dz to those of the panels, whose row 0 is that of a bias: zero."""
+def keep_rows(x, dz, start, stop, first, n, blocks, panels):
+    """Copy x to its rows of the blocks, and dz to those of the panels, whose row 0 is that of a bias: zero.
+
+    start, stop: the features of x that are copied, whole blocks of them.
+    """
     m, features = x.shape
-    for begin in range(0, features, WIDTH):
+    for begin in range(start, stop, WIDTH):
         width = min(WIDTH, features - begin)
         for i in range(m):
             at, to = i * features + begin, begin * n + (first + i) * width
