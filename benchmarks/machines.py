@@ -7,10 +7,10 @@ process on two threads, and in PyTorch's DistributedDataParallel on gloo. Comput
     step(R) = Python + tasks that every rank has + ⌈C / R⌉ chunks + Σ messages (R - 1) (α + bytes / (R β))
 
 C is the number of chunks of a batch. Products of dense layers, which ranks on a fast network divide, are computed as if
-every rank had them. An exchange is a ring: R - 1 times a rank passes on one rank's rows (Thakur,
-Rabenseifner, Gropp 2005; α and β as Hockney has them). The bytes are the rows' own, as the program has them. α and β of
-networks that are not here are assumptions, and the table says so. Strong scaling keeps the batch, weak scaling gives
-each machine 128 images. *If overlapped* is the speed-up if all messages but those of a rank's last chunk were under way
+every rank had them. An exchange is a ring: R - 1 times a rank passes on one rank's rows (Thakur, Rabenseifner, Gropp
+2005; α and β as Hockney has them). The bytes are the rows' own, as the program has them. α and β of networks that are
+not here are assumptions, and the table says so. Strong scaling keeps the batch, weak scaling gives each machine 128
+images. *If overlapped* is the speed-up if all messages but those of a rank's last chunk were under way
 while the others are computed: the best that overlapping could bring.
 
     python benchmarks/machines.py --torch-python ~/torch/bin/python
@@ -202,6 +202,7 @@ def draw(rows: list[dict], path: Path) -> None:
     nets = list(dict.fromkeys(row["net"].split(",")[0] for row in rows))
     strong = list(dict.fromkeys(row["net"].split()[-1] for row in rows if row["scaling"] == "strong"))
     panels = [*(("strong", size) for size in strong), ("weak", None)]
+    colours = {over: f"C{i}" for i, over in enumerate(dict.fromkeys(row["over"] for row in rows))}
     size = (4.2 * len(panels), 3.2 * len(nets))
     figure, axes = plt.subplots(len(nets), len(panels), figsize=size, squeeze=False, layout="constrained")
     for line, net in zip(axes, nets, strict=True):
@@ -211,7 +212,7 @@ def draw(rows: list[dict], path: Path) -> None:
             for over in dict.fromkeys(row["over"] for row in mine):
                 some = [row for row in mine if row["over"] == over]
                 style = "o" if some[0]["kind"] == "measured" else "--"
-                panel.plot([r["ranks"] for r in some], [r["images"] for r in some], style,
+                panel.plot([r["ranks"] for r in some], [r["images"] for r in some], style, color=colours[over],
                            label=f"{over} ({some[0]['kind']})")  # fmt: skip
             title = f"{net}, batch {batch}" if batch else f"{net}, 128 images a rank"
             panel.set(xscale="log", yscale="log", xlabel="ranks", ylabel="images/s", title=title)
