@@ -115,7 +115,7 @@ def newest(path: Path) -> Saved:
             warnings.warn(f"{problems[0]}. Resuming from the previous one, {candidate} ({position}).", stacklevel=4)
         return saved
     if all(isinstance(error, FileNotFoundError) for error in problems):
-        raise problems[0]
+        raise FileNotFoundError(f"{problems[0]}. There is nothing to resume yet: start the run again (--overwrite)")
     raise ModelFileError(f"no checkpoint can be read. {'. '.join(map(str, problems))}. Nothing was changed.")
 
 

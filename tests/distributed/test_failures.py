@@ -125,7 +125,7 @@ def test_a_rank_killed_at_any_moment(mpi, digits, undisturbed, tmp_path, number)
     if (out / "checkpoint.safetensors").exists():
         resume(mpi, out, others)
     else:  # killed before there was anything to keep
-        again = mpi.run(others, TRAIN, "--distributed", "mpi", *options(digits, out, preset))
+        again = mpi.run(others, TRAIN, "--distributed", "mpi", *options(digits, out, preset), "--overwrite")
         assert again.returncode == 0, again.stderr
     assert weights(out) == undisturbed(preset)
 

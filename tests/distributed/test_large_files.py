@@ -29,7 +29,7 @@ sn.set_threads(1)
 images, labels = MappedImages.of(sys.argv[2]), np.tile(np.arange(10), 2560)
 rows = np.random.default_rng(0).choice(len(images), len(labels), replace=False)
 images = images.subset(rows) if sys.argv[1] == "mpi" else images.subset(rows)[:]
-model = sn.zoo.default().model((28, 28, 1))
+model = sn.zoo.default().build((28, 28, 1))
 model.fit(images, labels, epochs=1, batch_size=128, verbose=False)
 peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 weights = hashlib.sha256(b"".join(array.tobytes() for array in model.get_weights())).hexdigest()
@@ -69,7 +69,7 @@ def test_ranks_train_on_four_gigabytes_in_less_than_one_to_the_bits_of_the_rows_
 
 def test_a_cluster_predicts_a_million_images_with_a_worker_killed_to_the_bits_of_one_process(tmp_path):
     distributed = pytest.importorskip("distributed")
-    x, model = digits(30_000), sn.zoo.default().model((28, 28, 1))
+    x, model = digits(30_000), sn.zoo.default().build((28, 28, 1))
     write_repeated(tmp_path / "images", x, MILLION)
     model.save(tmp_path / "model.safetensors")
     source = predicting.IdxStream(tmp_path / "images")
