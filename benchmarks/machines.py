@@ -37,13 +37,9 @@ RANKS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 NETWORKS = {"1 Gbit/s": (50e-6, 0.117e9), "10 Gbit/s": (20e-6, 1.17e9), "100 Gbit/s": (2e-6, 11.7e9)}  # assumed
 PAYS = 1.1  # a doubling that gives less than this is not worth its machines
 COLUMNS = {
-    "net": "network", "scaling": "scaling", "over": "over", "ranks": "ranks", "kind": "", "ms": "ms a step",
-    "images": "images/s", "speedup": "speed-up", "overlapped": "if overlapped", "pays": "",
+    "net": "network", "over": "", "ms": "ms a step", "images": "images/s", "speedup": "speed-up",
 }  # fmt: skip
-NOTE = (
-    "Computed, not measured, unless a row says so: from the times of single tasks on one thread, and of messages. α "
-    "and β of the networks are assumptions. Measured rows are of this machine, whose processors the ranks share."
-)
+LINE = "{net}, {scaling} scaling, {over}: {ranks} ranks {ms:.2f} ms, {images:,.0f} images/s, {speedup:.2f} times"
 
 
 @dataclass(frozen=True)
@@ -268,8 +264,12 @@ def main() -> None:
     import numpy as np
 
     versions = {"numba": numba.__version__, "numpy": np.__version__, "scratchnet": sn.__version__}
-    measured_lines = {net: {"alpha": alpha, "beta": beta} for net, (alpha, beta) in lines.items()}
-    path = save("machines", args, rows, versions, columns=COLUMNS, note=NOTE, lines=measured_lines, networks=NETWORKS)
+    found = [row for row in rows if row["kind"] == "measured"]
+    computed_rows = [row for row in rows if row["kind"] == "computed"]
+    print("\ncomputed:", *(LINE.format(**row) + f" {row['pays']}" for row in computed_rows), sep="\n")
+    more = {"lines": {net: {"alpha": a, "beta": b} for net, (a, b) in lines.items()}, "networks": NETWORKS}
+    note = f"The two processors are shared by the ranks. Median of {args.rounds} alternating turns."
+    path = save("machines", args, found, versions, columns=COLUMNS, note=note, computed=computed_rows, **more)
     draw(rows, path.with_suffix(".png"))
 
 

@@ -22,17 +22,24 @@ def pairs(*filters: int) -> list[Layer]:
 
 
 def fashion(classes: int = 10) -> Recipe:
-    """For Fashion-MNIST, `--dataset fashion-mnist`: six convolutions with batch normalisation, five epochs.
+    """For Fashion-MNIST, `--dataset fashion-mnist`: six convolutions with batch normalisation, four epochs.
 
     Chosen on 10,000 held-out images of its training set, the network trained on the other 50,000; one seed, so 0.3 %
-    may be chance. Accuracy in percent on them:
+    may be chance. Accuracy in percent on them, of pairs of 32, 64 and 128 filters after four epochs:
 
-        pairs of 32, 64 and 128 filters, 5 epochs, 3e-3                               93.9
-        32 once, pairs of 64 and 128, 5 epochs, 3e-3, half of the images mirrored     93.1
-        32, 64 and 128 once each, 6 epochs, 6e-3, half of the images mirrored         92.8
+        batches of 64, label smoothing 0.05, dropout 0.15 (this recipe)    93.9
+        the same with batches of 32                                        93.6
+        the same with pairs of 24, 64 and 192, in 1.3 times the time       94.0
+        batches of 128, label smoothing 0.1, dropout 0.3                   93.7
+        batches of 128, dropout 0.3, twice the rate                        93.7
+        batches of 128, dropout 0.3, half of the images mirrored           93.4
+        batches of 64, dropout 0.4, a larger rate                          93.8
 
-    The preset has 16 filters in the first pair: on the whole image these convolutions take the most time. Trained on
-    55,000, it has 93.3 % of the 5,000 that it holds out, and 92.85 % of the test set (seed 0).
+    One convolution of 32, three of 64 and two of 128, in six epochs: 93.5. All with an average of the weights.
+    The test set, trained on 58,000, seeds 0, 1, 2: 93.48, 93.69, 93.50 %.
     """
-    layers = [Rescale(), *pairs(16, 64, 128), Flatten(), Dropout(0.3), Dense(classes)]
-    return Recipe(layers, Adam(3e-3), epochs=5, batch_size=128, validation=5000, keep="last", schedule="one-cycle")
+    layers = [Rescale(), *pairs(32, 64, 128), Flatten(), Dropout(0.15), Dense(classes)]
+    return Recipe(
+        layers, Adam(3e-3), epochs=4, batch_size=64, validation=2000, keep="last", schedule="one-cycle",
+        label_smoothing=0.05, weight_average=0.997,
+    )  # fmt: skip
