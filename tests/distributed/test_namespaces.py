@@ -21,9 +21,9 @@ ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent
 CASES = ("default", "vgg-bn", "dropout")
 
 
-@pytest.fixture
-def machines(tmp_path):
-    with two_machines(tmp_path) as found:
+@pytest.fixture(scope="module")  # once: the system may remove the links of a deleted namespace only later
+def machines(tmp_path_factory):
+    with two_machines(tmp_path_factory.mktemp("machines")) as found:
         yield found
 
 
