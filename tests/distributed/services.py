@@ -1,4 +1,4 @@
-"""Services that a test starts for itself: a PostgreSQL, and two network namespaces that stand for two machines."""
+"""Services that a test starts for itself: a PostgreSQL, a Dask cluster, and two network namespaces as two machines."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import glob
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
+
+from scratchnet.commands.predicting import predict_on_workers
 
 NETWORK = "10.77.0"  # of the namespaces; .254 is the bridge between them
 
@@ -103,3 +106,17 @@ def bytes_sent(namespace: str) -> int:
     """How many bytes a namespace has sent over its interface."""
     path = "/sys/class/net/eth0/statistics/tx_bytes"
     return int(subprocess.run(["ip", "netns", "exec", namespace, "cat", path], capture_output=True, check=True).stdout)
+
+
+def predicted_with_a_worker_killed(job, model_file: Path, after: int) -> list[int]:
+    """Predict on a Dask cluster of three workers, of which one is killed after some shards; the images of each."""
+    distributed = pytest.importorskip("distributed")
+    options = {"engine": "numba", "rescale": None, "threads": 1}
+    with distributed.LocalCluster(
+        n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        workers = [worker.process.pid for worker in cluster.workers.values()]
+        done = predict_on_workers(job, model_file, cluster.scheduler_address, options)
+        found = [next(done) for _ in range(after)]
+        os.kill(workers[0], signal.SIGKILL)
+        return [*found, *done]

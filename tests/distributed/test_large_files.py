@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet.commands import predicting, shards
+from tests.distributed.services import predicted_with_a_worker_killed
 
 ROOT = Path(__file__).parents[2]
 GIB, MILLION = 2**30, 1_000_000
@@ -68,23 +67,12 @@ def test_ranks_train_on_four_gigabytes_in_less_than_one_to_the_bits_of_the_rows_
 
 
 def test_a_cluster_predicts_a_million_images_with_a_worker_killed_to_the_bits_of_one_process(tmp_path):
-    distributed = pytest.importorskip("distributed")
     x, model = digits(30_000), sn.zoo.default().build((28, 28, 1))
     write_repeated(tmp_path / "images", x, MILLION)
     model.save(tmp_path / "model.safetensors")
     source = predicting.IdxStream(tmp_path / "images")
     job = shards.Shards(tmp_path / "p.npy", source, tmp_path / "model.safetensors", [*"0123456789"])
-    options = {"engine": "numba", "rescale": None, "threads": 1}
-    with distributed.LocalCluster(
-        n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:
-        workers = [worker.process.pid for worker in cluster.workers.values()]
-        started = time.monotonic()
-        done = predicting.predict_on_workers(job, tmp_path / "model.safetensors", cluster.scheduler_address, options)
-        found = [next(done) for _ in range(20)]
-        os.kill(workers[1], signal.SIGKILL)
-        found += list(done)
-    print(f"{MILLION / (time.monotonic() - started):,.0f} images a second")
+    found = predicted_with_a_worker_killed(job, tmp_path / "model.safetensors", after=20)
     assert len(found) == MILLION // shards.SIZE
     assert job.missing() == []
     job.join()

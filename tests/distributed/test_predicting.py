@@ -16,6 +16,7 @@ from PIL import Image
 
 import scratchnet as sn
 from scratchnet.commands import predicting, shards
+from tests.distributed.services import predicted_with_a_worker_killed
 
 ROOT = Path(__file__).parents[2]
 PREDICT = ROOT / "scripts" / "predict.py"
@@ -155,20 +156,11 @@ def test_wrong_options_are_explained(trained, words, said):
 
 
 def test_a_worker_of_a_cluster_is_killed_and_every_row_is_there_once(trained, tmp_path):
-    distributed = pytest.importorskip("distributed")
     folder, expected, names = trained
-    options = {"engine": "numba", "rescale": None, "threads": 1}
-    with distributed.LocalCluster(
-        n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:
-        processes = [worker.process.pid for worker in cluster.workers.values()]
-        source = predicting.IdxStream(folder / "images")
-        job = shards.Shards(tmp_path / "p.npy", source, folder / "model.safetensors", names)
-        address = cluster.scheduler_address
-        done = predicting.predict_on_workers(job, folder / "model.safetensors", address, options)
-        first = next(done)
-        os.kill(processes[0], signal.SIGKILL)
-        assert first + sum(done) >= N - 10_000  # a shard may be run twice, but is written once
+    source = predicting.IdxStream(folder / "images")
+    job = shards.Shards(tmp_path / "p.npy", source, folder / "model.safetensors", names)
+    found = predicted_with_a_worker_killed(job, folder / "model.safetensors", after=1)
+    assert sum(found) >= N - 10_000  # a shard may be run twice, but is written once
     assert job.missing() == []
     job.join()
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), expected)
