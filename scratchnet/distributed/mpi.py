@@ -77,26 +77,26 @@ class MpiWorld(World):
         self.peers.watch(self.say_ended)
         atexit.register(self.peers.close)
         agreement.agree_on_target(self.gather(agreement.target()), self.hosts, common_target)
-        small, large = (max(self.gather(self.probe(size))) for size in PROBES)
+        small, large = (max(self.gather(min(self.probe(size, times=4)))) for size in PROBES)
         self.seconds_of_message = small
         self.seconds_of_byte = (large - small) / (PROBES[1] - PROBES[0]) / (self.ranks - 1 or 1)
 
     # messages
 
-    def probe(self, size: int) -> float:
-        """Seconds of an exchange in which each rank sends this many bytes: the best of four."""
+    def probe(self, size: int, times: int) -> list[float]:
+        """Seconds of exchanges in which each rank sends this many bytes."""
         rows, seconds = np.zeros((self.ranks, size), np.uint8), []
-        for _ in range(4):
+        for _ in range(times):
             self.wait(self.comm.Ibarrier())
             start = time.perf_counter()
             self.wait(self.comm.Iallgather(self.mpi.IN_PLACE, rows))
             seconds.append(time.perf_counter() - start)
-        return min(seconds)
+        return seconds
 
     def divides(self, multiplications: int, size: int) -> bool:
-        """Whether ranks that compute a part each, and exchange the results of `size` bytes, save half as much again.
+        """Whether ranks that compute a part each save one and a half times what the exchange of the result costs.
 
-        Where the network is slow, every rank computes all of it. The result has the same bits.
+        size: bytes of the result. Where the network is slow, every rank computes all of it, to the same bits.
         """
         others = 1 - 1 / self.ranks  # the share of the others
         saved = others * multiplications / MULTIPLICATIONS

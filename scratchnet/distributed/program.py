@@ -26,7 +26,6 @@ from scratchnet.compiled.execution.calls import Call, Calls, PythonCall
 from scratchnet.compiled.execution.contexts import Buffers, Captured, CapturingContext
 from scratchnet.compiled.execution.program import Phase, PythonSegment
 from scratchnet.compiled.execution.training_program import CHUNKS, TrainingProgram, caller
-from scratchnet.compiled.jit.aligned import aligned_zeros
 from scratchnet.compiled.kernels.copy import copy
 from scratchnet.compiled.kernels.deferred_gradient import WIDTH, DeferredGradient, keep_rows
 from scratchnet.distributed.rows import ChunkRows, Fields
@@ -46,12 +45,9 @@ class SharedGradient(DeferredGradient):
         self.chunks = {part.start: i for i, part in enumerate(parts)}
         self.rows: Any = None
         world: Any = shared_world()
-        blocks = -(-features // WIDTH)
         self.is_divided = world.divides(n * features * units, 4 * features * units)
-        own = world.share(blocks) if self.is_divided else range(blocks)
+        own = world.share(len(self.blocks)) if self.is_divided else range(len(self.blocks))
         self.own = range(WIDTH * own.start, min(WIDTH * own.stop, features))
-        self.blocks = aligned_zeros((blocks, WIDTH * units))
-        self.dW = self.blocks.reshape(-1)[: features * units].reshape(features, units)
 
     def factors(self, chunk: int) -> list[np.ndarray]:
         """A chunk's x and dz, in its row."""
@@ -69,9 +65,9 @@ class SharedGradient(DeferredGradient):
         call(keep_rows, *self.factors(chunk), own.start, own.stop, first, self.n, self.x, self.panels)
 
     def products(self) -> list[list[Calls]]:
-        """Tasks: the blocks of dW that are computed here. None if every process computes all of dW for itself."""
+        """Tasks: the blocks of a divided dW that are computed here."""
         tasks: list[list[Calls]] = []
-        for feature in self.own[::WIDTH] if self.is_divided else ():
+        for feature in self.own[::WIDTH]:
             calls: Calls = []
             stop = min(feature + WIDTH, self.own.stop)
             super().block(caller(calls), feature * self.units, stop * self.units)

@@ -33,8 +33,9 @@ class DeferredGradient:
 
     def __init__(self, n: int, features: int, units: int):
         self.n, self.x, self.panels = n, aligned_empty(n * features), aligned_zeros((n + 1) * padded_width(units))
-        self.units, self.dW = units, aligned_empty((features, units))
-        self.block_size = WIDTH * units
+        self.units, self.block_size = units, WIDTH * units
+        self.blocks = aligned_empty((-(-features // WIDTH), self.block_size))  # the last one may be filled in part
+        self.dW = self.blocks.reshape(-1)[: features * units].reshape(features, units)
 
     def add_chunk(self, call, first: int, x: np.ndarray, dz: np.ndarray) -> None:
         """Keep a chunk's x (m, features) and dz (m, units): the batch's examples first, first + 1, ..."""
