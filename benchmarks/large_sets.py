@@ -10,7 +10,6 @@ ways take turns. The digits are those of MNIST, repeated. The default is a file 
 
 from __future__ import annotations
 
-import gzip
 import os
 import statistics
 import tempfile
@@ -25,19 +24,15 @@ FOUR_GIB = -(-(2**32) // 784)
 COLUMNS = {"preset": "preset", "way": "", "rate": "images/s", "share": "of memory's", "million": "s for a million"}
 
 
-def write_images(path: Path, x: np.ndarray, count: int) -> None:
-    """An IDX file of `count` images, packed if its name ends with .gz: x again and again."""
-    with gzip.open(path, "wb", compresslevel=1) if path.suffix == ".gz" else open(path, "wb") as file:
-        file.write(b"\0\0\x08\x03" + np.array([count, *x.shape[1:3]], ">i4").tobytes())
-        for start in range(0, count, len(x)):
-            file.write(x[: count - start].tobytes())
-
-
-def ways(model, model_file: Path, x: np.ndarray, count: int, folder: Path) -> dict:
+def ways(model, model_file: Path, x: np.ndarray, folder: Path) -> dict:
     """Name -> what is timed."""
+    from scratchnet import write_idx
     from scratchnet.commands.predicting import predict_here
     from scratchnet.commands.shards import Shards
     from scratchnet.data.stream import IdxStream
+
+    def in_memory() -> None:
+        model.predict(x)
 
     def from_file(images: Path, out: str) -> None:
         shards = Shards(folder / out, IdxStream(images), model_file, [*"0123456789"])
@@ -48,10 +43,9 @@ def ways(model, model_file: Path, x: np.ndarray, count: int, folder: Path) -> di
 
     raw, small = folder / "images", folder / "images.gz"
     for path in (raw, small):
-        write_images(path, x, count)
-    in_memory = np.fromfile(raw, np.uint8, offset=16).reshape(count, *x.shape[1:])
+        write_idx(path, x)
     return {
-        "array in memory": lambda: {"rows": len(model.predict(in_memory))},
+        "array in memory": in_memory,
         "IDX file to .npy": lambda: from_file(raw, "p.npy"),
         "IDX file to .csv": lambda: from_file(raw, "p.csv"),
         "packed IDX file to .csv": lambda: from_file(small, "p.csv"),
@@ -65,14 +59,15 @@ def main() -> None:
     from scratchnet.zoo import PRESETS
 
     sn.set_threads(args.threads)
-    x, rows, own = load_data(args)["x"], [], clock_of(os.getpid())
+    digits, rows, own = load_data(args)["x"], [], clock_of(os.getpid())
+    x = np.resize(digits, (args.images, *digits.shape[1:]))
     for name in args.presets:
         model = PRESETS[name](10).build((28, 28, 1), seed=0)
         with tempfile.TemporaryDirectory() as work:
             file = Path(work) / "model.safetensors"
             model.save(file)
             seconds: dict[str, list[float]] = {}
-            compared = ways(model, file, x, args.images, Path(work))
+            compared = ways(model, file, x, Path(work))
             for _ in range(args.rounds):
                 for way, work_of in compared.items():
                     start = time.perf_counter()

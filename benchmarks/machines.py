@@ -10,8 +10,8 @@ C is the number of chunks of a batch. Products of dense layers, which ranks on a
 every rank had them. An exchange is a ring: R - 1 times a rank passes on one rank's rows (Thakur, Rabenseifner, Gropp
 2005; α and β as Hockney has them). The bytes are the rows' own, as the program has them. α and β of networks that are
 not here are assumptions, and the table says so. Strong scaling keeps the batch, weak scaling gives each machine 128
-images. *If overlapped* is the speed-up if all messages but those of a rank's last chunk were under way
-while the others are computed: the best that overlapping could bring.
+images. `overlapped` is the speed-up if all messages but those of a rank's last chunk were under way while the others
+are computed: the best that overlapping could bring.
 
     python benchmarks/machines.py --torch-python ~/torch/bin/python
 """
@@ -39,7 +39,7 @@ PAYS = 1.1  # a doubling that gives less than this is not worth its machines
 COLUMNS = {
     "net": "network", "over": "", "ms": "ms a step", "images": "images/s", "speedup": "speed-up",
 }  # fmt: skip
-LINE = "{net}, {scaling} scaling, {over}: {ranks} ranks {ms:.2f} ms, {images:,.0f} images/s, {speedup:.2f} times"
+LINE = "{net}, {scaling} scaling, {over}: {ranks} ranks {ms:.2f} ms, {images:,.0f} images/s, {speedup:.2f} times {pays}"
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def measured(net: str, batch: int, args: argparse.Namespace) -> tuple[list[dict]
         {
             "net": f"{net}, batch {batch}", "scaling": "strong", "over": name, "ranks": 1 + ("2 ranks" in name),
             "kind": "measured", "ms": 1e3 * middle[name], "images": batch / middle[name],
-            "speedup": middle["one process, 1 thread"] / middle[name], "pays": "",
+            "speedup": middle["one process, 1 thread"] / middle[name],
             "turns": [1e3 * turn["seconds"] for turn in turns],
         }
         for name, turns in found.items()
@@ -229,7 +229,7 @@ def main() -> None:
     args = parser.parse_args()
     if not args.mpirun:
         parser.error("there is no mpirun on the path; --mpirun names it")
-    data, rows, lines = load_data(args), [], {}
+    data, rows, curves, lines = load_data(args), [], [], {}
     for net in args.nets:
         found, two = measured(net, args.batches[0], args)
         rows += found
@@ -253,8 +253,8 @@ def main() -> None:
             return Step(known.python, phases, [int(row * chunks), *sums])
 
         for batch in args.batches:
-            rows += computed(net, batch, step_of, "strong")
-        rows += computed(net, 128, step_of, "weak")
+            curves += computed(net, batch, step_of, "strong")
+        curves += computed(net, 128, step_of, "weak")
         print(f"{net}: α {1e6 * alpha:.1f} µs, β {beta / 1e9:.2f} GB/s between two ranks here", flush=True)
         predicted = step_of(args.batches[0]).compute(2) + sum(alpha + s / (2 * beta) for s in sizes)
         print(
@@ -264,13 +264,11 @@ def main() -> None:
     import numpy as np
 
     versions = {"numba": numba.__version__, "numpy": np.__version__, "scratchnet": sn.__version__}
-    found = [row for row in rows if row["kind"] == "measured"]
-    computed_rows = [row for row in rows if row["kind"] == "computed"]
-    print("\ncomputed:", *(LINE.format(**row) + f" {row['pays']}" for row in computed_rows), sep="\n")
+    print("\ncomputed:", *(LINE.format(**row) for row in curves), sep="\n")
     more = {"lines": {net: {"alpha": a, "beta": b} for net, (a, b) in lines.items()}, "networks": NETWORKS}
     note = f"The two processors are shared by the ranks. Median of {args.rounds} alternating turns."
-    path = save("machines", args, found, versions, columns=COLUMNS, note=note, computed=computed_rows, **more)
-    draw(rows, path.with_suffix(".png"))
+    path = save("machines", args, rows, versions, columns=COLUMNS, note=note, computed=curves, **more)
+    draw([*rows, *curves], path.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -53,16 +53,7 @@ def steps(net: str, batch: int, count: int) -> dict:
 
 def messages() -> list[tuple[int, float]]:
     """(bytes that each rank sends, median seconds) of exchanges of several sizes."""
-    world, found = shared_world(), []
-    for size in SIZES:
-        rows, seconds = np.zeros((world.ranks, size), np.uint8), []
-        for _ in range(60):
-            world.wait(world.comm.Ibarrier())
-            before = time.perf_counter()
-            world.exchange(rows)
-            seconds.append(time.perf_counter() - before)
-        found.append((size, statistics.median(seconds)))
-    return found
+    return [(size, statistics.median(shared_world().probe(size, times=60))) for size in SIZES]
 
 
 def main(net: str, batch: str, count: str, threads: str, how: str = "mpi") -> None:
