@@ -1,8 +1,9 @@
 """How long is a training step if the convolutions are frozen, as a share of the full step?
 
 Of each network two models: in one everything is trained, in the other the convolutions and the BatchNorms behind them
-are frozen. They take turns of a few steps each on the same batches. A turn waits for a quiet moment, and is repeated if
-others used the processors meanwhile (`quiet.py`); the table has the medians.
+are frozen. They take turns of a few steps each on the same batches; the third in turn is the frozen model again,
+with the outputs of its frozen layers kept, as `fit` keeps them for all epochs but the first. A turn waits for a quiet
+moment, and is repeated if others used the processors meanwhile (`quiet.py`); the table has the medians.
 
     python benchmarks/frozen.py --threads 2
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 import os
 import statistics
 import time
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 from command import load_data, parser_of, restart, save
@@ -20,8 +23,8 @@ from quiet import clock_of, disturbed, undisturbed
 STEPS = 10  # in a turn
 
 
-def pair(name: str):
-    """(trained, frozen): two models of a preset, with their optimizers and loss."""
+def models(name: str):
+    """(trained, frozen): two models of a preset, with their optimizers."""
     from scratchnet import transfer
     from scratchnet.zoo import PRESETS
 
@@ -36,29 +39,37 @@ def pair(name: str):
     return made
 
 
-def turns(pairs, x, y, batch: int, rounds: int, patience: float = 0) -> list[list[dict]]:
-    """For each model the answers of its turns, with the "seconds" of a step; one turn of each is not counted.
-
-    patience: seconds that a turn may wait for a quiet moment.
-    """
+def contenders(name: str, x, y, batch: int):
+    """Three functions that make STEPS steps: all trained, frozen, frozen with kept outputs."""
     from scratchnet.losses import SoftmaxCrossEntropy
     from scratchnet.training import train_step
 
-    loss, answers, own = SoftmaxCrossEntropy(), [[] for _ in pairs], clock_of(os.getpid())
+    (full, frozen), loss = models(name), SoftmaxCrossEntropy()
+    below, above = frozen[0].backend.divided(len(x))
+    kept = SimpleNamespace(outputs=below.logits(x), above=above)
     batches = [slice(i * batch, (i + 1) * batch) for i in range(min(STEPS, len(x) // batch))]
 
-    def steps(model, optimizer) -> dict:
+    def steps(model, optimizer, images, **options) -> dict:
         start = time.perf_counter()
         for rows in batches:
-            train_step(model, loss, optimizer, x[rows], y[rows])
+            train_step(model, loss, optimizer, images[rows], y[rows], **options)
         return {"seconds": (time.perf_counter() - start) / len(batches)}
 
+    return partial(steps, *full, x), partial(steps, *frozen, x), partial(steps, *frozen, kept.outputs, kept=kept)
+
+
+def turns(functions, rounds: int, patience: float = 0) -> list[list[dict]]:
+    """For each function the answers of its turns, with the "seconds" of a step; one turn of each is not counted.
+
+    patience: seconds that a turn may wait for a quiet moment.
+    """
+    answers, own = [[] for _ in functions], clock_of(os.getpid())
     for turn in range(rounds + 1):
-        for (model, optimizer), found in zip(pairs, answers, strict=True):
+        for steps, found in zip(functions, answers, strict=True):
             if turn == 0:
-                steps(model, optimizer)
+                steps()
             else:
-                found.append(undisturbed(lambda m=model, o=optimizer: steps(m, o), own, patience))
+                found.append(undisturbed(steps, own, patience))
     return answers
 
 
@@ -72,17 +83,17 @@ def rows_of(presets, x, y, batch: int, rounds: int, patience: float) -> list[dic
     """A row of the table for each preset."""
     rows = []
     for name in presets:
-        full, frozen = map(counted, answers := turns(pair(name), x, y, batch, rounds, patience))
+        answers = turns(contenders(name, x[: STEPS * batch], y, batch), rounds, patience)
         calm = min(sum(not disturbed(answer) for answer in of_one) for of_one in answers)
-        ratio = statistics.median(frozen) / statistics.median(full)
-        spread = "{:.2f} ({:.2f}–{:.2f})"
-        full_ms, frozen_ms = (
-            spread.format(1e3 * statistics.median(s), 1e3 * min(s), 1e3 * max(s)) for s in (full, frozen)
-        )
-        rows.append(
-            {"preset": name, "full": full_ms, "frozen": frozen_ms, "share": f"{ratio:.2f} ×", "undisturbed": calm}
-        )
-        print(f"{name}: {full_ms} and {frozen_ms} ms, {ratio:.2f} ×, {calm} of {rounds} turns undisturbed", flush=True)
+        seconds = [counted(of_one) for of_one in answers]
+        middle = [statistics.median(of_one) for of_one in seconds]
+        texts = [f"{1e3 * m:.2f} ({1e3 * min(s):.2f}–{1e3 * max(s):.2f})" for m, s in zip(middle, seconds, strict=True)]
+        row = dict(zip(("full", "frozen", "kept"), texts, strict=True))
+        shares = {
+            f"{what}_share": f"{m / middle[0]:.2f} ×" for what, m in zip(("frozen", "kept"), middle[1:], strict=True)
+        }
+        rows.append({"preset": name, **row, **shares, "undisturbed": calm})
+        print(rows[-1], flush=True)
     return rows
 
 
@@ -95,7 +106,10 @@ def main() -> None:
     data = load_data(args)
     presets = args.presets if args.presets != ["two-conv"] else ["two-conv", "default", "chollet", "vgg-bn", "best"]
     rows = rows_of(presets, data["x"], data["y"], args.batch, args.rounds, args.patience)
-    titles = ("preset", "ms, all trained", "ms, convolutions frozen", "share", "undisturbed turns")
+    titles = (
+        "preset", "ms, all trained", "ms, convolutions frozen", "ms, outputs kept", "share, frozen", "share, kept",
+        "undisturbed turns",
+    )  # fmt: skip
     columns = dict(zip(rows[0], titles, strict=True))
     note = (
         f"Batch {args.batch}; median of the undisturbed ones of {args.rounds} alternating turns (of all, if there are "

@@ -7,7 +7,7 @@ Read it in this order; each file is a chapter and needs only the ones before it.
     initializers    how weights start          losses/       what is minimised
     optimizers      how weights move           schedules     how fast
     building, model layers in a row            training      the loop;  callbacks  what happens beside it
-    transfer        frozen layers, and a new last layer for other classes
+    transfer        frozen layers, and a new last layer for other classes    kept_outputs    what they need only once
     labels, inputs, arguments, example_weights, keywords      what may be passed, and errors that name the cure
     checkpoint      an interrupted training run, resumed
     team            a batch in chunks on several threads, and why the result does not depend on them

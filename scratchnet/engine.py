@@ -235,11 +235,13 @@ class Engine:
         """The context for a batch in one piece: what `forward` needs beside x."""
         return Context(training, rng)
 
-    def prepare(
-        self, loss: Any, optimizer: Any, x: np.ndarray, labels: Any, batch_size: int, augment: Any, verbose: bool
-    ) -> float:
-        """Compile whatever a training run on this data needs; the seconds it took. The textbook compiles nothing."""
+    def prepare(self, run: Any, verbose: bool) -> float:
+        """Compile whatever a training run needs; the seconds it took. The textbook compiles nothing."""
         return 0.0
+
+    def divided(self, n: int) -> tuple[Engine, Engine] | None:
+        """Engines for the layers whose outputs of n images no step changes, and for those above them; None without."""
+        return None
 
     def describe(self) -> dict[str, str]:
         """Layer name -> how it is computed, for the summary; ″ for layers computed with the one above."""

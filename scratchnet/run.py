@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet import checkpoint, html, transfer
+from scratchnet.kept_outputs import KeptOutputs
 from scratchnet.optimizers import Optimizer
 
 
@@ -84,6 +85,7 @@ class Run:
     interrupted: Callable[[], bool] = no_signal  # is a signal waiting? A callback that waits must ask
     frozen: list[str] = field(default_factory=list)  # the layers that are frozen at its start
     lr_factors: dict[str, float] = field(default_factory=dict)  # and the factors on their rates
+    kept: KeptOutputs | None = None  # the outputs of these layers, if they are kept
 
     def __post_init__(self) -> None:
         self.frozen, self.lr_factors = transfer.frozen(self.model), transfer.lr_factors(self.model)

@@ -29,6 +29,7 @@ from scratchnet.divergence import TrainingDivergedError, check_finite, explain
 from scratchnet.engine import NonFiniteLossError, expect_trained, restored
 from scratchnet.example_weights import example_weights
 from scratchnet.inputs import count
+from scratchnet.kept_outputs import KeptOutputs
 from scratchnet.losses import USUAL, SoftmaxCrossEntropy, WeightedLoss, as_loss, weighted, without_weights
 from scratchnet.optimizers import Optimizer, as_optimizer
 from scratchnet.process.interrupts import HeldSignals, Interrupted
@@ -43,23 +44,23 @@ TRAINING_SAMPLE = 5000  # examples of the training set that are evaluated at the
 @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error, with better words
 def train_step(
     model: Any, loss: Any, optimizer: Optimizer, x: Any, labels: Any, augment: Any = None,
-    whole: Callable[[], Any] | None = None,
+    whole: Callable[[], Any] | None = None, kept: KeptOutputs | None = None,
 ) -> float:  # fmt: skip
     """One optimizer step on a batch; returns the batch's mean loss before it.
 
-    whole: reads the batch, if x may have this process' examples only (`Engine.batch`).
+    whole: reads the batch, if x may have this process' examples only (`Engine.batch`). kept: x are rows of these.
     Raises TrainingDivergedError if that loss is not finite; the model is then as it was before the step.
     """
     engine, rng = model.backend, ExampleRandom(model.seed, optimizer.steps)
+    stepping = engine if kept is None else kept.above
     if not engine.training.acquire(blocking=False):
         raise RuntimeError("another thread is in the middle of a training step of this model. Train it in one thread.")
     try:
-        x = model.check_input(x)
-        return engine.train_step(loss, optimizer, x, labels, rng, augment)
+        return stepping.train_step(loss, optimizer, stepping.check_input(x), labels, rng, augment)
     except NonFiniteLossError as error:
         rng.draws = 0
         with restored(model.state()), alone():
-            images = engine.augmented(augment, x if whole is None else model.check_input(whole()), rng)
+            images = engine.augmented(augment, model.check_input(x if whole is None else whole()), rng)
             raise explain(model, images, rng, error.value, optimizer.steps + 1) from None
     finally:
         engine.training.release()
@@ -160,9 +161,9 @@ def train_epoch(run: Run, listeners: Callbacks, signals: HeldSignals, world: Wor
         listeners.dispatch("on_epoch_begin")
     start = time.perf_counter() - run.seconds
     order = epoch_order(run.examples, run.model.seed, run.epoch) if run.shuffle else np.arange(run.examples)
+    run.kept = KeptOutputs.current(run, signals.check)
     for rows in islice(batches(order, run.batch_size), run.batch, None):
-        x, y, whole = run.model.backend.batch(run.x, rows), run.y[rows], partial(getitem, run.x, rows)
-        run.losses.append(train_step(run.model, run.loss, run.optimizer, x, y, run.augment, whole))
+        run.losses.append(step_of(run, rows))
         run.batch, run.seconds = run.batch + 1, time.perf_counter() - start
         listeners.dispatch("on_batch_end", {"training_loss": run.losses[-1]})
         world.after_batch(run)
@@ -185,6 +186,13 @@ def train_epoch(run: Run, listeners: Callbacks, signals: HeldSignals, world: Wor
     signals.check()
 
 
+def step_of(run: Run, rows: np.ndarray) -> float:
+    """A training step on these rows of the data; its loss."""
+    whole, kept = partial(getitem, run.x, rows), run.kept if run.kept is not None and run.kept.hold() else None
+    x = run.model.backend.batch(run.x, rows) if kept is None else kept.outputs[rows]
+    return train_step(run.model, run.loss, run.optimizer, x, run.y[rows], run.augment, whole, kept)
+
+
 def evaluate_both(run: Run, signals: HeldSignals, world: World) -> dict[str, float]:
     """Loss and accuracy on a sample of the training set, and with "val_" in front on the validation set."""
     sample = np.linspace(0, run.examples - 1, min(run.examples, TRAINING_SAMPLE)).astype(np.int64)
@@ -204,8 +212,8 @@ def compile_kernels(run: Run, verbose: bool) -> float:
     """Compile what is not compiled yet; the seconds that took. Ctrl-C goes to the caller at once."""
     with HeldSignals() as signals:
         try:
-            data = run.x, run.y, run.batch_size, run.augment
-            return signals.run_in_thread(lambda: run.model.backend.prepare(run.loss, run.optimizer, *data, verbose))
+            run.kept = KeptOutputs.of(run)
+            return signals.run_in_thread(lambda: run.model.backend.prepare(run, verbose))
         except Interrupted:
             run.stop = True
     return 0.0

@@ -10,10 +10,10 @@ classes. With few images of the new classes, these first layers are better than 
     model.fit(..., optimizer=Adam(1e-4))
 
 A frozen layer keeps its arrays to the last bit. Its gradient is not computed, and below the lowest layer that is
-trained there is no backward pass. A frozen BatchNorm uses its running averages, in training too, and does not move
-them (Keras' rule): the layers behind it are trained on the numbers that they will get in a prediction. A Dropout has
-nothing to freeze and stays active. Between frozen and trained there is `lr_factor`, a factor on the learning rate of
-one layer.
+trained there is no backward pass; without augmentation no forward pass either, from the second epoch on
+(`scratchnet.kept_outputs`). A frozen BatchNorm uses its running averages, in training too, and does not move them
+(Keras' rule): the layers behind it are trained on the numbers that they will get in a prediction. A Dropout has nothing
+to freeze and stays active. Between frozen and trained there is `lr_factor`, a factor on the learning rate of one layer.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from scratchnet.layers import Dropout, Rescale
 from scratchnet.losses import SoftmaxCrossEntropy, one_hot
 from scratchnet.optimizers import Adam
 from scratchnet.process.pipes import printable
+from scratchnet.run import Run
 from scratchnet.training import train_step
 
 SAMPLE, BATCH, FEW = 256, 32, 4  # images for the loss, for overfitting one batch, for the gradients
@@ -65,7 +66,7 @@ def examine(model: Any, x: np.ndarray, y: Any, verbose: bool = True) -> Iterator
     chosen = np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64)
     x, y = model.check_input(x[chosen]), np.asarray(y)[chosen]
     yield check_input_scale(model, x)
-    model.backend.prepare(SoftmaxCrossEntropy(), Adam(), x, y, BATCH, None, verbose)
+    model.backend.prepare(Run(model, Adam(), SoftmaxCrossEntropy(), 1, BATCH, x, y), verbose)
     yield check_first_loss(model, x, y)
     if model.engine == "numba":
         yield check_engines(model, x[:BATCH], y[:BATCH])

@@ -36,7 +36,7 @@ def test_each_start_makes_equally_many_steps_on_the_same_images_and_only_one_mov
 
 @pytest.mark.parametrize("preset", ["two-conv", "vgg-bn"])
 def test_of_the_two_models_one_has_its_convolutions_frozen_and_both_are_equal(preset):
-    (full, _), (other, _) = frozen.pair(preset)
+    (full, _), (other, _) = frozen.models(preset)
     assert len(full.trainable_parameters()) == len(full.parameters())
     kinds = {type(layer).__name__ for layer in other.layers if layer.params and not layer.trainable}
     assert kinds == ({"Conv2D"} if preset == "two-conv" else {"Conv2D", "BatchNorm"})
@@ -44,13 +44,28 @@ def test_of_the_two_models_one_has_its_convolutions_frozen_and_both_are_equal(pr
         np.testing.assert_array_equal(one, its)
 
 
-def test_every_turn_of_both_is_measured_but_the_first():
-    x, y = np.zeros((64, 28, 28), np.uint8), np.zeros(64, np.uint8)
-    pairs = frozen.pair("two-conv")
-    answers = frozen.turns(pairs, x, y, batch=32, rounds=3)
-    assert [len(found) for found in answers] == [3, 3]
+def test_every_turn_of_the_three_is_measured_but_the_first(monkeypatch):
+    x, y = np.zeros((96, 28, 28), np.uint8), np.zeros(96, np.uint8)
+    pair = frozen.models("two-conv")
+    monkeypatch.setattr(frozen, "models", lambda name: pair)
+    answers = frozen.turns(frozen.contenders("two-conv", x, y, batch=32), rounds=3)
+    assert [len(found) for found in answers] == [3, 3, 3]
     assert all(answer["seconds"] > 0 and "others" in answer for found in answers for answer in found)
-    assert [optimizer.steps for _, optimizer in pairs] == [8, 8]
+    assert [optimizer.steps for _, optimizer in frozen.models("")] == [4 * 3, 4 * 3 * 2]
+
+
+def test_the_steps_with_kept_outputs_train_as_the_others_do(monkeypatch):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (96, 28, 28), np.uint8), rng.integers(0, 10, 96, np.uint8)
+    found = []
+    for which in (1, 2):
+        pair = frozen.models("two-conv")
+        monkeypatch.setattr(frozen, "models", lambda name, pair=pair: pair)
+        frozen.contenders("two-conv", x, y, batch=32)[which]()
+        found.append(pair[1][0].get_weights())
+        monkeypatch.undo()
+    for one, other in zip(*found, strict=True):
+        assert one.tobytes() == other.tobytes()
 
 
 def test_disturbed_turns_are_left_out_if_three_others_remain():

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.compiled.execution.calls import compile_calls
+from scratchnet.compiled.execution.calls import Calls, compile_calls
 from scratchnet.compiled.execution.contexts import Buffers, EagerContext
 from scratchnet.compiled.execution.fusion import fuse
 from scratchnet.compiled.execution.guards import ArrayGuard
@@ -22,7 +22,7 @@ from scratchnet.compiled.layers.inference import for_inference
 from scratchnet.compiled.training.augment import CompiledAugment, is_compiled
 from scratchnet.compiled.training.losses import softmax
 from scratchnet.engine import Engine, Network, expect_trained, restored_on_error
-from scratchnet.layers import LAYERS
+from scratchnet.layers import LAYERS, Dropout
 from scratchnet.randomness import ExampleRandom
 from scratchnet.team import shared_team, split_ranges
 from scratchnet.world import shared_world
@@ -185,24 +185,57 @@ class CompiledEngine(Engine):
 
     # compiling
 
-    def prepare(self, loss, optimizer, x, labels, batch_size, augment, verbose):
+    def prepare(self, run, verbose):
         self.guard.check(written=True)
         before = compiling.seconds
         if verbose:
             compiling.announce = lambda: print(COMPILING, flush=True)
         try:
-            programs: list[Any] = []
-            for n in sorted({min(batch_size, len(x)), len(x) % batch_size} - {0}, reverse=True):
-                images, change = x[:n], augment
-                if not is_compiled(augment, x):
-                    images, change = self.augmented(augment, images, ExampleRandom(0, 0)), None
-                programs.append(self.training_program(loss, optimizer, images, np.asarray(labels[:n]), change).program)
-            idle, program = self.inference_program(x.dtype, len(x), shared_team().threads)
-            idle.append(program)
-            compile_calls([call for program in [*programs, program] for call in program.calls()])
+            calls = self.calls_of_prediction(run.x)
+            if run.kept is None:
+                calls += self.calls_of_steps(run, run.x)
+            else:
+                calls += run.kept.below.calls_of_prediction(run.x)
+                calls += run.kept.above.calls_of_steps(run, run.kept.outputs)
+            compile_calls(calls)
         finally:
             compiling.announce = None
         return compiling.seconds - before
+
+    def calls_of_steps(self, run, x) -> Calls:
+        """What an epoch calls: the steps on whole batches of x, and on the last one."""
+        calls: Calls = []
+        for n in sorted({min(run.batch_size, len(x)), len(x) % run.batch_size} - {0}, reverse=True):
+            images, labels, augment = x[:n], np.asarray(run.y[:n]), run.augment
+            if not is_compiled(augment, x):
+                images, augment = self.augmented(augment, images, ExampleRandom(0, 0)), None
+            calls += self.training_program(run.loss, run.optimizer, images, labels, augment).program.calls()
+        return calls
+
+    def calls_of_prediction(self, x) -> Calls:
+        """What the prediction of all these images calls."""
+        idle, program = self.inference_program(x.dtype, len(x), shared_team().threads)
+        idle.append(program)
+        return program.calls()
+
+    # frozen layers at the bottom
+
+    def divided(self, n):
+        k, (layers, names, shapes, dtype) = self.constant_layers(), self.network
+        below = Network(layers[:k], names[:k], shapes[: k + 1], dtype)
+        if n <= FEW or not below.arrays("params"):
+            return None
+        return CompiledEngine(below), CompiledEngine(Network(layers[k:], names[k:], shapes[k:], dtype))
+
+    def constant_layers(self) -> int:
+        """How many layers at the bottom compute the same in every step: none of them is trained, random or unknown."""
+
+        def changes(part) -> bool:
+            trained = part.trainable and (part.params or part.state)
+            return bool(trained) or isinstance(part, Dropout) or type(part) not in LAYERS.values()
+
+        changing = [any(changes(part) for _, part in layer.walk()) for layer in self.network.layers]
+        return [*changing, True].index(True)
 
     def describe(self):
         found = {}
