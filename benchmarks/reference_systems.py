@@ -8,6 +8,8 @@ the training set, or the last. `as drawn` is the accuracy on test images that ar
 (`scratchnet.robustness`).
 
 A run takes minutes, so each writes a file, and existing files are not repeated: stop with Ctrl-C and continue later.
+The table has every preset with such files, of this call or an earlier one. Runs on another processor or with another
+number of threads are repeated, for their seconds are others.
 
     python benchmarks/reference_systems.py                              all of them, three seeds each
     python benchmarks/reference_systems.py --only chollet vgg-bn --seeds 0 1 2 3 4
@@ -29,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 from command import parser_of, restart, save
 from driver import HERE
-from machine import commit
+from machine import commit, cpu_model
 
 from scratchnet.data import load_dataset
 
@@ -67,6 +69,7 @@ COLUMNS = {
     "loss": "test loss",
     "validation": "validation",
     "drawn": "as drawn",
+    "seeds": "seeds",
     "epochs": "epochs",
     "seconds": "s of training",
 }
@@ -139,6 +142,16 @@ def run_all(presets: Iterable[str], seeds: list[int], folder: Path, settings: di
     return runs
 
 
+def runs_in(folder: Path, presets: Iterable[str], settings: dict) -> dict[str, list[dict]]:
+    """Preset -> its finished runs in this folder, by seed; those with other settings are left out."""
+    found = {}
+    for preset in presets:
+        runs = [run for path in folder.glob(f"{preset}-seed*.json") if (run := finished(path, settings))]
+        if runs:
+            found[preset] = sorted(runs, key=lambda run: run["seed"])
+    return found
+
+
 def table(runs: dict[str, list[dict]], reference: dict[str, Published]) -> list[dict]:
     """A row for each preset: what was published, and the mean of ours with the smallest and the largest."""
 
@@ -161,6 +174,7 @@ def table(runs: dict[str, list[dict]], reference: dict[str, Published]) -> list[
             "loss": spread(of, "test_loss", "{:.4f}".format),
             "validation": spread(of, "val_accuracy", percent),
             "drawn": spread(of, "as_drawn", percent),
+            "seeds": len(of),
             "epochs": spread(of, "epochs", "{:.0f}".format),
             "seconds": spread(of, "seconds", "{:.0f}".format),
             "test_accuracies": [run["test_accuracy"] for run in of],
@@ -210,16 +224,18 @@ def answer(question: Question) -> int:
         _, args.dataset = load_dataset(args.choice, args.data_dir)
         if args.limit and args.limit < 100:
             raise ValueError(f"--limit {args.limit}: too few images to hold some out; expected at least 100")
-        settings = {"dataset": args.dataset, "epochs": args.epochs, "limit": args.limit}
-        runs = run_all(args.only, args.seeds, args.runs, settings, lambda preset, seed: train(preset, seed, args))
+        settings = {"dataset": args.dataset, "epochs": args.epochs, "limit": args.limit, "cpu": cpu_model(),
+                    "threads": args.threads}  # fmt: skip
+        run_all(args.only, args.seeds, args.runs, settings, lambda preset, seed: train(preset, seed, args))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped. Finished runs are kept and will not be repeated.", file=sys.stderr)
         return 130
+    runs = runs_in(args.runs, reference, settings)
     args.runs = args.choice = None  # a path of this machine does not belong to the record
-    note = f"Ours: mean of {len(args.seeds)} seeds, smallest–largest in brackets, the test set used once per seed."
+    note = "Ours: mean over the seeds, smallest–largest in brackets, the test set used once per seed."
     if args.limit or args.epochs:
         note += f" A trial, and no result: --limit {args.limit} --epochs {args.epochs}."
     save(

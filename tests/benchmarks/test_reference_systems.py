@@ -58,6 +58,15 @@ def test_the_table_shows_mean_and_range_over_the_seeds(tmp_path):
     assert (row["published"], row["published_loss"], row["loss"]) == ("99.02 %", "0.0388", "0.0300")
 
 
+def test_the_table_has_the_runs_of_earlier_calls_but_no_trial(tmp_path):
+    systems.run_all(["two-conv"], [2, 10, 0], tmp_path, SETTINGS, Trainer())
+    systems.run_all(["basic"], [1], tmp_path, SETTINGS, Trainer())
+    systems.run_all(["basic"], [2], tmp_path, SETTINGS | {"limit": 100}, Trainer())
+    runs = systems.runs_in(tmp_path, systems.REFERENCE, SETTINGS)
+    assert {preset: [run["seed"] for run in of] for preset, of in runs.items()} == {"basic": [1], "two-conv": [0, 2, 10]}
+    assert [row["seeds"] for row in systems.table(runs, systems.REFERENCE)] == [1, 3]
+
+
 def test_every_reference_system_has_a_preset():
     assert set(systems.REFERENCE) | set(fashion.REFERENCE) <= set(PRESETS)
 
