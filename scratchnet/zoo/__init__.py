@@ -16,7 +16,7 @@ for every model: layers hold parameters and belong to one model only.
 'RMSprop(lr=0.001), batch 128, 5 epochs, 5,000 held out'
 """
 
-from scratchnet.zoo.fashion import fashion
+from scratchnet.zoo.fashion import fashion, fashion_best
 from scratchnet.zoo.fitting import fitted
 from scratchnet.zoo.ours import best, default, fast, pyramid_one_cycle
 from scratchnet.zoo.presets import PRESETS, described
@@ -25,6 +25,6 @@ from scratchnet.zoo.recipe import Recipe
 
 __all__ = [
     "Recipe", "PRESETS", "described", "fitted",
-    "default", "fast", "best", "fashion", "pyramid_one_cycle",
+    "default", "fast", "best", "fashion", "fashion_best", "pyramid_one_cycle",
     "basic", "chollet", "lenet5", "mlp", "pyramid", "two_conv", "two_conv_adam", "vgg_bn",
 ]  # fmt: skip

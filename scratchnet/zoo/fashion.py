@@ -6,8 +6,9 @@ epochs is better without augmentation: there is much to learn before anything is
 
 from __future__ import annotations
 
+from scratchnet.data.augment import Augment
 from scratchnet.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Rescale
-from scratchnet.optimizers import Adam
+from scratchnet.optimizers import Adam, AdamW
 from scratchnet.zoo.recipe import Recipe
 
 
@@ -42,4 +43,25 @@ def fashion(classes: int = 10) -> Recipe:
     return Recipe(
         layers, Adam(3e-3), epochs=4, batch_size=64, validation=2000, keep="last", schedule="one-cycle",
         label_smoothing=0.05, weight_average=0.997,
+    )  # fmt: skip
+
+
+def fashion_best(classes: int = 10) -> Recipe:
+    """The most accurate recipe for Fashion-MNIST: 1.5 times as many filters, 16 epochs, mirrored and shifted images.
+
+    Accuracy in percent on 10,000 held-out images, the network of `fashion` trained on the other 50,000; one seed:
+
+        4 epochs, not augmented                                               93.9
+        12 epochs, mirrored, weight decay 0.05                                94.3, of the training set 98.1
+        12 epochs, mirrored and shifted by up to 1 pixel, weight decay 0.05   94.3, of the training set 95.9
+        16 epochs, mirrored and shifted by up to 2 pixels                     94.3
+        16 epochs, the same with boxes of up to 0.4 erased, weight decay      93.7
+
+    All with half of the images mirrored, dropout 0.3 and an average of the weights.
+    """
+    layers = [Rescale(), *pairs(48, 96, 192), Flatten(), Dropout(0.3), Dense(classes)]
+    return Recipe(
+        layers, AdamW(3e-3, weight_decay=0.05), epochs=16, batch_size=64, validation=1000, keep="last",
+        schedule="one-cycle", augment=Augment(shift=1, rotate=0, zoom=0, mirror=0.5), label_smoothing=0.05,
+        weight_average=0.999,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scratchnet.zoo.deep import deep, resnet
-from scratchnet.zoo.fashion import fashion
+from scratchnet.zoo.fashion import fashion, fashion_best
 from scratchnet.zoo.ours import best, default, fast, pyramid_one_cycle
 from scratchnet.zoo.published import basic, chollet, lenet5, mlp, pyramid, two_conv, two_conv_adam, vgg_bn
 from scratchnet.zoo.recipe import Recipe
@@ -29,6 +29,7 @@ PRESETS: dict[str, Callable[[int], Recipe]] = {
     "resnet": resnet,
     "deep": deep,
     "fashion": fashion,
+    "fashion-best": fashion_best,
     "lenet5": lenet5,
     "mlp": mlp,
 }  # name -> a function from the number of classes to a recipe
