@@ -1,17 +1,17 @@
 """Would bfloat16 pay for these networks? Its rounding, measured by emulation, and the arithmetic that it would save.
 
 A bfloat16 has eight bits of precision where a float32 has 24. Processors with AVX512-BF16 multiply twice as many of
-them per instruction and sum in float32. But a convolution of the engine is Winograd's, which needs fewer products in the
-first place, and sums and differences of many numbers, which want precision. So three methods are compared, each in
+them per instruction and sum in float32. But a convolution of the engine is Winograd's, which needs fewer products in
+the first place, and sums and differences of many numbers, which want precision. So three methods are compared, each in
 float32 and with all factors of products rounded to bfloat16:
 
     direct     y = sum of x * W                              9 products for an output
     2x2, 4x4   y = A^T [(G W G^T) * (B^T x B)] A             16/4 and 36/16 products
 
-`products` counts the products' instructions, in units of direct float32: bfloat16 needs half. It is a bound, because the
-transforms and everything else take the same time. `error` is that of one convolution, the middle one of chollet, in
-units of its largest output; `accuracy` is that of the preset `default`, trained for one epoch in float32, on the test
-images, all its products computed by the method (dense layers directly).
+`products` counts the products' instructions, in units of direct float32: bfloat16 needs half. It is a bound, because
+the transforms and everything else take the same time. `error` is that of one convolution, the middle one of chollet,
+in units of its largest output; `accuracy` is that of the preset `default`, trained for one epoch in float32, on the
+test images, all its products computed by the method (dense layers directly).
 
     python benchmarks/precision.py
 """

@@ -113,7 +113,7 @@ def check_pixels(x: np.ndarray, layers: Any, finite: bool = True) -> None:
     """
     if not x.size or (x.dtype == np.uint8 and not isinstance(layers[0], Rescale)):
         return
-    low, high = x.min(), x.max()
+    low, high = 0 if x.dtype == np.uint8 else x.min(), x.max()
     if finite and x.dtype.kind == "f" and not np.isfinite([low, high]).all():
         bad = ~np.isfinite(x.reshape(len(x), -1))
         raise ValueError(

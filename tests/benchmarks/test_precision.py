@@ -18,7 +18,9 @@ def test_every_method_is_the_textbook_s_convolution_in_float32(name, size):
 
 def test_bfloat16_is_the_nearest_number_of_eight_bits_ties_to_even():
     eps = 2.0**-7  # between 1 and 2 neighbours are this far apart
-    x = np.array([1, 1 + eps, 1 + 0.49 * eps, 1 + 0.51 * eps, 1 + 0.5 * eps, 1 + 1.5 * eps, -1 - 0.51 * eps], np.float32)
+    x = np.array(
+        [1, 1 + eps, 1 + 0.49 * eps, 1 + 0.51 * eps, 1 + 0.5 * eps, 1 + 1.5 * eps, -1 - 0.51 * eps], np.float32
+    )
     np.testing.assert_array_equal(precision.bfloat16(x), [1, 1 + eps, 1, 1 + eps, 1, 1 + 2 * eps, -1 - eps])
     random = np.random.default_rng(0).normal(size=10_000).astype(np.float32) * 1e6
     assert np.abs(precision.bfloat16(random) / random - 1).max() <= 2.0**-8

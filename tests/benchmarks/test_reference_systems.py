@@ -63,7 +63,10 @@ def test_the_table_has_the_runs_of_earlier_calls_but_no_trial(tmp_path):
     systems.run_all(["basic"], [1], tmp_path, SETTINGS, Trainer())
     systems.run_all(["basic"], [2], tmp_path, SETTINGS | {"limit": 100}, Trainer())
     runs = systems.runs_in(tmp_path, systems.REFERENCE, SETTINGS)
-    assert {preset: [run["seed"] for run in of] for preset, of in runs.items()} == {"basic": [1], "two-conv": [0, 2, 10]}
+    assert {preset: [run["seed"] for run in of] for preset, of in runs.items()} == {
+        "basic": [1],
+        "two-conv": [0, 2, 10],
+    }
     assert [row["seeds"] for row in systems.table(runs, systems.REFERENCE)] == [1, 3]
 
 

@@ -6,14 +6,16 @@
     ctx.gradients(layer)           arrays for the gradients of its parameters, of this chunk
     ctx.weight_gradient(layer, n)  a dense layer's deferred dW of the whole batch, and this chunk's first row in it
     ctx.partial_sums(layer)        a row for each chunk, for sums over the whole batch; then `barrier`
+    ctx.side_by_side(shares)       shares of a layer's work on one image, for `ctx.threads` threads: `DividedContext`
 
 `EagerContext` runs every call at once, on fresh arrays, so that a cache stays valid as long as its owner keeps it.
 `CapturingContext` adds the calls to a program, on buffers that the program keeps.
+`DividedContext` does so for one image that several threads work on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ class CompiledContext(Context):
 
     needs_dx = True  # whether the gradient with respect to the images is wanted
     defers = False  # whether the optimizer takes a DeferredGradient as it is
+    threads = 1  # on how many the work on one image is divided
 
     def call(self, kernel, *arguments, **named) -> None:
         """kernel(*arguments, **named): now, or whenever the program runs."""
@@ -56,6 +59,10 @@ class CompiledContext(Context):
 
     def barrier(self) -> None:
         """Wait until all chunks have come this far."""
+
+    def side_by_side(self, shares: Iterable[Any]) -> Iterator[Any]:
+        """Each share in turn; the calls made for different shares may run at the same time."""
+        return iter(shares)
 
     def key(self) -> np.ndarray:
         """The key of the next random numbers, in an array."""
@@ -224,3 +231,28 @@ class CapturingContext(CompiledContext):
             return key
         key = super().key()
         return self.captured.keys.setdefault(self.rng.draws, key)
+
+
+class DividedContext(CapturingContext):
+    """For one image on several threads. Each of its `divided` phases is a list of tasks that may run at the same time:
+    one for every share, or a single one for calls outside of `side_by_side`.
+    """
+
+    def __init__(self, captured: Captured, threads: int):
+        super().__init__(False, None, captured, 0, 0)
+        self.threads = threads
+        self.divided: list[list[Calls]] = [[[]]]
+
+    def call(self, kernel, *arguments, **named) -> None:
+        self.divided[-1][-1].append(Call.of(kernel, arguments, named))
+
+    def python(self, function: Callable[[Any], None], text: str) -> None:
+        self.divided[-1][-1].append(PythonCall(function, text))
+
+    def side_by_side(self, shares: Iterable[Any]) -> Iterator[Any]:
+        tasks: list[Calls] = []
+        self.divided.append(tasks)
+        for share in shares:
+            tasks.append([])
+            yield share
+        self.divided.append([[]])

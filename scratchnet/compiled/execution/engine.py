@@ -6,18 +6,21 @@ its guards hold. `forward` and `backward` by themselves run at once, on fresh ar
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from scratchnet.compiled.execution.calls import Calls, compile_calls
 from scratchnet.compiled.execution.contexts import Buffers, EagerContext
+from scratchnet.compiled.execution.divided_program import WORTH, DividedProgram
 from scratchnet.compiled.execution.fusion import fuse
 from scratchnet.compiled.execution.guards import ArrayGuard
 from scratchnet.compiled.execution.inference_program import CHUNK, InferenceProgram
+from scratchnet.compiled.execution.native import replay
 from scratchnet.compiled.execution.training_program import TrainingProgram
 from scratchnet.compiled.jit.aligned import aligned
-from scratchnet.compiled.jit.decorators import compiling
+from scratchnet.compiled.jit.decorators import Kernel, compiling
 from scratchnet.compiled.layers.inference import for_inference
 from scratchnet.compiled.training.augment import CompiledAugment, is_compiled
 from scratchnet.compiled.training.losses import softmax
@@ -51,7 +54,7 @@ class CompiledEngine(Engine):
         self.trainable: tuple[bool, ...] | None = None  # the layers for which the next two were made
         self.training_stages: list[Any] = []
         self.training_programs: dict[Any, TrainingProgram] = {}
-        self.inference_programs: dict[Any, list[InferenceProgram]] = {}  # those that are not in use at the moment
+        self.inference_programs: dict[Any, list[Any]] = {}  # those that are not in use at the moment
 
     def context(self, training=False, rng=None):
         self.guard.check()
@@ -153,19 +156,31 @@ class CompiledEngine(Engine):
         idle.append(program)  # not after an error: other threads may still be using its buffers
         return found
 
-    def inference_program(self, dtype, n: int, threads: int) -> tuple[list[InferenceProgram], InferenceProgram]:
+    def inference_program(self, dtype, n: int, threads: int) -> tuple[list[Any], Any]:
         """A program for n images of this type, for the caller alone; and the list to append it to after use."""
-        few = n <= FEW
-        threads = threads if n >= WORTH_A_THREAD else 1
+        few, divided = n <= FEW, n == 1 and threads > 1 and self.worth_dividing
+        threads = threads if n >= WORTH_A_THREAD or divided else 1
         size = min(CHUNK, -(-n // threads))
         if len(self.inference_programs) >= KEPT:
             self.inference_programs.clear()
-        idle = self.inference_programs.setdefault((dtype, size, threads, few), [])
+        idle = self.inference_programs.setdefault((dtype, size, threads, few, divided), [])
         program = idle.pop() if idle else None
         if program is None or not (program.guards.hold() and self.guard.same_formats()):
             self.guard.check()
-            program = InferenceProgram(self, dtype, size, threads, few)
+            inference = InferenceProgram, (size, threads, few)
+            made, how = (DividedProgram, (threads,)) if divided else inference
+            program = made(self, dtype, *how)
         return idle, program
+
+    @cached_property
+    def worth_dividing(self) -> bool:
+        """Whether one image is enough work for several threads, none of it in Python."""
+        shapes = self.network.shapes
+        adds = sum(
+            layer.multiply_adds(*of) for layer, *of in zip(self.network.layers, shapes, shapes[1:], strict=False)
+        )
+        in_python = any(stage.op.calls_python for stage in self.stages) or not isinstance(replay, Kernel)
+        return adds >= WORTH and not in_python
 
     def probabilities(self, x, batch_size):
         found = self.all_logits(x, batch_size)

@@ -65,8 +65,8 @@ def row_product_partial(tile, a, rows, at, b, place, columns, k, n, left):
 
 
 @jit
-def matmul_unpacked(a, b, bias, c, relu, rows, columns):
-    """C = A @ B + bias; then, if `relu`, the larger of C and 0.
+def matmul_unpacked(a, b, bias, c, start, stop, relu, rows, columns):
+    """C = A @ B + bias in the columns from start to stop; then, if `relu`, the larger of C and 0.
 
     a                (m, k), of any shape
     b, bias          (k, n); (n)
@@ -74,7 +74,7 @@ def matmul_unpacked(a, b, bias, c, relu, rows, columns):
     rows, columns    from `tile_for`
 
     >>> a, b, c = np.ones((1, 3), np.float32), np.ones((3, 5), np.float32), np.empty((1, 5), np.float32)
-    >>> matmul_unpacked(a, b, np.ones(5, np.float32), c, False, *tile_for(1, 5))
+    >>> matmul_unpacked(a, b, np.ones(5, np.float32), c, 0, 5, False, *tile_for(1, 5))
     >>> c
     array([[4., 4., 4., 4., 4.]], dtype=float32)
     """
@@ -83,12 +83,12 @@ def matmul_unpacked(a, b, bias, c, relu, rows, columns):
     floor = np.float32(0 if relu else -np.inf)
     for first in range(0, m, len(rows)):
         of_a, of_c = offsets(rows, first, m - 1, k), offsets(rows, first, m - 1, n)
-        for j in range(0, n, len(columns) * LANES):
+        for j in range(start, stop, len(columns) * LANES):
             tile = zero_tile(rows, columns)
-            if n - j >= len(columns) * LANES:
+            if stop - j >= len(columns) * LANES:
                 tile = row_product(tile + load_row(bias, j, columns), a, of_a, 0, b, j, columns, k, n)
                 store_tile(c, of_c, j, columns, maximum(floor, tile))
             else:
-                tile = tile + load_row_partial(bias, j, columns, n - j)
-                tile = row_product_partial(tile, a, of_a, 0, b, j, columns, k, n, n - j)
-                store_tile_partial(c, of_c, j, columns, maximum(floor, tile), n - j)
+                tile = tile + load_row_partial(bias, j, columns, stop - j)
+                tile = row_product_partial(tile, a, of_a, 0, b, j, columns, k, n, stop - j)
+                store_tile_partial(c, of_c, j, columns, maximum(floor, tile), stop - j)

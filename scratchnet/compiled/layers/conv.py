@@ -19,6 +19,7 @@ from scratchnet.compiled.kernels.conv.geometry import Geometry
 from scratchnet.compiled.kernels.copy import copy_to_interior
 from scratchnet.compiled.layers.base import CompiledLayer, bias_or_zeros
 from scratchnet.compiled.layers.conv_algorithms import DirectBackward, choose_backward, choose_forward
+from scratchnet.compiled.layers.conv_division import even_parts
 from scratchnet.layers import MaxPool2D
 
 
@@ -93,5 +94,6 @@ def padded(ctx, x, larger, g: Geometry):
     """x with its padding, in `larger`; x itself if there is none."""
     if larger.shape == x.shape:
         return x
-    ctx.call(copy_to_interior, x, g.top, g.left, larger)
+    for rows in ctx.side_by_side(even_parts(g.h, ctx.threads) if ctx.threads > 1 else [slice(None)]):
+        ctx.call(copy_to_interior, x[:, rows], g.top + (rows.start or 0), g.left, larger)
     return larger

@@ -24,6 +24,7 @@ from scratchnet.compiled.kernels.conv import direct, small_channels, sparse_back
 from scratchnet.compiled.kernels.conv.geometry import Geometry
 from scratchnet.compiled.kernels.gemm import pack_panels, padded_width
 from scratchnet.compiled.kernels.relu_pool import max_pool_backward, relu_backward
+from scratchnet.compiled.layers.conv_division import Divisible, even_parts, positions_of, times
 from scratchnet.compiled.layers.conv_winograd import WinogradAndPool, WinogradBackward, WinogradForward, WinogradPool
 from scratchnet.compiled.simd.target import LANES
 
@@ -36,7 +37,7 @@ def activation_backward(call, g: Geometry, dy, y, argmax, dz) -> None:
         call(relu_backward, dy, y, g.relu, dz)
 
 
-class DirectForward:
+class DirectForward(Divisible):
     """The matrix product's loop over patches of the images in place: any kernel, stride, padding and pool."""
 
     name = "direct"
@@ -65,6 +66,14 @@ class DirectForward:
             call(direct.convolve_pool, x, work.starts, self.cells, packed, y, argmax, work.scratch, *sizes)
         else:
             call(direct.convolve, x, work.starts, packed, y, *sizes)
+
+    def shares(self, x, y, argmax, threads):
+        starts, y, argmax = self.allocate(1).starts, positions_of(y), positions_of(argmax)
+        parts = even_parts(starts.size, threads)
+        works = [
+            self.Workspace(starts[part], aligned_empty(direct.pool_scratch_size(len(self.cells)))) for part in parts
+        ]
+        return [(x, y[:, :, part], argmax[:, :, part], work) for part, work in zip(parts, works, strict=True)]
 
 
 class DirectBackward:
@@ -110,7 +119,7 @@ class DirectBackward:
         return g.interior(work.dx)
 
 
-class SmallChannelsForward:
+class SmallChannelsForward(Divisible):
     """Few channels: the weights of LANES filters stay in registers while the windows go by."""
 
     name = "register-resident"
@@ -134,6 +143,10 @@ class SmallChannelsForward:
 
     def forward(self, call, x, packed, y, argmax, work):
         small_channels.convolve_pool(call, x, packed, y, argmax, self.g.k_h, self.g.k_w, self.g.relu)
+
+    def shares(self, x, y, argmax, threads):
+        lines = [(times(part, 2, more=self.g.k_h - 1), part) for part in even_parts(y.shape[1], threads)]
+        return [(x[:, seen], y[:, part], argmax[:, part], ()) for seen, part in lines]
 
 
 class SmallChannelsBackward:

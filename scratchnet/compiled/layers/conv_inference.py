@@ -85,7 +85,7 @@ class CompiledConvInference(CompiledLayer):
     def forward(self, x, ctx):
         work, packed = ctx.workspace(self, len(x)), ctx.packed(self)
         x = padded(ctx, ctx.contiguous(x), work.padded, self.geometry)
-        self.algorithm.forward(ctx.call, x, packed.weights, work.y, work.argmax, work.algorithm)
+        self.algorithm.forward_divided(ctx, x, packed.weights, work.y, work.argmax, work.algorithm)
         if self.clips:
             ctx.call(clip_and_shift, work.y, packed.low, packed.high, packed.shift)
         return work.y, None

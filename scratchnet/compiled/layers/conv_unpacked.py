@@ -20,6 +20,7 @@ from scratchnet.compiled.kernels.winograd import tiling
 from scratchnet.compiled.layers.base import CompiledLayer, bias_or_zeros
 from scratchnet.compiled.layers.conv import padded
 from scratchnet.compiled.layers.conv_algorithms import SmallChannelsForward
+from scratchnet.compiled.layers.conv_division import even_parts, positions_of, times
 from scratchnet.compiled.layers.conv_winograd import WinogradForward
 from scratchnet.compiled.simd.target import PAIR
 from scratchnet.layers import BatchNorm, ReLU
@@ -70,12 +71,16 @@ class CompiledConvUnpacked(CompiledLayer):
             arrays = norm.gamma, norm.beta, norm.running_mean, norm.running_var
             ctx.call(scale_and_shift, *arrays, float(norm.epsilon), a, s)
         x = padded(ctx, ctx.contiguous(x), work.padded, g)
-        starts = g.starts_of(len(x), *g.covered, g.s_h, g.s_w)
         sizes = g.k_h, g.row_stride, g.row_length
-        tile = tiling.block_rows(starts.size), PAIR
-        ctx.call(convolve_unpacked, x, starts, self.conv.W, self.bias, (a, s), work.z, *sizes, self.floors, *tile)
+        starts, z = g.starts_of(len(x), *g.covered, g.s_h, g.s_w), work.z
+        for part in ctx.side_by_side(even_parts(starts.size, ctx.threads)):
+            positions = z if ctx.threads == 1 else positions_of(z)[:, :, part]
+            tile = tiling.block_rows(starts[part].size), PAIR
+            tables = starts[part], self.conv.W, self.bias, (a, s), positions
+            ctx.call(convolve_unpacked, x, *tables, *sizes, self.floors, *tile)
         if g.pooled:
-            ctx.call(max_pool, work.z, g.p_h, g.p_w, work.y)
+            for lines in ctx.side_by_side(even_parts(g.y_shape[0], ctx.threads)):
+                ctx.call(max_pool, z[:, times(lines, g.p_h)], g.p_h, g.p_w, work.y[:, lines])
         return work.y, None
 
     def describe(self):

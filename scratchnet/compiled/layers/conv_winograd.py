@@ -15,6 +15,7 @@ from scratchnet.compiled.jit.aligned import aligned_empty
 from scratchnet.compiled.kernels.copy import copy
 from scratchnet.compiled.kernels.relu_pool import max_pool, relu_backward
 from scratchnet.compiled.kernels.winograd import backward, forward, tiling
+from scratchnet.compiled.layers.conv_division import Divisible, even_parts, positions_of, times
 from scratchnet.compiled.simd.target import ROWS
 
 GROUP = 1 << 17  # numbers of the convolution's output that wait for the pool: half of a second-level cache
@@ -30,7 +31,7 @@ def fewest_products(g) -> int:
     return tiling.products(tiling.best_side(*g.covered), *g.covered)
 
 
-class WinogradForward:
+class WinogradForward(Divisible):
     """A convolution without a pool, on the tiles that need the fewest products."""
 
     name = "winograd"
@@ -64,6 +65,10 @@ class WinogradForward:
         call(copy, bias, packed[1])
 
     def allocate(self, n):
+        return self.tables(n)
+
+    def tables(self, n):
+        """Where the tiles of n images are, and memory for them."""
         g, side, (out_h, out_w) = self.g, self.side, self.g.covered
         places = tiling.output_offsets(n, out_h, out_w, g.filters, side)
         return self.Workspace(g.tile_starts(n, side), places, *tiling.winograd_scratch(g.c, g.filters, side))
@@ -72,6 +77,20 @@ class WinogradForward:
         g, (u, bias) = self.g, packed
         tables = work.starts, u, bias, y, work.places, work.v, work.m
         call(forward.winograd, x, *tables, g.row_stride, g.relu, self.tile, self.rows(work))
+
+    def shares(self, x, y, argmax, threads):
+        return [(x, y, argmax, work) for _, work in self.divided_work(threads)]
+
+    def divided_work(self, threads):
+        """For each share its tiles, and its memory."""
+        whole, g = self.tables(1), self.g
+        places = whole.places.reshape(whole.starts.size, -1)
+        return [
+            (part, self.Workspace(
+                whole.starts[part], places[part].reshape(-1), *tiling.winograd_scratch(g.c, g.filters, self.side)
+            ))
+            for part in even_parts(whole.starts.size, threads)
+        ]  # fmt: skip
 
     def rows(self, work):
         """The rows of the registers' tile: one number for many images, since each is compiled by itself."""
@@ -89,7 +108,7 @@ class WinogradPool(WinogradForward):
     def __init__(self, geometry):
         self.g, self.side, self.tile = geometry, 2, tiling.numbers(2)
 
-    def allocate(self, n):
+    def tables(self, n):
         scratch = tiling.winograd_scratch(self.g.c, self.g.filters, 2)
         return self.Workspace(self.g.tile_starts(n, 2), np.empty(0, np.int32), *scratch)
 
@@ -97,6 +116,10 @@ class WinogradPool(WinogradForward):
         g, (u, bias) = self.g, packed
         tables = work.starts, u, bias, y, argmax, work.v, work.m
         call(forward.winograd_pool, x, *tables, g.row_stride, g.relu, self.rows(work))
+
+    def shares(self, x, y, argmax, threads):
+        y, argmax = positions_of(y), positions_of(argmax)
+        return [(x, y[:, :, part], argmax[:, :, part], work) for part, work in self.divided_work(threads)]
 
 
 class WinogradAndPool(WinogradForward):
@@ -111,7 +134,7 @@ class WinogradAndPool(WinogradForward):
     def allocate(self, n):
         g = self.g
         group = min(n, max(1, GROUP // (math.prod(g.covered) * g.filters)))
-        return aligned_empty((group, *g.covered, g.filters)), super().allocate(group)
+        return aligned_empty((group, *g.covered, g.filters)), self.tables(group)
 
     def forward(self, call, x, packed, y, argmax, work):
         z, tables = work
@@ -121,6 +144,15 @@ class WinogradAndPool(WinogradForward):
             part_work = tables._replace(places=tables.places[: tables.places.size // len(z) * count])
             super().forward(call, x[part], packed, z[:count], None, part_work)
             call(max_pool, z[:count], self.g.p_h, self.g.p_w, y[part])
+
+    def forward_divided(self, ctx, x, packed, y, argmax, work):
+        if ctx.threads == 1:
+            return self.forward(ctx.call, x, packed, y, argmax, work)
+        z, g = work[0], self.g
+        for _, tiles in ctx.side_by_side(self.divided_work(ctx.threads)):
+            super().forward(ctx.call, x, packed, z, None, tiles)
+        for lines in ctx.side_by_side(even_parts(y.shape[1], ctx.threads)):
+            ctx.call(max_pool, z[:, times(lines, g.p_h)], g.p_h, g.p_w, y[:, lines])
 
 
 class WinogradBackward:

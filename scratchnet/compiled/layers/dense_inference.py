@@ -5,6 +5,8 @@ from __future__ import annotations
 from scratchnet.compiled.jit.aligned import aligned_empty
 from scratchnet.compiled.kernels.skinny_gemm import matmul_unpacked, tile_for
 from scratchnet.compiled.layers.base import CompiledLayer
+from scratchnet.compiled.layers.conv_division import even_parts
+from scratchnet.compiled.simd.target import LANES
 
 
 class CompiledDenseInference(CompiledLayer):
@@ -17,8 +19,12 @@ class CompiledDenseInference(CompiledLayer):
         return aligned_empty((n, self.bias.size))
 
     def forward(self, x, ctx):
-        y, tile = ctx.workspace(self, len(x)), tile_for(len(x), self.bias.size)
-        ctx.call(matmul_unpacked, ctx.contiguous(x), self.dense.W, self.bias, y, self.relu, *tile)
+        y, x, units = ctx.workspace(self, len(x)), ctx.contiguous(x), self.bias.size
+        vectors = even_parts(-(-units // LANES), ctx.threads)
+        for part in ctx.side_by_side(vectors):
+            start, stop = part.start * LANES, min(part.stop * LANES, units)
+            tile = tile_for(len(x), stop - start)
+            ctx.call(matmul_unpacked, x, self.dense.W, self.bias, y, start, stop, self.relu, *tile)
         return y, None
 
     def describe(self):
