@@ -1,7 +1,6 @@
 """One image on several threads: the bits of one thread, on present weights, for any number of callers."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -101,19 +100,17 @@ def test_changed_weights_are_noticed(threads):
 
 
 def test_after_a_pause_one_thread_predicts(monkeypatch, threads):
-    monkeypatch.setattr(divided_program, "AWAKE", 0.05)
-    model, x, asked = model_of(LAYERS["norms"]()), images(1), []
+    clock, asked = [0.0], []
+    monkeypatch.setattr(divided_program, "AWAKE", 1.0)
+    monkeypatch.setattr(divided_program, "perf_counter", lambda: clock[0])
+    model, x = model_of(LAYERS["norms"]()), images(1)
     model(x)
     (program,) = made(model)
     run = program.run_divided
-    monkeypatch.setattr(program, "run_divided", lambda *how: asked.append(how) or run(*how))
-    model(x)
-    assert len(asked) == 1
-    time.sleep(0.1)
-    model(x)
-    assert len(asked) == 1
-    model(x)
-    assert len(asked) == 2
+    monkeypatch.setattr(program, "run_divided", lambda *how: asked.append(clock[0]) or run(*how))
+    for clock[0] in (0.5, 2.0, 2.5, 3.4, 9.0):
+        model(x)
+    assert asked == [0.5, 2.5, 3.4]
 
 
 def test_floating_point_images_and_several_callers_at_once(threads):
