@@ -69,9 +69,8 @@ def ours(framework: str, module: str, **options: str) -> Variant:
 
 
 def torch(precision: str = "float32", **options: str) -> Variant:
-    return Variant(
-        "PyTorch", "peers.pytorch", "torch", "torch", {**options, "precision": precision}, precision=precision
-    )
+    title, options = "torch.compile" if "compile" in options else "PyTorch", {**options, "precision": precision}
+    return Variant(title, "peers.pytorch", "torch", "torch", options, precision=precision)
 
 
 def keras(framework: str, backend: str, **options: str) -> Variant:

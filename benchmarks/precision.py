@@ -122,7 +122,7 @@ def main() -> None:
                 "products": f"{products * instructions:.3f}",
                 "error": np.abs(method(x, W, rounded) - right).max() / np.abs(right).max(),
                 "accuracy": f"{np.mean(found.argmax(1) == labels):.2%}".replace("%", " %"),
-                "others": int(np.sum(found.argmax(1) != reference.argmax(1))),
+                "changed": int(np.sum(found.argmax(1) != reference.argmax(1))),
             })  # fmt: skip
             print(rows[-1], flush=True)
     titles = ("convolutions", "products' instructions", "error of one", "test accuracy", "other answers of 10,000")

@@ -22,11 +22,13 @@ COLOURS = {
     "scratchnet": "#d1495b",
     "textbook": "#edae49",
     "PyTorch": "#30638e",
+    "torch.compile": "#5e8fb8",
     "Keras/TensorFlow": "#6b9080",
     "Keras/JAX": "#a9a9a9",
     "ONNX Runtime": "#7b5ea7",
     "OpenVINO": "#2a9d8f",
     "PyTorch bfloat16": "#8fb8de",
+    "torch.compile bfloat16": "#b9d3ea",
     "OpenVINO bfloat16": "#8fd6cd",
     "OpenVINO int8": "#c9ece7",
 }
@@ -176,15 +178,19 @@ def plot(record: dict, path: Path) -> None:
         groups.setdefault(group(row), []).append(row)
     in_bars = [rows for rows in groups.values() if "axis" not in rows[0]]
     height = 2.5 + 0.5 * max(len({row["case"] for row in rows}) for rows in in_bars) if in_bars else 4.5
-    size = 4 * len(groups) + bool(in_bars) * 4 + len(in_bars), height
-    figure, axes = plt.subplots(1, len(groups), figsize=size, squeeze=False, layout="constrained")
-    for panel, (key, rows) in zip(axes[0], groups.items(), strict=True):
+    across = min(len(groups), 3)
+    down = -(-len(groups) // across)
+    size = 4 * across + bool(in_bars) * 4 + len(in_bars), height * down
+    figure, axes = plt.subplots(down, across, figsize=size, squeeze=False, layout="constrained")
+    for panel in axes.flat[len(groups) :]:
+        panel.remove()
+    for panel, (key, rows) in zip(axes.flat, groups.items(), strict=False):
         varied, unit = "axis" in rows[0], rows[0].get("unit", record["unit"])
         (lines if varied else bars)(panel, best(rows))
         panel.set_xlabel(key if varied else unit)
         panel.set_ylabel(unit if varied else "")
         panel.spines[["top", "right"]].set_visible(False)
-    names = axes[0][0].get_legend_handles_labels()
+    names = axes.flat[0].get_legend_handles_labels()
     figure.legend(*names, loc="outside lower center", ncols=len(names[0]), frameon=False)
     figure.suptitle(f"{record['question']}: {record['machine']['cpu']}, {record['machine']['threads']} threads")
     figure.savefig(path, dpi=150)
