@@ -15,6 +15,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from scratchnet.data.stream import FolderStream, IdxStream
 from scratchnet.process.pipes import console, say
 from scratchnet.team import set_threads
 
+ATTEMPTS = 3  # to predict a shard on a cluster that loses all workers with the model
 AHEAD = 2  # shards that are read before they are needed
 EVERY = 10.0  # seconds between two lines where there is no terminal
 RESUMES = "stopped; the same command resumes"
@@ -130,16 +133,22 @@ def predict_on_workers(shards: Shards, model_file: Path, address: str, options: 
     except OSError as error:
         raise ValueError(f"--dask {address}: no scheduler answers there ({error})") from None
     with client:
-        sent = client.scatter((model_file.name, model_file.read_bytes()), broadcast=True)
-        tasks = [
-            client.submit(
-                predict_shard, sent, str(source.path), number, names.get(number), str(shards.path(number)), options,
-                pure=False, key=f"{shards.path(number)}-{time.time_ns()}", retries=3,
-            )
-            for number in missing
-        ]  # fmt: skip
-        for task in distributed.as_completed(tasks):
-            yield task.result()
+        for _ in range(ATTEMPTS):
+            sent = client.scatter((model_file.name, model_file.read_bytes()), broadcast=True)
+            tasks = [
+                client.submit(
+                    predict_shard, sent, str(source.path), number, names.get(number), str(shards.path(number)), options,
+                    pure=False, key=f"{shards.path(number)}-{time.time_ns()}", retries=3,
+                )
+                for number in missing
+            ]  # fmt: skip
+            for task in distributed.as_completed(tasks):
+                with suppress(CancelledError):  # the workers that had the model are gone: it is sent again
+                    yield task.result()
+            missing = shards.missing()
+            if not missing:
+                return
+    raise ConnectionError(f"--dask {address}: {len(missing)} shards were lost {ATTEMPTS} times. Are its workers alive?")
 
 
 def predict_shard(

@@ -166,6 +166,37 @@ def test_a_worker_of_a_cluster_is_killed_and_every_row_is_there_once(trained, tm
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), expected)
 
 
+@pytest.mark.parametrize("losses", [1, 3])
+def test_a_model_that_is_lost_with_its_worker_is_sent_again(trained, tmp_path, monkeypatch, losses):
+    distributed = pytest.importorskip("distributed")
+    folder, expected, names = trained
+    source = predicting.IdxStream(folder / "images")
+    job = shards.Shards(tmp_path / "p.npy", source, folder / "model.safetensors", names)
+    scatter, sent = distributed.Client.scatter, []
+
+    def scattered(client, *data, **how):
+        futures = scatter(client, *data, **how)
+        if len(sent) < losses:
+            client.cancel(futures)
+        sent.append(futures)
+        return futures
+
+    monkeypatch.setattr(distributed.Client, "scatter", scattered)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        options = {"engine": "numba", "rescale": None, "threads": 1}
+        done = predicting.predict_on_workers(job, folder / "model.safetensors", cluster.scheduler_address, options)
+        if losses == 3:
+            with pytest.raises(ConnectionError, match="shards were lost 3 times"):
+                list(done)
+            return
+        assert sum(done) == N
+    assert len(sent) == 2
+    job.join()
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), expected)
+
+
 def test_a_packed_file_is_not_for_a_cluster_and_a_missing_scheduler_is_said(trained, tmp_path):
     pytest.importorskip("distributed")
     folder, _, names = trained
