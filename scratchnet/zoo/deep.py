@@ -23,7 +23,7 @@ def resnet(classes: int = 10) -> Recipe:
     """Three residual blocks of 16, 32 and 64 filters, BatchNorm, global average: 78,426 parameters.
 
     The blocks are those of He, Zhang, Ren and Sun, 2015 (arXiv 1512.03385), their network for small images with one
-    block instead of several at each size. The test set after this recipe, seed 0: 99.36 %.
+    block instead of several at each size. The test set after this recipe, seeds 0, 1, 2: 99.35, 99.49, 99.44 %.
     """
     layers = [
         Rescale(),
