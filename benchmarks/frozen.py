@@ -14,7 +14,6 @@ import os
 import statistics
 import time
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 from command import load_data, parser_of, restart, save
@@ -46,7 +45,7 @@ def contenders(name: str, x, y, batch: int):
 
     (full, frozen), loss = models(name), SoftmaxCrossEntropy()
     below, above = frozen[0].backend.divided(len(x))
-    kept = SimpleNamespace(outputs=below.logits(x), above=above)
+    outputs = below.logits(x)
     batches = [slice(i * batch, (i + 1) * batch) for i in range(min(STEPS, len(x) // batch))]
 
     def steps(model, optimizer, images, **options) -> dict:
@@ -55,7 +54,7 @@ def contenders(name: str, x, y, batch: int):
             train_step(model, loss, optimizer, images[rows], y[rows], **options)
         return {"seconds": (time.perf_counter() - start) / len(batches)}
 
-    return partial(steps, *full, x), partial(steps, *frozen, x), partial(steps, *frozen, kept.outputs, kept=kept)
+    return partial(steps, *full, x), partial(steps, *frozen, x), partial(steps, *frozen, outputs, above=above)
 
 
 def turns(functions, rounds: int, patience: float = 0) -> list[list[dict]]:

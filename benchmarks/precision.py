@@ -77,21 +77,14 @@ def logits(model, x: np.ndarray, method: Callable, rounded: Callable) -> np.ndar
     x = model.check_input(x)
     for layer in model.layers:
         if isinstance(layer, Conv2D):
-            before, after = zip(*padding(layer, x.shape), strict=True)
-            x = np.pad(x, ((0, 0), *zip(before, after, strict=True), (0, 0)))
+            win = layer.windows
+            x = np.pad(x, ((0, 0), (win.top, win.bottom), (win.left, win.right), (0, 0)))
             x = method(x, layer.W, rounded) + (layer.b if layer.use_bias else 0)
         elif isinstance(layer, Dense):
             x = rounded(x) @ rounded(layer.W) + (layer.b if layer.use_bias else 0)
         else:
             x, _ = layer.forward(x, Context())
     return x
-
-
-def padding(layer: Conv2D, shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Zeros before and after, down and across."""
-    if layer.padding == "valid":
-        return [(0, 0), (0, 0)]
-    return [((k - 1) // 2, k // 2) for k in layer.W.shape[:2]]
 
 
 def main() -> None:

@@ -44,15 +44,16 @@ TRAINING_SAMPLE = 5000  # examples of the training set that are evaluated at the
 @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error, with better words
 def train_step(
     model: Any, loss: Any, optimizer: Optimizer, x: Any, labels: Any, augment: Any = None,
-    whole: Callable[[], Any] | None = None, kept: KeptOutputs | None = None,
+    whole: Callable[[], Any] | None = None, above: Any = None,
 ) -> float:  # fmt: skip
     """One optimizer step on a batch; returns the batch's mean loss before it.
 
-    whole: reads the batch, if x may have this process' examples only (`Engine.batch`). kept: x are rows of these.
+    whole: reads the batch, if x may have this process' examples only (`Engine.batch`). above: the engine that takes
+    x, if these are no images but outputs of the layers below (`KeptOutputs`).
     Raises TrainingDivergedError if that loss is not finite; the model is then as it was before the step.
     """
     engine, rng = model.backend, ExampleRandom(model.seed, optimizer.steps)
-    stepping = engine if kept is None else kept.above
+    stepping = above or engine
     if not engine.training.acquire(blocking=False):
         raise RuntimeError("another thread is in the middle of a training step of this model. Train it in one thread.")
     try:
@@ -189,8 +190,8 @@ def train_epoch(run: Run, listeners: Callbacks, signals: HeldSignals, world: Wor
 def step_of(run: Run, rows: np.ndarray) -> float:
     """A training step on these rows of the data; its loss."""
     whole, kept = partial(getitem, run.x, rows), run.kept if run.kept is not None and run.kept.hold() else None
-    x = run.model.backend.batch(run.x, rows) if kept is None else kept.outputs[rows]
-    return train_step(run.model, run.loss, run.optimizer, x, run.y[rows], run.augment, whole, kept)
+    x, above = (run.model.backend.batch(run.x, rows), None) if kept is None else (kept.outputs[rows], kept.above)
+    return train_step(run.model, run.loss, run.optimizer, x, run.y[rows], run.augment, whole, above)
 
 
 def evaluate_both(run: Run, signals: HeldSignals, world: World) -> dict[str, float]:

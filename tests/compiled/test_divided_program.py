@@ -77,17 +77,13 @@ def test_the_bits_are_those_of_one_thread(name, threads):
         assert program.run_divided(x, shared_team()).tobytes() == on_one_thread(model, x) == model(image).tobytes()
 
 
+@pytest.mark.parametrize("threads", [2], indirect=True)
 @pytest.mark.parametrize("name", PRESETS)
-def test_the_bits_of_the_presets_are_those_of_one_thread(name):
-    before = shared_team().threads
-    sn.set_threads(2)
-    try:
-        model = moved(PRESETS[name](10).build((28, 28, 1), seed=3))
-        x = np.random.default_rng(0).integers(0, 256, (1, 28, 28, 1), np.uint8)
-        model(x)
-        assert made(model)[0].run_divided(x, shared_team()).tobytes() == on_one_thread(model, x)
-    finally:
-        sn.set_threads(before)
+def test_the_bits_of_the_presets_are_those_of_one_thread(name, threads):
+    model = moved(PRESETS[name](10).build((28, 28, 1), seed=3))
+    x = np.random.default_rng(0).integers(0, 256, (1, 28, 28, 1), np.uint8)
+    model(x)
+    assert made(model)[0].run_divided(x, shared_team()).tobytes() == on_one_thread(model, x)
 
 
 def test_changed_weights_are_noticed(threads):
@@ -145,16 +141,12 @@ def test_two_images_one_thread_and_small_networks_are_not_divided(monkeypatch, t
     sn.set_threads(threads)
 
 
-def test_the_program_can_be_read():
-    before = shared_team().threads
-    sn.set_threads(2)
-    try:
-        model = model_of(LAYERS["norms"]())
-        model(images(1))
-        text = str(made(model)[0])
-        assert "one image on 2 threads" in text and text.count("convolve") >= 2
-    finally:
-        sn.set_threads(before)
+@pytest.mark.parametrize("threads", [2], indirect=True)
+def test_the_program_can_be_read(threads):
+    model = model_of(LAYERS["norms"]())
+    model(images(1))
+    text = str(made(model)[0])
+    assert "one image on 2 threads" in text and text.count("convolve") >= 2
 
 
 @pytest.mark.parametrize(("count", "parts"), [(1, 1), (7, 2), (8, 3), (2, 5), (100, 7)])

@@ -234,25 +234,22 @@ class CapturingContext(CompiledContext):
 
 
 class DividedContext(CapturingContext):
-    """For one image on several threads. Each of its `divided` phases is a list of tasks that may run at the same time:
-    one for every share, or a single one for calls outside of `side_by_side`.
+    """For one image on several threads. Its phases are tasks: one for every share, and one for the calls before and
+    after. `divided` has those together that may run at the same time.
     """
 
     def __init__(self, captured: Captured, threads: int):
         super().__init__(False, None, captured, 0, 0)
-        self.threads = threads
-        self.divided: list[list[Calls]] = [[[]]]
-
-    def call(self, kernel, *arguments, **named) -> None:
-        self.divided[-1][-1].append(Call.of(kernel, arguments, named))
-
-    def python(self, function: Callable[[Any], None], text: str) -> None:
-        self.divided[-1][-1].append(PythonCall(function, text))
+        self.threads, self.divided = threads, [[*self.phases]]
 
     def side_by_side(self, shares: Iterable[Any]) -> Iterator[Any]:
         tasks: list[Calls] = []
-        self.divided.append(tasks)
         for share in shares:
-            tasks.append([])
+            tasks.append(self.next_task())
             yield share
-        self.divided.append([[]])
+        self.divided += [tasks, [self.next_task()]]
+
+    def next_task(self) -> Calls:
+        """The list to which calls are added from now on."""
+        self.barrier()
+        return self.phases[-1]

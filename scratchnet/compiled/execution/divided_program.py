@@ -19,40 +19,38 @@ from time import perf_counter
 import numpy as np
 
 from scratchnet.compiled.execution.calls import Calls, compile_calls
-from scratchnet.compiled.execution.contexts import Buffers, Captured, DividedContext
+from scratchnet.compiled.execution.contexts import DividedContext
 from scratchnet.compiled.execution.inference_program import InferenceProgram
-from scratchnet.compiled.execution.packing import Packing
 from scratchnet.compiled.execution.program import Phase, Program
-from scratchnet.compiled.jit.aligned import aligned_zeros
-from scratchnet.compiled.layers.inference import for_inference
 
 WORTH = 2_000_000  # multiply-adds
 AWAKE = 3e-4  # seconds after a prediction in which the other threads still look for work
 
 
 class DividedProgram:
-    """The logits of one image of a type, on up to `threads` threads, for one caller at a time."""
+    """The logits of one image of a type, on up to `threads` threads, for one caller at a time.
+
+    It has the buffers and the packed weights of a program for one thread, `alone`, that predicts where dividing does
+    not pay.
+    """
 
     def __init__(self, engine, dtype, threads: int):
-        self.alone = InferenceProgram(engine, dtype, 1, 1, few=True)
-        self.guards, self.answered = self.alone.guards, -np.inf
-        stages = for_inference(engine.stages, 1, few=True)
-        captured = Captured(Buffers(), [slice(0, 1)], stages)
-        ctx = DividedContext(captured, threads)
-        x = self.images = aligned_zeros((1, *engine.network.shapes[0]), dtype)
-        captured.names.known.append(("images", x))
-        for stage in stages:
+        self.alone = alone = InferenceProgram(engine, dtype, 1, 1, few=True)
+        self.images, self.packing, self.guards = alone.workers[0].images, alone.packing, alone.guards
+        self.answered = -np.inf
+        x, ctx = self.images, DividedContext(alone.captured, threads)
+        for stage in alone.stages:
             x, _ = stage.forward(x, ctx)
-        self.logits, self.packing = x, Packing(captured.packs)
+        self.logits = x
         first, *others = ctx.divided
         tasks = [[*first, *([call] for call in self.packing.calls)], *others]
         phases = [Phase("a layer, or a part of it", [[calls] for calls in of_phase]) for of_phase in tasks]
         title = f"prediction, one image on {threads} threads"
-        self.program = Program(title, phases, threads, np.zeros(0), captured.names)
+        self.program = Program(title, phases, threads, np.zeros(0), alone.captured.names)
 
     def calls(self) -> Calls:
         """All of them, and those that pack the weights."""
-        return [*self.alone.calls(), *self.packing.calls_to_pack(), *self.program.calls()]
+        return [*self.alone.calls(), *self.program.calls()]
 
     @cached_property
     def compiled(self) -> bool:

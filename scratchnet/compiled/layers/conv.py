@@ -94,6 +94,6 @@ def padded(ctx, x, larger, g: Geometry):
     """x with its padding, in `larger`; x itself if there is none."""
     if larger.shape == x.shape:
         return x
-    for rows in ctx.side_by_side(even_parts(g.h, ctx.threads) if ctx.threads > 1 else [slice(None)]):
-        ctx.call(copy_to_interior, x[:, rows], g.top + (rows.start or 0), g.left, larger)
+    for rows in ctx.side_by_side(even_parts(g.h, ctx.threads)):
+        ctx.call(copy_to_interior, x[:, rows], g.top + rows.start, g.left, larger)
     return larger
