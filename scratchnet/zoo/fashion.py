@@ -58,7 +58,8 @@ def fashion_best(classes: int = 10) -> Recipe:
         16 epochs, the same with boxes of up to 0.4 erased, weight decay      93.7
 
     "Mirrored" is half of the images. All with an average of the weights; from the second row on with dropout 0.3.
-    The test set, this recipe, trained on 59,000, seed 0: 94.64 %, in 21 minutes on two cores without AVX-512.
+    The test set, this recipe, trained on 59,000, seeds 0, 1, 2: 94.64, 94.71, 94.63 %, in 21 minutes on two cores
+    without AVX-512.
     """
     layers = [Rescale(), *pairs(48, 96, 192), Flatten(), Dropout(0.3), Dense(classes)]
     return Recipe(
