@@ -54,9 +54,13 @@ class Variant:
         return self.framework if self.precision == "float32" else f"{self.framework} {self.precision}"
 
     def environment(self, threads: int, more: dict[str, str] | None = None) -> dict[str, str]:
-        """The environment variables of its process."""
+        """The environment variables of its process.
+
+        Python may write byte code: our sources are then parsed once, as the peers' were when they were installed.
+        """
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         paths = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-        return {**os.environ, "PYTHONPATH": paths, **thread_limits(threads), **self.env, **(more or {})}
+        return {**inherited, "PYTHONPATH": paths, **thread_limits(threads), **self.env, **(more or {})}
 
 
 def thread_limits(threads: int) -> dict[str, str]:

@@ -10,6 +10,7 @@ weights are drawn here too, in the layout of Keras, which is ours: `(k_h, k_w, i
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -23,6 +24,10 @@ def conv_pool(filters: int, kernel: int = 3) -> Net:
 
 def conv_norm_pool(filters: int) -> Net:
     return [("conv", filters, 3, "same"), ("relu",), ("batchnorm",), ("pool", 2)]
+
+
+def conv_norm(filters: int) -> Net:
+    return [("conv", filters, 3, "valid"), ("batchnorm",), ("relu",)]
 
 
 def dense_relu(units: int) -> Net:
@@ -54,6 +59,7 @@ NETS: dict[str, Net] = {
     ],
     "default": [*conv_pool(32, kernel=5), *conv_pool(64), ("flatten",), *dense_relu(128), ("dense", 10)],
     "record": [*conv_pool(24, kernel=5), *conv_pool(32), ("flatten",), *dense_relu(256), ("dense", 10)],
+    "deep": [*chain.from_iterable(map(conv_norm, range(32, 177, 16))), ("flatten",), ("dense", 10)],
 }
 
 RECIPES = [("chollet", 128), ("two-conv", 128), ("pyramid", 128), ("vgg-bn", 128), ("two-conv", 32), ("record", 256)]

@@ -30,7 +30,6 @@ Nothing here knows of layers or models: the output is arrays.
 from scratchnet.data.augment import Augment
 from scratchnet.data.batches import batches, epoch_order, train_val_split
 from scratchnet.data.choose import CHOICES, class_names, load_dataset, only_place
-from scratchnet.data.download import DownloadError
 from scratchnet.data.drawing import digit_from_strokes
 from scratchnet.data.fashion import load_fashion_mnist
 from scratchnet.data.folder import (
@@ -43,7 +42,7 @@ from scratchnet.data.folder import (
     upright,
     write_idx_dataset,
 )
-from scratchnet.data.idx import DataFileError, MissingDataError, read_idx, write_idx
+from scratchnet.data.idx import DataFileError, DownloadError, MissingDataError, read_idx, write_idx
 from scratchnet.data.images import digit_from_image, digits_from_image
 from scratchnet.data.labelled import LabelledImages, load_labelled_images
 from scratchnet.data.mapped import MappedImages, take

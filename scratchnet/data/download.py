@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Sequence
 from io import BytesIO
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from scratchnet.data.atomic import replacing
-from scratchnet.data.idx import AGAIN, DataFileError, MissingDataError, decode_idx, idx_sha256
+from scratchnet.data.idx import AGAIN, DataFileError, DownloadError, decode_idx, idx_sha256
 
 if TYPE_CHECKING:
     import requests
@@ -42,23 +43,17 @@ REASONS: list[tuple[type[BaseException], str]] = [
 ]
 
 
-class DownloadError(MissingDataError):
-    """No mirror had the file, or the folder cannot be written. The message has the reason per mirror and a remedy."""
-
-
 def fetch_idx(name: str, sha256: str, folder: Path, mirrors: Sequence[str], advice: str) -> Path:
     """Fetch `name`.gz from the first mirror that has the right content into `folder` -> its path.
 
     `mirrors` are the addresses of folders, `sha256` is the hash of the unpacked IDX file, `advice` ends the
     message of the DownloadError that says why each mirror failed, or why `folder` cannot be written.
     """
-    import pooch
-
     target, needed = folder / f"{name}.gz", ""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(target) as file:  # opened first: a read-only folder fails before any request
-            pooch.get_logger().info("Downloading %s to %s", target.name, folder)
+            print(f"Downloading {target.name} to {folder}", file=sys.stderr)
             answer = _first_right_answer(target.name, sha256, mirrors, advice)
             needed = f" ({len(answer):,} bytes needed)"
             file.write(answer)

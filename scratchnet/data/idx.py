@@ -61,6 +61,10 @@ class MissingDataError(DataFileError, FileNotFoundError):
     """A data file is absent, not damaged: the caller may safely fall back to other data."""
 
 
+class DownloadError(MissingDataError):
+    """No mirror had the file, or the folder cannot be written. The message has the reason per mirror and a remedy."""
+
+
 def read_idx(path: str | os.PathLike[str], max_bytes: int = 2**30) -> np.ndarray:
     """Read an IDX file, raw or packed (detected from its content, not its name), of any entry type and rank.
 

@@ -17,6 +17,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
 from scratchnet.data.folder import FILES, Dataset, read_folder
 from scratchnet.data.idx import DataFileError
@@ -80,9 +81,7 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
 
 def cache_folder() -> Path:
     """The user's cache folder, for files that can be fetched or generated again."""
-    import pooch
-
-    return Path(pooch.os_cache("scratchnet"))
+    return Path(platformdirs.user_cache_dir("scratchnet"))
 
 
 def mirrors() -> list[str]:

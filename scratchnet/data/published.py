@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from scratchnet.data.download import fetch_idx
 from scratchnet.data.folder import BY_HAND, FILES, Dataset, find_file
 from scratchnet.data.idx import idx_sha256
 
@@ -27,6 +26,8 @@ def fetch_missing(folder: Path, sha256: Mapping[str, str], mirrors: Sequence[str
     """
     for name, expected in sha256.items():
         if find_file(folder, name) is None:
+            from scratchnet.data.download import fetch_idx  # here, for it imports http and ssl
+
             by_hand = BY_HAND.format(names=", ".join(FILES), folder=folder)
             fetch_idx(name, expected, folder, mirrors, f"{by_hand} {advice}")
 

@@ -62,14 +62,15 @@ class Observer:
                 dead[name] = dead_share(y[1:])
             if y.ndim == 4 and follower not in ELEMENTWISE and name != "0.rescale" and len(maps) < LAYERS:
                 maps.append({"name": name, **packed(y[0, ..., :MAPS])})
-        probabilities = model.predict(self.x)
+        own, *others = model.predict(np.concatenate([self.watched[None], self.x.reshape(-1, *self.watched.shape)]))
+        predicted = np.argmax(others, axis=1)
         return {
             "filters": first_filters(model),
             "maps": maps,
             "dead": dead,
-            "probabilities": rounded(model.predict(self.watched[None])[0]),
-            "confusion": confusion_matrix(self.y, probabilities.argmax(axis=1), model.shapes[-1][-1]).tolist(),
-            "accuracy": float((probabilities.argmax(axis=1) == self.y).mean()),
+            "probabilities": rounded(own),
+            "confusion": confusion_matrix(self.y, predicted, model.shapes[-1][-1]).tolist(),
+            "accuracy": float((predicted == self.y).mean()),
         }
 
     def image(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.data import class_names, fashion, load_dataset, load_fashion_mnist, mnist, published, write_idx_dataset
+from scratchnet.data import class_names, download, fashion, load_dataset, load_fashion_mnist, mnist, write_idx_dataset
 from scratchnet.data.fashion import CLASSES, DEBIAN, fashion_folder, is_fashion_mnist
 from scratchnet.data.folder import FILES, load_idx_dataset
 from scratchnet.data.idx import DataFileError, MissingDataError, idx_sha256
@@ -23,7 +23,7 @@ def small_is_fashion(monkeypatch, tmp_path):
     monkeypatch.setattr(mnist, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(fashion, "DEBIAN", tmp_path / "debian")
     monkeypatch.delenv("SCRATCHNET_DATA", raising=False)
-    monkeypatch.setattr(published, "fetch_idx", offline)
+    monkeypatch.setattr(download, "fetch_idx", offline)
 
 
 def offline(name, sha256, folder, mirrors, advice):
@@ -83,7 +83,7 @@ def test_what_is_missing_is_fetched_into_the_cache(tmp_path, monkeypatch):
         assert folder == tmp_path / "cache" / "fashion-mnist" and all("//" in mirror for mirror in mirrors)
         write_idx_dataset(folder, SMALL)
 
-    monkeypatch.setattr(published, "fetch_idx", fetch)
+    monkeypatch.setattr(download, "fetch_idx", fetch)
     assert is_fashion_mnist(load_fashion_mnist())
 
 
@@ -100,7 +100,7 @@ def test_debians_package_is_enough(tmp_path, monkeypatch, capsys):
     monkeypatch.undo()
     monkeypatch.delenv("SCRATCHNET_DATA", raising=False)
     monkeypatch.setattr(fashion, "cache_folder", lambda: tmp_path)
-    monkeypatch.setattr(published, "fetch_idx", offline)
+    monkeypatch.setattr(download, "fetch_idx", offline)
     ((x_train, _), _), name = load_dataset("fashion-mnist")
     assert name == "fashion-mnist" and len(x_train) == 60000 and class_names(name)[9] == "Ankle boot"
 

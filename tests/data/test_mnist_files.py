@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratchnet.data import mnist, published
+from scratchnet.data import download, mnist
 from scratchnet.data.folder import FILES, find_file, load_idx_dataset
 from scratchnet.data.idx import DataFileError, MissingDataError, write_idx
 from scratchnet.data.mnist import data_folder, is_mnist, load_mnist
@@ -96,7 +96,7 @@ def test_D1_packed_and_unpacked_files_mix_freely(tmp_path):
 
 
 def test_files_that_are_there_are_neither_fetched_nor_touched(folder, monkeypatch, small_is_canonical):
-    monkeypatch.setattr(published, "fetch_idx", lambda *_: pytest.fail("asked for a download"))
+    monkeypatch.setattr(download, "fetch_idx", lambda *_: pytest.fail("asked for a download"))
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert_small(load_mnist(folder, download=True))
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.data import published
+from scratchnet.data import download, published
 from scratchnet.data.folder import FILES, write_idx_dataset
 from scratchnet.data.idx import idx_sha256
 from scratchnet.data.published import fetch_missing, foreign_files
@@ -39,7 +39,7 @@ def test_every_foreign_file_is_named_the_smallest_first():
 
 def test_only_what_is_missing_is_fetched_with_its_own_hash(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(published, "fetch_idx", lambda *call: asked.append(call))
+    monkeypatch.setattr(download, "fetch_idx", lambda *call: asked.append(call))
     write_idx_dataset(tmp_path, DATASET)
     (tmp_path / f"{FILES[1]}.gz").unlink()
     fetch_missing(tmp_path, HASHES, ["https://mirror/"], "Take the bus.")
