@@ -54,8 +54,17 @@ def fast(classes: int = 10) -> Recipe:
 
     Trained on 59,000 it reaches 99.10 % of the test set (mean of 20 seeds, each used once; standard deviation 0.06 %).
 
-    Too slow for their gain: batch normalisation, shifted images, 5×5 filters, growing batches. With 16 filters in the
-    second convolution it takes a quarter less time, and is just below 99 %: 98.87 %, and 99.00 % on the test set.
+    Too slow for their gain: batch normalisation, shifted images, 5×5 filters, growing batches. What a shorter time
+    costs, on the held-out images, 6 to 8 seeds, seconds for 50,000 images on two cores without AVX-512:
+
+        16 and 32 filters (this recipe)                    98.99 %    0.67 s
+        8 and 32 filters                                   98.87 %    0.56 s
+        the whitened filters frozen                        98.81 %    0.55 s
+        16 and 16 filters                                  98.80 %    0.51 s
+        the middle 20×20 pixels instead of 22×22           98.41 %    0.48 s
+
+    To the one with 16 and 16 filters nothing gave more than 0.06 %: larger and smaller rates, batches of 128 and 192,
+    other averages in Adam, orthogonal weights, a last layer that starts at 0, layers scaled to variance 1.
     """
     layers = [
         Rescale(1 / 78.6, -33.3 / 78.6),  # the pixels of MNIST: mean 0, standard deviation 1
