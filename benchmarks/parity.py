@@ -13,7 +13,7 @@ Rounding errors grow: if a ReLU is active in only one of two frameworks, or a ma
 pixel, the curves diverge after some steps. How soon depends on the learning rate. At 1e-3, the rate of the
 timed runs, PyTorch in float32 deviates from PyTorch in float64 by up to 5e-3 in 20 steps of chollet, depending on the
 initial weights, and in channels_last by 2e-2 in those of vgg-bn, where the sums of its BatchNorm are less exact. So
-the rate here is 3e-4, and 1e-4 with BatchNorm. Keras deviates from PyTorch by more than rounding: its Adam adds
+the rate here is 3e-4, divided by the number of BatchNorms: for vgg-bn 1e-4. Keras deviates from PyTorch by more than rounding: its Adam adds
 eps to a root before the bias correction. Dropout is left out here (every framework draws other masks), and
 is included in the timed runs.
 
@@ -28,7 +28,7 @@ from driver import VARIANTS, Lineup
 from nets import Net, without_dropout
 
 STEPS = 20
-RATE, RATE_WITH_BATCHNORM = 3e-4, 1e-4
+RATE = 3e-4  # divided by the number of BatchNorms, if there are any
 FLOAT64 = 1e-8
 LIMITS = {"float32": 1e-3, "bfloat16": 2e-2}
 
@@ -75,7 +75,7 @@ def limit(name: str) -> float:
 
 def curves(workers: Lineup, net: Net, batch: int, dtype: str, rate: float, seed: int) -> dict[str, list[float]]:
     """Name -> the losses of the first steps."""
-    rate = rate or (RATE_WITH_BATCHNORM if ("batchnorm",) in net else RATE)
+    rate = rate or RATE / max(1, net.count(("batchnorm",)))
     workers.start(without_dropout(net), batch, seed, dtype=dtype, lr=rate)
     return {name: answer["losses"] for name, answer in workers.all("losses", steps=STEPS).items()}
 

@@ -41,7 +41,8 @@ def deep(classes: int = 10) -> Recipe:
     """Ten 3×3 convolutions without padding or pooling, 32 to 176 filters, BatchNorm: 1,126,280 parameters.
 
     The network M3 of An, Lee, Park, Yang and So, 2020 (arXiv 2008.10400), which reports 99.7 to 99.8 % for single
-    networks after 150 epochs. The last layer sees an 8×8 image.
+    networks after 150 epochs. The last layer sees an 8×8 image. The test set after ten epochs, seed 0: 99.66 %, as
+    drawn 98.92 %, in 27 minutes on two cores without AVX-512.
     """
     layers: list[Layer] = [Rescale()]
     for filters in range(32, 177, 16):
