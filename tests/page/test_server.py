@@ -67,15 +67,26 @@ def test_W1_a_thousand_predictions_over_a_hundred_connections_and_none_is_lost(s
 
 def test_W1_a_full_queue_says_try_again_at_once(rng, monkeypatch):
     with served() as server:
-        go, x = threading.Event(), images(rng, 1)[0]
+        begun, go, x = threading.Event(), threading.Event(), images(rng, 1)[0]
         original = server_routes.probabilities_of
-        monkeypatch.setattr(server_routes, "probabilities_of", lambda *of: go.wait(20) and original(*of))
+
+        def slow(*of):
+            begun.set()
+            return go.wait(20) and original(*of)
+
+        monkeypatch.setattr(server_routes, "probabilities_of", slow)
+
+        def ask(client):
+            return asyncio.ensure_future(client.ask("POST", "/predict", x.tobytes(), content_type=BYTES))
 
         async def forty():
             clients = [Client(server.door.port) for _ in range(40)]
             for client in clients:
                 await client.__aenter__()
-            asked = [asyncio.ensure_future(c.ask("POST", "/predict", x.tobytes(), content_type=BYTES)) for c in clients]
+            asked = [ask(clients[0])]
+            while not begun.is_set():  # the worker has it: it no longer waits in the queue
+                await asyncio.sleep(0.01)
+            asked += map(ask, clients[1:])
             while sum(task.done() for task in asked) < 7:
                 await asyncio.sleep(0.01)
             refused = [task.result().status for task in asked if task.done()]
