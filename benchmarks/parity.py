@@ -13,9 +13,9 @@ Rounding errors grow: if a ReLU is active in only one of two frameworks, or a ma
 pixel, the curves diverge after some steps. How soon depends on the learning rate. At 1e-3, the rate of the
 timed runs, PyTorch in float32 deviates from PyTorch in float64 by up to 5e-3 in 20 steps of chollet, depending on the
 initial weights, and in channels_last by 2e-2 in those of vgg-bn, where the sums of its BatchNorm are less exact. So
-the rate here is 3e-4, divided by the number of BatchNorms: for vgg-bn 1e-4. Keras deviates from PyTorch by more than rounding: its Adam adds
-eps to a root before the bias correction. Dropout is left out here (every framework draws other masks), and
-is included in the timed runs.
+the rate here is 3e-4, divided by the number of BatchNorms: for vgg-bn 1e-4. Keras deviates from PyTorch by more than
+rounding: its Adam adds eps to a root before the bias correction. Dropout is left out here (every framework draws other
+masks), and is included in the timed runs.
 
 Without PyTorch the textbook in float64 is the reference, and the output says so.
 
