@@ -53,16 +53,16 @@ class Observer:
         """What is to be seen now, as plain data."""
         names = [type(layer).__name__ for layer in model.layers]
         followers = [*names[1:], ""]
-        sample = np.concatenate([self.watched[None], self.x[:SAMPLE].reshape(-1, *self.watched.shape)])
+        images = np.concatenate([self.watched[None], self.x.reshape(-1, *self.watched.shape)])
         maps: list[dict[str, Any]] = []
         dead: dict[str, float] = {}
-        activations = model.backend.activations(model.check_input(sample), Context())
+        activations = model.backend.activations(model.check_input(images[: 1 + SAMPLE]), Context())
         for (name, layer, y), follower in zip(activations, followers, strict=True):
             if isinstance(layer, ReLU):
                 dead[name] = dead_share(y[1:])
             if y.ndim == 4 and follower not in ELEMENTWISE and name != "0.rescale" and len(maps) < LAYERS:
                 maps.append({"name": name, **packed(y[0, ..., :MAPS])})
-        own, *others = model.predict(np.concatenate([self.watched[None], self.x.reshape(-1, *self.watched.shape)]))
+        own, *others = model.predict(images)
         predicted = np.argmax(others, axis=1)
         return {
             "filters": first_filters(model),

@@ -35,7 +35,10 @@ TRAMPOLINE = ir.FunctionType(ir.VoidType(), [SLOT.as_pointer()])
 
 @dataclass(eq=False)
 class MachineCode:
-    """A kernel compiled for arguments of some types."""
+    """A kernel compiled for arguments of some types.
+
+    In the signature pointers are 64-bit integers, which are passed in the same way: so fewer trampolines are needed.
+    """
 
     address: int
     signature: ir.FunctionType  # where the result belongs, where an error belongs, arguments -> whether all went well
@@ -48,8 +51,9 @@ def machine_code(kernel, kinds: tuple[Any, ...]) -> MachineCode:
     kernel.compile(kinds)
     code = kernel.overloads[kinds]
     address = code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
-    signature = code.target_context.call_conv.get_function_type(code.fndesc.restype, code.fndesc.argtypes)
-    return MachineCode(address, signature, code.library)
+    kind = code.target_context.call_conv.get_function_type(code.fndesc.restype, code.fndesc.argtypes)
+    arguments = [SLOT if isinstance(argument, ir.PointerType) else argument for argument in kind.args]
+    return MachineCode(address, ir.FunctionType(kind.return_type, arguments), code.library)
 
 
 class NativeCode:
@@ -150,19 +154,12 @@ engines: list[llvm.ExecutionEngine] = []  # which they live in
 
 def trampolines_for(codes: list[MachineCode]) -> dict[MachineCode, int]:
     """The addresses of the trampolines for kernels."""
-    signatures = {code: with_addresses_as_numbers(code.signature) for code in codes}
-    named = {str(signature): signature for signature in signatures.values()}
+    names = {code: str(code.signature) for code in codes}
     with global_compiler_lock:
-        new = {name: signature for name, signature in named.items() if name not in trampolines}
+        new = {name: code.signature for code, name in names.items() if name not in trampolines}
         if new:
             trampolines.update(zip(new, compile_trampolines(list(new.values())), strict=True))
-    return {code: trampolines[str(signature)] for code, signature in signatures.items()}
-
-
-def with_addresses_as_numbers(signature: ir.FunctionType) -> ir.FunctionType:
-    """The signature with 64-bit integers in place of pointers, which are passed in the same way: fewer trampolines."""
-    arguments = [SLOT if isinstance(kind, ir.PointerType) else kind for kind in signature.args]
-    return ir.FunctionType(signature.return_type, arguments)
+    return {code: trampolines[name] for code, name in names.items()}
 
 
 def compile_trampolines(signatures: list[ir.FunctionType]) -> list[int]:
