@@ -7,7 +7,7 @@ from cores import Task
 
 import scratchnet as sn
 from scratchnet.compiled.execution.native import replay
-from scratchnet.compiled.jit.decorators import Kernel
+from scratchnet.compiled.jit.kernel import Kernel
 
 needs_native_code = pytest.mark.skipif(not isinstance(replay, Kernel), reason="NUMBA_DISABLE_JIT is set")
 CHUNKS = [Task(1.0, 0), *[Task(4.0, 1)] * 8, *[Task(0.5, 9)] * 3]

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from numba.core import config
 
-from scratchnet.compiled.jit import cache, decorators, parallel
+from scratchnet.compiled.jit import cache, parallel
 from scratchnet.compiled.jit.decorators import compiling, inline, jit, readable
 
 ROOT = Path(__file__).parents[2]
@@ -278,9 +278,6 @@ def test_a_numba_without_the_parts_we_use_has_no_cache(folder, monkeypatch):
     monkeypatch.delattr(cache.compiler.CompileResult, "_reduce")
     misses, messages = compilations()
     assert misses == 1 and len(messages) == 1
-    kernel = numba.njit(triple)
-    del kernel._cache
-    assert decorators.cached(kernel) is kernel and not hasattr(kernel, "_cache")
 
 
 def test_a_function_with_a_closure_is_not_cached(folder):
@@ -439,6 +436,34 @@ def test_readable_is_plain_python_down_to_the_helpers():
     assert hasattr(with_helper, "py_func")  # the kernel itself is as it was
 
 
+def test_a_kernel_called_by_a_kernel_has_only_an_internal_version(folder):
+    @jit
+    def increment(x):
+        return x + 1
+
+    @jit
+    def twice(x):
+        return increment(increment(x))
+
+    assert twice(2.0) == 4.0 and twice(2) == 4
+    assert len(increment.internal.overloads) == 2 and not increment.overloads
+    with pytest.raises(TypeError, match=r"increment.*call the kernel itself"):
+        increment.internal(2.0)
+    assert increment(2.0) == 3.0 and len(increment.overloads) == 1
+
+
+def test_internal_versions_have_files_of_their_own(folder):
+    kernel = jit(triple)
+    kernel.internal.compile((numba.float64,))
+    assert len(list(folder.rglob("*.kernel"))) == 1
+    assert kernel(2.0) == 6.0
+    assert len(list(folder.rglob("*.kernel"))) == 2
+    again = jit(triple)
+    again.internal.compile((numba.float64,))
+    assert again(2.0) == 6.0
+    assert [sum(found.stats.cache_hits.values()) for found in (again, again.internal)] == [1, 1]
+
+
 def test_kernels_keep_nan_and_divide_like_numpy(folder):
     kernel = jit(lambda x: (np.isnan(x), 1.0 / (x - x)))
     isnan, quotient = kernel(np.float32(np.nan))
@@ -477,11 +502,14 @@ def test_processes_share_the_kernels_among_them(many_kernels, folder, monkeypatc
         return path in claimed
 
     monkeypatch.setattr(parallel, "claim", claim_and_wait)
-    parallel.compile_versions([(kernel, (numba.float64,)) for kernel in many_kernels])
+    kernels = [kernel.internal if i % 2 else kernel for i, kernel in enumerate(many_kernels)]
+    parallel.compile_versions([(kernel, (numba.float64,)) for kernel in kernels])
     assert 0 < len(claimed) < 12
     assert len(list(folder.rglob("*.kernel"))) == 12
+    for kernel in kernels:
+        kernel.compile((numba.float64,))
+    assert sum(sum(kernel.stats.cache_hits.values()) for kernel in kernels) == 12 - len(claimed)
     assert [kernel(1.0) for kernel in many_kernels] == [1.0 + i for i in range(12)]
-    assert sum(sum(kernel.stats.cache_hits.values()) for kernel in many_kernels) == 12 - len(claimed)
 
 
 @pytest.mark.parametrize("command", [["no-such-program"], [sys.executable, "-c", "raise SystemExit(1)"]])

@@ -12,16 +12,17 @@ from functools import cache, cached_property
 from typing import Any
 
 from scratchnet.compiled.execution.native import replay
-from scratchnet.compiled.jit.decorators import Kernel
+from scratchnet.compiled.jit.kernel import Kernel
 from scratchnet.compiled.jit.parallel import compile_versions
 
 
 @dataclass(frozen=True)
 class Call:
-    """A kernel and its arguments, by position."""
+    """A kernel and its arguments, by position. from_python: whether Python makes the call, and not a program."""
 
     kernel: Any
     arguments: tuple[Any, ...]
+    from_python: bool = False
 
     @classmethod
     def of(cls, kernel, arguments: tuple[Any, ...], named: dict[str, Any]) -> Call:
@@ -32,6 +33,11 @@ class Call:
     def kinds(self) -> tuple[Any, ...]:
         """Numba's types of the arguments, for which the kernel is compiled."""
         return tuple(map(self.kernel.typeof_pyval, self.arguments))
+
+    @property
+    def version(self) -> tuple[Any, tuple[Any, ...]]:
+        """What must be compiled: the kernel or its internal version, and the types of the arguments."""
+        return self.kernel if self.from_python else self.kernel.internal, self.kinds
 
     def run(self, chunk=None) -> None:
         """Call the kernel from Python."""
@@ -61,7 +67,7 @@ def caller(calls: Calls):
 def compile_calls(calls: Calls) -> None:
     """Compile the kernels of these calls that are missing."""
     if isinstance(replay, Kernel):
-        compile_versions([(call.kernel, call.kinds) for call in calls if isinstance(call, Call)])
+        compile_versions([call.version for call in calls if isinstance(call, Call)])
 
 
 @cache

@@ -20,7 +20,8 @@ from scratchnet.compiled.execution.inference_program import CHUNK, InferenceProg
 from scratchnet.compiled.execution.native import replay
 from scratchnet.compiled.execution.training_program import TrainingProgram
 from scratchnet.compiled.jit.aligned import aligned
-from scratchnet.compiled.jit.decorators import Kernel, compiling
+from scratchnet.compiled.jit.decorators import compiling
+from scratchnet.compiled.jit.kernel import Kernel
 from scratchnet.compiled.layers.inference import for_inference
 from scratchnet.compiled.training.augment import CompiledAugment, is_compiled
 from scratchnet.compiled.training.losses import softmax

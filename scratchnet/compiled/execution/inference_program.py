@@ -31,7 +31,8 @@ from scratchnet.compiled.execution.printing import program_text
 from scratchnet.compiled.execution.program import Phase, calls_of_schedules, runs_of
 from scratchnet.compiled.execution.scheduler import TaskSchedule, atomic_increment
 from scratchnet.compiled.jit.aligned import aligned_zeros
-from scratchnet.compiled.jit.decorators import Kernel, jit
+from scratchnet.compiled.jit.decorators import jit
+from scratchnet.compiled.jit.kernel import Kernel
 from scratchnet.compiled.layers.inference import for_inference
 
 CHUNK = 16  # images
@@ -60,7 +61,8 @@ class InferenceProgram:
 
     def calls(self) -> Calls:
         """All of them, and those that pack the weights and run a schedule."""
-        calls = [call for worker in self.workers for call in worker.calls]
+        calls: Calls = [call for worker in self.workers for call in worker.calls]
+        calls.append(Call(replay, (np.zeros(1, np.int64), 0, 0), True))
         if self.threads > 1:  # for one chunk none is needed
             frame = np.zeros(4, np.int64)
             calls += [
@@ -151,7 +153,7 @@ class PythonExecutor:
 
     def __init__(self, program: InferenceProgram):
         self.size, self.threads, self.packing = program.size, program.threads, program.packing
-        self.workers = program.workers
+        self.workers, self.looking = program.workers, runs_of(program.packing.calls)
         self.runs: list[list[Callable]] = [runs_of(worker.calls) for worker in self.workers]
 
     def run_chunk(self) -> None:
@@ -178,8 +180,8 @@ class PythonExecutor:
 
     def pack(self) -> None:
         """Pack the weights if they have changed."""
-        for call in self.packing.calls:
-            call.run()
+        for run in self.looking:
+            run(None)
         if self.packing.changed[0]:
             self.packing.pack()
 

@@ -48,8 +48,8 @@ class MachineCode:
 @cache
 def machine_code(kernel, kinds: tuple[Any, ...]) -> MachineCode:
     """The kernel for arguments of these types, compiled if it is not yet; a program asks again for every chunk."""
-    kernel.compile(kinds)
-    code = kernel.overloads[kinds]
+    kernel.internal.compile(kinds)
+    code = kernel.internal.overloads[kinds]
     address = code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
     kind = code.target_context.call_conv.get_function_type(code.fndesc.restype, code.fndesc.argtypes)
     arguments = [SLOT if isinstance(argument, ir.PointerType) else argument for argument in kind.args]

@@ -19,12 +19,14 @@ packed weights for the cache: one image of vgg-bn 150 µs instead of 132 (AVX-51
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from scratchnet.compiled.execution.calls import Call, Calls, caller
-from scratchnet.compiled.jit.decorators import execute, jit
+from scratchnet.compiled.execution.program import runs_of
+from scratchnet.compiled.jit.decorators import jit
 
 HASHES = 128  # eight AVX-512 registers: their multiplications overlap
 ODD, SHIFT = np.uint32(0x9E3779B1), np.uint32(15)  # 2³² divided by the golden ratio
@@ -51,11 +53,16 @@ class Packing:
             layer.pack(caller(calls), packed, backward)
         return calls
 
+    @cached_property
+    def runs(self):
+        """These calls as code."""
+        return runs_of(self.calls_to_pack())
+
     def pack(self) -> None:
         """Pack the present weights."""
         self.changed[0] = 0
-        for (layer, backward), packed in self.packs.items():
-            layer.pack(execute, packed, backward)
+        for run in self.runs:
+            run(None)
 
 
 def words(array: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ from scratchnet.compiled.execution.calls import Call, Calls, PythonCall, compile
 from scratchnet.compiled.execution.native import NativeCode, replay
 from scratchnet.compiled.execution.printing import Names, program_text
 from scratchnet.compiled.execution.scheduler import TaskSchedule, all_finite, run_tasks, signal_workers, worker_loop
-from scratchnet.compiled.jit.decorators import Kernel
+from scratchnet.compiled.jit.kernel import Kernel
 
 
 @dataclass
@@ -104,8 +104,8 @@ class Program:
 def calls_of_schedules(threads: int) -> Calls:
     """Calls of the functions that run a schedule, for the types of their arguments."""
     work = np.zeros((1, 2), np.int64), *np.zeros((3, 1), np.int64), np.zeros(1), 0
-    calls: Calls = [Call(run_tasks, work), Call(signal_workers, (work[1], np.zeros(1, np.bool_)))]
-    return [*calls, Call(worker_loop, (0, *work))] if threads > 1 else calls
+    calls: Calls = [Call(run_tasks, work, True), Call(signal_workers, (work[1], np.zeros(1, np.bool_)), True)]
+    return [*calls, Call(worker_loop, (0, *work), True)] if threads > 1 else calls
 
 
 class NativeSegment:

@@ -25,7 +25,8 @@ from scratchnet.compiled.execution.guards import Guards
 from scratchnet.compiled.execution.native import replay
 from scratchnet.compiled.execution.program import Phase, Program
 from scratchnet.compiled.jit.aligned import aligned_empty
-from scratchnet.compiled.jit.decorators import Kernel, execute
+from scratchnet.compiled.jit.decorators import execute
+from scratchnet.compiled.jit.kernel import Kernel
 from scratchnet.compiled.kernels.deferred_gradient import DeferredGradient
 from scratchnet.compiled.training import losses, optimizers
 from scratchnet.compiled.training.augment import CompiledAugment, is_compiled

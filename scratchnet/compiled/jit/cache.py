@@ -14,6 +14,7 @@ there can run code as this user, so a folder writable by others is not used.
 
 import functools
 import hashlib
+import operator
 import os
 import pickle
 import re
@@ -44,8 +45,8 @@ BOUNDS_CHECKED = bool(config.BOUNDSCHECK)  # NUMBA_BOUNDSCHECK=1: every array ac
 class KernelCache:
     """Compiled versions of one function on disk: a file each, named after function, argument types and target CPU."""
 
-    def __init__(self, function):
-        self._function = function
+    def __init__(self, function, options):
+        self._function, self._options = function, options
         self.cache_path = None  # Numba shows it in kernel.stats
 
     def load_overload(self, signature, target):
@@ -105,6 +106,7 @@ class KernelCache:
             function.__code__.co_firstlineno,
             source,
             str(signature),
+            self._options,
             codegen.magic_tuple(),
             config.OPT,
             config.LOOP_VECTORIZE,
@@ -119,6 +121,8 @@ class ByName(pickle.Pickler):
     """Kernels as the names that they have in their modules."""
 
     def reducer_override(self, found):
+        if hasattr(found, "kernel"):  # an internal one
+            return operator.attrgetter("internal"), (found.kernel,)
         return found.py_func.__name__ if hasattr(found, "py_func") else NotImplemented
 
 

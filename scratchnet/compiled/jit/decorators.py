@@ -6,23 +6,13 @@ so a tile of accumulators passed to it stays in registers. With NUMBA_DISABLE_JI
 slow, and open to a debugger.
 """
 
-import gc
 import time
 import types
-from typing import Any
 
 from numba.core import event
-from numba.core.registry import CPUDispatcher
-from numba.core.types import unliteral
 
-from scratchnet.compiled.jit.cache import BOUNDS_CHECKED, KernelCache, config
-
-# The compiler may fuse a*b + c into one instruction; it may not reorder sums, nor assume that there is no NaN.
-# No C callback wrapper and no reference counting (`_nrt`): kernels need neither, and they are a quarter of the code.
-OPTIONS: dict[str, Any] = {
-    "nopython": True, "nogil": True, "error_model": "numpy", "boundscheck": BOUNDS_CHECKED, "fastmath": {"contract"},
-    "no_cfunc_wrapper": True, "_nrt": False,
-}  # fmt: skip
+from scratchnet.compiled.jit.cache import KernelCache, config
+from scratchnet.compiled.jit.kernel import Kernel
 
 
 def jit(function):
@@ -34,30 +24,12 @@ def jit(function):
     >>> add(1, 2)
     3
     """
-    return function if config.DISABLE_JIT else cached(Kernel(function, targetoptions=dict(OPTIONS)))
+    return function if config.DISABLE_JIT else Kernel(function)
 
 
 def inline(function):
     """Like `jit`, for the helpers of kernels: their code becomes part of every kernel that calls them."""
-    return function if config.DISABLE_JIT else cached(Kernel(function, targetoptions={**OPTIONS, "inline": "always"}))
-
-
-class Kernel(CPUDispatcher):
-    """A compiled function: Numba's dispatcher, with two changes to how it compiles."""
-
-    def compile(self, signature):
-        """Without the garbage collector, which takes a tenth of the compile time and finds little."""
-        collects = gc.isenabled()
-        gc.disable()
-        try:
-            return super().compile(signature)
-        finally:
-            if collects:
-                gc.enable()
-
-    def get_call_template(self, arguments, named):
-        """For a call by another kernel: the type of 16 is int64. Numba would compile a variant for the literal."""
-        return super().get_call_template(tuple(map(unliteral, arguments)), named)
+    return function if config.DISABLE_JIT else Kernel(function, inline="always")
 
 
 def readable(kernel):
@@ -110,13 +82,6 @@ class Stopwatch(event.Listener):
 
 compiling = Stopwatch()
 event.register("numba:compile", compiling)  # Numba's compiler lock keeps these events in order
-
-
-def cached(kernel):
-    """Replace Numba's cache of this dispatcher by ours. If a later Numba has no such attribute: no cache."""
-    if hasattr(kernel, "_cache") and kernel.py_func.__closure__ is None:
-        kernel._cache = KernelCache(kernel.py_func)
-    return kernel
 
 
 def execute(kernel, *arguments, **named) -> None:
