@@ -1,1 +1,1 @@
-"""Just-in-time compilation: @jit and @inline, how a function becomes a kernel, compiled kernels on disk, aligned memory."""
+"""Just-in-time compilation: decorators, how a function becomes a kernel, compiled kernels on disk, aligned memory."""
