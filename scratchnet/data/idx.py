@@ -42,7 +42,7 @@ MAX_RANK, MAX_SIZE = 255, 2**31 - 1  # the largest values of a byte and of a sig
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_INFLATION = 1032  # deflate encodes at most 258 bytes in 2 bits: 258 · 8 / 2
 HARMLESS, PLAUSIBLE = 2**26, 200  # unpacked bytes that any machine has; above, a compression ratio of at most 200 : 1
-PIECE = 2**19  # packed bytes; small pieces would wait often for the lock that `engines.import_meanwhile` needs too
+PIECE = 2**22  # packed bytes; small pieces would wait often for the lock that `engines.import_meanwhile` needs too
 AGAIN = "Delete the file and fetch or copy it again."
 
 
