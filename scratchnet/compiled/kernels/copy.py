@@ -39,8 +39,10 @@ def copy_to_interior(x, top, left, padded):
 @jit
 def copy_from_interior(x, top, left, y):
     """y = x without `top` rows and `left` columns at each end."""
-    for i in range(len(y)):
-        for u in range(y.shape[1]):
-            for v in range(y.shape[2]):
-                for c in range(y.shape[3]):
-                    y[i, u, v, c] = x[i, top + u, left + v, c]
+    n, h, w, c = y.shape
+    big_h, big_w = x.shape[1], x.shape[2]
+    for i in range(n):
+        for u in range(h):
+            start, to = ((i * big_h + top + u) * big_w + left) * c, (i * h + u) * w * c
+            for k in range(0, w * c, LANES):
+                store_partial(y, to + k, load_partial(x, start + k, w * c - k), w * c - k)

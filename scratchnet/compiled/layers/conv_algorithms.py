@@ -23,7 +23,7 @@ from scratchnet.compiled.jit.aligned import aligned_empty, aligned_zeros
 from scratchnet.compiled.kernels.conv import direct, small_channels, sparse_backward
 from scratchnet.compiled.kernels.conv.geometry import Geometry
 from scratchnet.compiled.kernels.gemm import pack_panels, padded_width
-from scratchnet.compiled.kernels.relu_pool import max_pool_backward, relu_backward
+from scratchnet.compiled.kernels.relu_pool import max_pool_backward, relu_backward, sides
 from scratchnet.compiled.layers.conv_division import Divisible, even_parts, positions_of, times
 from scratchnet.compiled.layers.conv_winograd import WinogradAndPool, WinogradBackward, WinogradForward, WinogradPool
 from scratchnet.compiled.simd.target import LANES
@@ -32,7 +32,7 @@ from scratchnet.compiled.simd.target import LANES
 def activation_backward(call, g: Geometry, dy, y, argmax, dz) -> None:
     """dz from dy: through the pool to the argmax of each window, or through the ReLU."""
     if g.pooled:
-        call(max_pool_backward, dy, argmax, g.p_h, g.p_w, dz)
+        call(max_pool_backward, dy, argmax, *sides(g.p_h, g.p_w), dz)
     else:
         call(relu_backward, dy, y, g.relu, dz)
 

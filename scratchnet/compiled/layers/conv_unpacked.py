@@ -15,7 +15,7 @@ import numpy as np
 from scratchnet.compiled.jit.aligned import aligned_empty, aligned_zeros
 from scratchnet.compiled.kernels.conv.geometry import Geometry
 from scratchnet.compiled.kernels.conv.unpacked import convolve_unpacked, scale_and_shift
-from scratchnet.compiled.kernels.relu_pool import max_pool
+from scratchnet.compiled.kernels.relu_pool import max_pool, sides
 from scratchnet.compiled.kernels.winograd import tiling
 from scratchnet.compiled.layers.base import CompiledLayer, bias_or_zeros
 from scratchnet.compiled.layers.conv import padded
@@ -80,7 +80,7 @@ class CompiledConvUnpacked(CompiledLayer):
             ctx.call(convolve_unpacked, x, *tables, *sizes, self.floors, *tile)
         if g.pooled:
             for lines in ctx.side_by_side(even_parts(g.y_shape[0], ctx.threads)):
-                ctx.call(max_pool, z[:, times(lines, g.p_h)], g.p_h, g.p_w, work.y[:, lines])
+                ctx.call(max_pool, z[:, times(lines, g.p_h)], *sides(g.p_h, g.p_w), work.y[:, lines])
         return work.y, None
 
     def describe(self):

@@ -13,7 +13,7 @@ import numpy as np
 
 from scratchnet.compiled.jit.aligned import aligned_empty
 from scratchnet.compiled.kernels.copy import copy
-from scratchnet.compiled.kernels.relu_pool import max_pool, relu_backward
+from scratchnet.compiled.kernels.relu_pool import max_pool, relu_backward, sides
 from scratchnet.compiled.kernels.winograd import backward, forward, tiling
 from scratchnet.compiled.layers.conv_division import Divisible, even_parts, positions_of, times
 from scratchnet.compiled.simd.target import ROWS
@@ -143,7 +143,7 @@ class WinogradAndPool(WinogradForward):
             count = len(x[part])
             part_work = tables._replace(places=tables.places[: tables.places.size // len(z) * count])
             super().forward(call, x[part], packed, z[:count], None, part_work)
-            call(max_pool, z[:count], self.g.p_h, self.g.p_w, y[part])
+            call(max_pool, z[:count], *sides(self.g.p_h, self.g.p_w), y[part])
 
     def forward_divided(self, ctx, x, packed, y, argmax, work):
         if ctx.threads == 1:
@@ -152,7 +152,7 @@ class WinogradAndPool(WinogradForward):
         for _, tiles in ctx.side_by_side(self.divided_work(ctx.threads)):
             super().forward(ctx.call, x, packed, z, None, tiles)
         for lines in ctx.side_by_side(even_parts(y.shape[1], ctx.threads)):
-            ctx.call(max_pool, z[:, times(lines, g.p_h)], g.p_h, g.p_w, y[:, lines])
+            ctx.call(max_pool, z[:, times(lines, g.p_h)], *sides(g.p_h, g.p_w), y[:, lines])
 
 
 class WinogradBackward:
