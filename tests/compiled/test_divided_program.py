@@ -42,6 +42,7 @@ def always_divided(monkeypatch):
     """Every network, and every image but a program's first."""
     monkeypatch.setattr(engine, "WORTH", 0)
     monkeypatch.setattr(divided_program, "AWAKE", 1e9)
+    monkeypatch.setattr(divided_program.FasterWay, "next", lambda self: 1)
 
 
 def moved(model):
@@ -155,3 +156,24 @@ def test_even_parts_cover_everything_once_and_differ_by_one_at_most(count, parts
     assert [i for part in found for i in range(count)[part]] == list(range(count))
     lengths = [part.stop - part.start for part in found]
     assert len(found) == min(count, parts) and max(lengths) - min(lengths) <= 1
+
+
+def test_the_faster_way_is_found_again_when_it_changes(monkeypatch):
+    monkeypatch.undo()  # the real choice
+    choice, ways = divided_program.FasterWay(), []
+    for call in range(2 * divided_program.PERIOD):
+        slow = 0 if call < divided_program.PERIOD else 1  # another program has come
+        ways.append(choice.next())
+        choice.took(ways[-1], 2.0 if ways[-1] == slow else 1.0)
+    tried = 2 * divided_program.TRIES
+    assert set(ways[tried : divided_program.PERIOD]) == {1}
+    assert set(ways[divided_program.PERIOD + tried :]) == {0}
+    assert ways.count(0) - ways.count(1) == 0
+
+
+def test_a_call_that_waits_for_a_thread_to_wake_does_not_decide(monkeypatch):
+    monkeypatch.undo()
+    choice = divided_program.FasterWay()
+    for seconds in (3.0, 3.0, 3.0, 3.0, 90.0, 2.0, 2.0, 2.0):
+        choice.took(choice.next(), seconds)
+    assert choice.next() == 1
