@@ -94,6 +94,8 @@ class DividedProgram:
         """The logits with the present weights."""
         begun = perf_counter()
         awake = self.compiled and begun - self.answered < AWAKE
+        if not awake:
+            self.choice = FasterWay()  # the processors may be others' now
         divided = awake and self.choice.next()
         found = self.run_divided(x, team) if divided else self.alone.run(x, team)
         self.answered = perf_counter()
