@@ -82,6 +82,8 @@ def is_model_of_digits(model: Sequential) -> bool:
     >>> is_model_of_digits(model)
     True
     """
+    if len(model.input_shape) != 3:
+        return False
     h, w, c = model.input_shape
     names = model.class_names or [str(k) for k in range(model.shapes[-1][0])]
     return h == w >= 8 and c == 1 and list(names) == [str(k) for k in range(10)]
