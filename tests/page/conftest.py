@@ -139,7 +139,8 @@ def reader():
     recipe = PRESETS["default"](10)
     model = recipe.build((28, 28, 1))
     options = {"epochs": 1, "batch_size": 64, "augment": recipe.augment, "verbose": False}
-    model.fit(x[:24000], y[:24000], optimizer=sn.Adam(2e-3), **options)
+    n = 24_000 if len(x) == 60_000 else 2_000  # synthetic digits are easy, and a loss of 0 has no gradients to show
+    model.fit(x[:n], y[:n], optimizer=sn.Adam(2e-3), **options)
     return model
 
 
