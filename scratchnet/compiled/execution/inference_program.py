@@ -62,7 +62,7 @@ class InferenceProgram:
     def calls(self) -> Calls:
         """All of them, and those that pack the weights and run a schedule."""
         calls: Calls = [call for worker in self.workers for call in worker.calls]
-        calls.append(Call(replay, (np.zeros(1, np.int64), 0, 0), True))
+        calls.append(Call(replay, (np.zeros(1, np.int64), 0, 0), from_python=True))
         if self.threads > 1:  # for one chunk none is needed
             frame = np.zeros(4, np.int64)
             calls += [

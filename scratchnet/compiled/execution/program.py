@@ -104,8 +104,9 @@ class Program:
 def calls_of_schedules(threads: int) -> Calls:
     """Calls of the functions that run a schedule, for the types of their arguments."""
     work = np.zeros((1, 2), np.int64), *np.zeros((3, 1), np.int64), np.zeros(1), 0
-    calls: Calls = [Call(run_tasks, work, True), Call(signal_workers, (work[1], np.zeros(1, np.bool_)), True)]
-    return [*calls, Call(worker_loop, (0, *work), True)] if threads > 1 else calls
+    called = [(run_tasks, work), (signal_workers, (work[1], np.zeros(1, np.bool_)))]
+    called += [(worker_loop, (0, *work))] if threads > 1 else []
+    return [Call(kernel, arguments, from_python=True) for kernel, arguments in called]
 
 
 class NativeSegment:
